@@ -1,0 +1,28 @@
+#include "veneer/base/clock.h"
+
+#include <ctime>
+
+namespace veneer {
+namespace {
+
+std::uint64_t Now(clockid_t id) {
+  timespec now{};
+  clock_gettime(id, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U +
+         static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+class SystemClock final : public Clock {
+ public:
+  std::uint64_t MonotonicNs() const override { return Now(CLOCK_MONOTONIC); }
+  std::uint64_t RealtimeNs() const override { return Now(CLOCK_REALTIME); }
+};
+
+}  // namespace
+
+const Clock& HostClock() {
+  static const SystemClock clock;
+  return clock;
+}
+
+}  // namespace veneer

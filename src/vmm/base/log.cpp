@@ -1,0 +1,134 @@
+#include "veneer/base/log.h"
+
+#include <algorithm>
+#include <array>
+
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include "veneer/base/clock.h"
+
+namespace veneer {
+namespace {
+
+constexpr char kPattern[] = "veneer: %^%l%$: %v";
+constexpr char kFilePattern[] = "%Y-%m-%d %H:%M:%S.%e %l: %v";
+
+struct LevelName {
+  std::string_view name;
+  LogLevel level;
+};
+constexpr std::array kLevelNames{
+    LevelName{"trace", LogLevel::kTrace}, LevelName{"debug", LogLevel::kDebug},
+    LevelName{"info", LogLevel::kInfo},   LevelName{"warning", LogLevel::kWarning},
+    LevelName{"error", LogLevel::kError}, LevelName{"off", LogLevel::kOff},
+};
+
+spdlog::level::level_enum ToSpdlog(LogLevel level) {
+  switch (level) {
+    case LogLevel::kTrace:
+      return spdlog::level::trace;
+    case LogLevel::kDebug:
+      return spdlog::level::debug;
+    case LogLevel::kInfo:
+      return spdlog::level::info;
+    case LogLevel::kWarning:
+      return spdlog::level::warn;
+    case LogLevel::kError:
+      return spdlog::level::err;
+    case LogLevel::kOff:
+      break;
+  }
+  return spdlog::level::off;
+}
+
+std::shared_ptr<spdlog::logger> MakeStderrLogger() {
+  auto logger =
+      std::make_shared<spdlog::logger>("veneer", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  logger->set_pattern(kPattern);
+  logger->set_level(spdlog::level::info);
+  return logger;
+}
+
+// Replaced only by ConfigureLog(), before threads start.
+std::shared_ptr<spdlog::logger>& Logger() {
+  static std::shared_ptr<spdlog::logger> logger = MakeStderrLogger();
+  return logger;
+}
+
+std::atomic<bool> log_to_stderr{true};
+
+}  // namespace
+
+Result<LogLevel> ParseLogLevel(std::string_view text) {
+  const auto* it = std::find_if(kLevelNames.begin(), kLevelNames.end(),
+                                [&](const LevelName& entry) { return entry.name == text; });
+  if (it == kLevelNames.end()) {
+    return UsageError("'{}' is not a log level; use trace, debug, info, warning, error or off",
+                      text);
+  }
+  return it->level;
+}
+
+Result<void> ConfigureLog(LogLevel level, const std::string& file) {
+  if (!file.empty()) {
+    try {
+      auto logger = std::make_shared<spdlog::logger>(
+          "veneer", std::make_shared<spdlog::sinks::basic_file_sink_mt>(file));
+      logger->set_pattern(kFilePattern);
+      logger->flush_on(spdlog::level::trace);
+      Logger() = std::move(logger);
+      log_to_stderr = false;
+    } catch (const spdlog::spdlog_ex& error) {
+      return HostError("cannot open the log file '{}': {}", file, error.what());
+    }
+  }
+  Logger()->set_level(ToSpdlog(level));
+  return {};
+}
+
+void SetLogTerminalRaw(bool raw) {
+  if (!log_to_stderr) {
+    return;
+  }
+  Logger()->set_formatter(std::make_unique<spdlog::pattern_formatter>(
+      kPattern, spdlog::pattern_time_type::local, raw ? "\r\n" : "\n"));
+}
+
+bool LogEnabled(LogLevel level) { return Logger()->should_log(ToSpdlog(level)); }
+
+void LogLine(LogLevel level, std::string_view line) {
+  Logger()->log(ToSpdlog(level), spdlog::string_view_t(line.data(), line.size()));
+}
+
+bool LogLimiter::Allow(std::uint64_t now_ns, std::uint64_t* suppressed) {
+  constexpr std::uint64_t kCostNs = 1'000'000'000U / kPerSecond;
+  std::uint64_t full_at = full_at_ns_.load(std::memory_order_relaxed);
+  for (;;) {
+    const std::uint64_t base = std::max(full_at, now_ns);
+    if (base - now_ns > (kBurst - 1) * kCostNs) {
+      suppressed_.fetch_add(1, std::memory_order_relaxed);
+      return false;
+    }
+    if (full_at_ns_.compare_exchange_weak(full_at, base + kCostNs, std::memory_order_relaxed)) {
+      *suppressed = suppressed_.exchange(0, std::memory_order_relaxed);
+      return true;
+    }
+  }
+}
+
+void LogGuestLine(LogLimiter& limiter, std::string_view line) {
+  std::uint64_t suppressed = 0;
+  if (!limiter.Allow(HostClock().MonotonicNs(), &suppressed)) {
+    return;
+  }
+  if (suppressed > 0) {
+    Log(LogLevel::kWarning, "{} ({} more like it were not shown)", line, suppressed);
+  } else {
+    LogLine(LogLevel::kWarning, line);
+  }
+}
+
+}  // namespace veneer

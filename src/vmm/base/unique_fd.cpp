@@ -1,0 +1,14 @@
+#include "veneer/base/unique_fd.h"
+
+#include <unistd.h>
+
+namespace veneer {
+
+void UniqueFd::Reset(int fd) {
+  if (fd_ >= 0) {
+    close(fd_);
+  }
+  fd_ = fd;
+}
+
+}  // namespace veneer
