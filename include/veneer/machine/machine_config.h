@@ -1,0 +1,39 @@
+// What the user asks for, as plain data. The command line fills it; tests do too.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "veneer/boot/kernel_image.h"
+
+namespace veneer {
+
+enum class OnReboot { kRestart, kExit };
+enum class OnCrash { kExit, kPause };
+
+// Where a character device's output goes.
+struct CharacterTarget {
+  enum class Kind { kStdio, kFile, kOff };
+  Kind kind = Kind::kStdio;
+  std::string path;  // kFile only
+};
+
+struct MachineConfig {
+  std::string name = "veneer";
+  std::string kernel;  // path
+  std::string initrd;  // path; empty: none
+  std::string cmdline;
+  KernelEntry entry = KernelEntry::kAuto;
+  std::uint64_t memory_bytes = std::uint64_t{256} << 20U;
+  unsigned vcpus = 1;
+  CharacterTarget serial;
+  OnReboot on_reboot = OnReboot::kRestart;
+  OnCrash on_crash = OnCrash::kExit;
+  // Whether Veneer may add to the kernel command line what this kind of host needs, and what lets
+  // it tell a panic from a reboot.
+  bool host_cmdline = true;
+};
+
+inline constexpr unsigned kMaxVcpus = 32;
+
+}  // namespace veneer

@@ -1,0 +1,44 @@
+// Carries stdin to the guest, no faster than the guest reads.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "veneer/base/event_loop.h"
+
+namespace veneer {
+
+// On the loop's thread. Works with terminals, pipes and plain files.
+class ConsoleInput {
+ public:
+  // Takes bytes for the guest and returns how many it could take.
+  using Sink = std::function<std::size_t(std::span<const std::byte>)>;
+  // What to do with raw input before the guest gets it.
+  using Filter = std::function<std::vector<std::byte>(std::span<const std::byte>)>;
+
+  ConsoleInput(EventLoop& loop, int fd, Sink sink, Filter filter);
+  ConsoleInput(const ConsoleInput&) = delete;
+  ConsoleInput& operator=(const ConsoleInput&) = delete;
+  ~ConsoleInput();
+
+  void Start();
+  // The sink may take more.
+  void OnRoom();
+
+ private:
+  void Watch(bool watch);
+  void ReadSome();
+
+  EventLoop& loop_;
+  const int fd_;
+  const Sink sink_;
+  const Filter filter_;
+  std::vector<std::byte> waiting_;  // at most one read's worth
+  bool watched_ = false;
+  bool pollable_ = true;
+  bool ended_ = false;
+};
+
+}  // namespace veneer

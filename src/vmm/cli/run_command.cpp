@@ -1,0 +1,293 @@
+#include "run_command.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+#include <optional>
+
+#include "console_input.h"
+#include "exit_code.h"
+#include "metrics_file.h"
+#include "terminal.h"
+#include "veneer/base/clock.h"
+#include "veneer/base/event_loop.h"
+#include "veneer/base/log.h"
+#include "veneer/kvm/host_probe.h"
+#include "veneer/kvm/kvm_system.h"
+#include "veneer/machine/machine.h"
+
+namespace veneer {
+namespace {
+
+constexpr char kEscapeHelp[] =
+    "\r\n"
+    "Ctrl-A x   end the guest and Veneer\r\n"
+    "Ctrl-A p   press the guest's power button\r\n"
+    "Ctrl-A a   send Ctrl-A to the guest\r\n"
+    "Ctrl-A h   this help\r\n";
+
+// Writes all of it; what the receiver does not take is lost, not waited for twice.
+void WriteAll(int fd, std::span<const std::byte> data) {
+  while (!data.empty()) {
+    const ssize_t written = write(fd, data.data(), data.size());
+    if (written < 0 && errno == EINTR) {
+      continue;
+    }
+    if (written <= 0) {
+      return;
+    }
+    data = data.subspan(static_cast<std::size_t>(written));
+  }
+}
+
+// SIGINT, SIGTERM and SIGHUP as something to read. Made before any thread, so that all of them
+// leave these signals alone.
+Result<UniqueFd> CatchSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGHUP);
+  sigprocmask(SIG_BLOCK, &signals, nullptr);
+  static_cast<void>(signal(SIGPIPE, SIG_IGN));
+  UniqueFd fd(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!fd.valid()) {
+    return ErrnoError(errno, "cannot watch for signals");
+  }
+  return fd;
+}
+
+// Where the serial port's output goes.
+Result<UniqueFd> OpenOutput(const CharacterTarget& target) {
+  switch (target.kind) {
+    case CharacterTarget::Kind::kStdio:
+      return UniqueFd(fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0));
+    case CharacterTarget::Kind::kFile: {
+      UniqueFd fd(open(target.path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+      if (!fd.valid()) {
+        return ErrnoError(errno, fmt::format("--serial: cannot write '{}'", target.path));
+      }
+      return fd;
+    }
+    case CharacterTarget::Kind::kOff:
+      break;
+  }
+  return UniqueFd();
+}
+
+// One `veneer run`: what outlives a guest's restarts.
+class Session {
+ public:
+  explicit Session(const RunOptions& options) : options_(options) {}
+
+  Result<void> Prepare();
+  // Runs the guest, restarting it as told, until it has stopped for good.
+  Result<MachineStop> Run();
+  int signal_number() const { return signal_number_; }
+
+ private:
+  Result<MachineStop> RunOnce();
+  Result<void> WatchSignals(EventLoop& loop);
+  void ArmTimeout(EventLoop& loop);
+  void End(EventLoop& loop, MachineStop stop);
+  void OnStopped(EventLoop& loop, Machine& machine, const MachineStop& stop);
+
+  const RunOptions& options_;
+  UniqueFd signals_;
+  UniqueFd serial_output_;
+  std::unique_ptr<KvmSystem> system_;
+  HostProfile host_;
+  Metrics metrics_;
+  std::uint64_t deadline_ns_ = 0;
+  int signal_number_ = 0;
+  std::optional<MachineStop> stop_;  // on the loop's thread
+};
+
+Result<void> Session::Prepare() {
+  VENEER_TRY_ASSIGN(signals_, CatchSignals());
+  VENEER_TRY_ASSIGN(serial_output_, OpenOutput(options_.machine.serial));
+  VENEER_TRY_ASSIGN(system_, KvmSystem::Open());
+  VENEER_TRY_ASSIGN(host_, ProbeHost(*system_, HostClock()));
+  if (host_.emulated_kernel) {
+    LogInfo(
+        "this host interprets guest kernels ({:.1f} million instructions a second); user space "
+        "runs at full speed",
+        host_.kernel_instructions_per_second / 1e6);
+  }
+  if (options_.timeout_seconds > 0) {
+    deadline_ns_ = HostClock().MonotonicNs() + options_.timeout_seconds * 1'000'000'000ULL;
+  }
+  return {};
+}
+
+Result<MachineStop> Session::Run() {
+  for (;;) {
+    VENEER_TRY_ASSIGN(MachineStop stop, RunOnce());
+    if (stop.reason != StopReason::kReset || options_.machine.on_reboot == OnReboot::kExit) {
+      return stop;
+    }
+    LogInfo("{}: the guest reboots", options_.machine.name);
+  }
+}
+
+void Session::End(EventLoop& loop, MachineStop stop) {
+  if (!stop_) {
+    stop_ = std::move(stop);
+  }
+  loop.Stop();
+}
+
+void Session::OnStopped(EventLoop& loop, Machine& machine, const MachineStop& stop) {
+  const bool crashed =
+      stop.reason == StopReason::kGuestPanic || stop.reason == StopReason::kTripleFault;
+  if (crashed && options_.machine.on_crash == OnCrash::kPause && !stop_) {
+    machine.Pause();
+    stop_ = stop;  // decides the exit code, whatever ends the wait
+    LogWarning("{}: {}; it stays paused until you end Veneer", options_.machine.name,
+               Describe(stop.reason));
+    return;
+  }
+  End(loop, stop);
+}
+
+Result<void> Session::WatchSignals(EventLoop& loop) {
+  return loop.AddFd(signals_.get(), EPOLLIN, [this, &loop](std::uint32_t) {
+    signalfd_siginfo info{};
+    if (read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+      signal_number_ = static_cast<int>(info.ssi_signo);
+      stop_.reset();
+      End(loop, {StopReason::kSignal, {}});
+    }
+  });
+}
+
+void Session::ArmTimeout(EventLoop& loop) {
+  if (deadline_ns_ != 0) {
+    loop.AddTimer(deadline_ns_, [this, &loop] { End(loop, {StopReason::kTimeout, {}}); });
+  }
+}
+
+Result<MachineStop> Session::RunOnce() {
+  stop_.reset();
+  VENEER_TRY_ASSIGN(const std::unique_ptr<EventLoop> loop, EventLoop::Create());
+  VENEER_TRY(WatchSignals(*loop));
+  ArmTimeout(*loop);
+
+  std::unique_ptr<Machine> machine;
+  std::unique_ptr<ConsoleInput> input;
+  MachineOutputs outputs;
+  outputs.serial = [this](std::span<const std::byte> text) {
+    WriteAll(serial_output_.get(), text);
+  };
+  outputs.debug = [](std::span<const std::byte> text) {
+    // The guest's own words: shown, but never taken for ours.
+    LogDebug("guest: {}",
+             std::string_view(reinterpret_cast<const char*>(text.data()), text.size()));
+  };
+  outputs.serial_room = [&loop, &input] {
+    loop->Post([&input] {
+      if (input != nullptr) {
+        input->OnRoom();
+      }
+    });
+  };
+  outputs.stopped = [this, &loop, &machine](const MachineStop& stop) {
+    loop->Post([this, &loop, &machine, stop] { OnStopped(*loop, *machine, stop); });
+  };
+  VENEER_TRY_ASSIGN(machine, Machine::Build(options_.machine, *system_, host_, metrics_, *loop,
+                                            std::move(outputs)));
+
+  std::optional<RawTerminal> terminal;
+  if (options_.machine.serial.kind == CharacterTarget::Kind::kStdio) {
+    terminal.emplace();
+    EscapeParser escapes(
+        {.quit =
+             [this, &loop] {
+               End(*loop, {StopReason::kQuit, {}});
+             },
+         .power_button = [&machine] { machine->PressPowerButton(); },
+         .help =
+             [] {
+               WriteAll(STDOUT_FILENO,
+                        std::as_bytes(std::span(kEscapeHelp).first(sizeof kEscapeHelp - 1)));
+             }});
+    const bool raw = terminal->active();
+    input = std::make_unique<ConsoleInput>(
+        *loop, STDIN_FILENO,
+        [&machine](std::span<const std::byte> text) { return machine->SerialInput(text); },
+        [escapes, raw](std::span<const std::byte> text) mutable {
+          return raw ? escapes.Filter(text) : std::vector(text.begin(), text.end());
+        });
+    input->Start();
+  }
+
+  machine->Start();
+  loop->Run();
+  machine->Stop();
+  machine->CollectStatistics();
+  input.reset();
+  terminal.reset();
+  if (!options_.metrics_file.empty()) {
+    VENEER_TRY(WriteMetricsFile(options_.metrics_file, host_, machine->Milestones(), metrics_,
+                                Describe(stop_->reason)));
+  }
+  return *stop_;
+}
+
+int ExitCodeFor(const MachineStop& stop, int signal_number) {
+  switch (stop.reason) {
+    case StopReason::kPowerOff:
+    case StopReason::kReset:
+    case StopReason::kQuit:
+      return static_cast<int>(ExitCode::kOk);
+    case StopReason::kGuestPanic:
+    case StopReason::kTripleFault:
+      return static_cast<int>(ExitCode::kGuestCrash);
+    case StopReason::kEmulationFailure:
+      return static_cast<int>(ExitCode::kEmulationFailure);
+    case StopReason::kTimeout:
+      return static_cast<int>(ExitCode::kTimeout);
+    case StopReason::kSignal:
+      return static_cast<int>(ExitCode::kSignalBase) + signal_number;
+    case StopReason::kHostError:
+      break;
+  }
+  return static_cast<int>(ExitCode::kHostError);
+}
+
+int Report(const Error& error) {
+  LogError("{}", error.message);
+  return static_cast<int>(error.kind == ErrorKind::kUsage ? ExitCode::kUsage
+                                                          : ExitCode::kHostError);
+}
+
+}  // namespace
+
+int RunCommand(const RunOptions& options) {
+  if (const Result<void> configured = ConfigureLog(options.log_level, options.log_file);
+      !configured) {
+    return Report(configured.error());
+  }
+  Session session(options);
+  if (const Result<void> prepared = session.Prepare(); !prepared) {
+    return Report(prepared.error());
+  }
+  const Result<MachineStop> stop = session.Run();
+  if (!stop) {
+    return Report(stop.error());
+  }
+  const int code = ExitCodeFor(*stop, session.signal_number());
+  const LogLevel level = code == 0 ? LogLevel::kInfo : LogLevel::kError;
+  Log(level, "{}: {}", options.machine.name, Describe(stop->reason));
+  if (!stop->detail.empty()) {
+    Log(level, "{}", stop->detail);
+  }
+  return code;
+}
+
+}  // namespace veneer

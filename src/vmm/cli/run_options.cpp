@@ -1,0 +1,184 @@
+#include "run_options.h"
+
+#include <charconv>
+#include <limits>
+#include <map>
+
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <CLI/Validators.hpp>
+
+#include "veneer/boot/memory_layout.h"
+
+namespace veneer {
+namespace {
+
+// Adds an option whose text `parse` turns into a Result<T>.
+template <typename T, typename Parse>
+CLI::Option* AddParsed(CLI::App& command, const std::string& name, T& target, Parse parse,
+                       const std::string& help, const std::string& type,
+                       const std::string& default_text) {
+  return command
+      .add_option_function<std::string>(
+          name,
+          [&target, parse, name](const std::string& text) {
+            Result<T> value = parse(text);
+            if (!value) {
+              throw CLI::ValidationError(name, value.error().message);
+            }
+            target = std::move(value).value();
+          },
+          help)
+      ->type_name(type)
+      ->default_str(default_text);
+}
+
+template <typename T>
+void AddChoice(CLI::App& command, const std::string& name, T& target,
+               const std::map<std::string, T>& choices, const std::string& help,
+               const std::string& default_text) {
+  std::string names;
+  for (const auto& [choice, value] : choices) {
+    names += (names.empty() ? "" : "|") + choice;
+  }
+  AddParsed<T>(
+      command, name, target,
+      [choices, names](const std::string& text) -> Result<T> {
+        const auto it = choices.find(text);
+        if (it == choices.end()) {
+          return UsageError("'{}' is not one of {}", text, names);
+        }
+        return it->second;
+      },
+      help, names, default_text);
+}
+
+Result<std::uint64_t> ParseMemory(const std::string& text) {
+  VENEER_TRY_ASSIGN(const std::uint64_t bytes, ParseSize(text));
+  VENEER_TRY(MemoryLayout(bytes));
+  return bytes;
+}
+
+Result<unsigned> ParseCpus(const std::string& text) {
+  unsigned count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (error != std::errc() || end != text.data() + text.size() || count < 1 || count > kMaxVcpus) {
+    return UsageError("'{}' is not a number of vCPUs from 1 to {}", text, kMaxVcpus);
+  }
+  return count;
+}
+
+}  // namespace
+
+Result<std::uint64_t> ParseSize(std::string_view text) {
+  std::uint64_t number = 0;
+  const char* const last = text.data() + text.size();
+  const auto [end, error] = std::from_chars(text.data(), last, number);
+  std::string_view unit(end, static_cast<std::size_t>(last - end));
+  if (unit.ends_with("iB")) {
+    unit.remove_suffix(2);
+  } else if (unit.ends_with("B")) {
+    unit.remove_suffix(1);
+  }
+  unsigned shift = 0;
+  if (unit.empty() || unit == "M" || unit == "m") {
+    shift = 20;
+  } else if (unit == "K" || unit == "k") {
+    shift = 10;
+  } else if (unit == "G" || unit == "g") {
+    shift = 30;
+  } else if (unit == "T" || unit == "t") {
+    shift = 40;
+  }
+  if (error != std::errc() || shift == 0) {
+    return UsageError("'{}' is not a size; write for example 256M or 2G (a plain number is MiB)",
+                      text);
+  }
+  if (number > (std::numeric_limits<std::uint64_t>::max() >> shift)) {
+    return UsageError("'{}' is larger than any computer's memory", text);
+  }
+  return number << shift;
+}
+
+Result<CharacterTarget> ParseCharacterTarget(std::string_view text) {
+  constexpr std::string_view kFile = "file:";
+  if (text == "stdio") {
+    return CharacterTarget{CharacterTarget::Kind::kStdio, {}};
+  }
+  if (text == "off") {
+    return CharacterTarget{CharacterTarget::Kind::kOff, {}};
+  }
+  if (text.starts_with(kFile) && text.size() > kFile.size()) {
+    return CharacterTarget{CharacterTarget::Kind::kFile, std::string(text.substr(kFile.size()))};
+  }
+  return UsageError("'{}' is not stdio, off or file:PATH", text);
+}
+
+void DeclareRunOptions(CLI::App& command, RunOptions& options) {
+  MachineConfig& machine = options.machine;
+  command.add_option("--kernel", machine.kernel, "Kernel: a bzImage or an ELF vmlinux")
+      ->type_name("FILE")
+      ->required()
+      ->group("Guest");
+  command.add_option("--initrd", machine.initrd, "Initial RAM disk")->type_name("FILE");
+  command
+      .add_option("--cmdline", machine.cmdline,
+                  "Kernel command line, for example \"console=ttyS0\"")
+      ->type_name("TEXT");
+  AddParsed<std::uint64_t>(command, "--memory", machine.memory_bytes, ParseMemory,
+                           "Guest memory, 32M or more (K, M, G, T; a plain number is MiB)", "SIZE",
+                           "256M");
+  AddParsed<unsigned>(command, "--cpus", machine.vcpus, ParseCpus, "Number of vCPUs, 1 to 32", "N",
+                      "1");
+  command.add_option("--name", machine.name, "Name of the guest, for messages")
+      ->type_name("NAME")
+      ->capture_default_str();
+  AddChoice<KernelEntry>(command, "--entry", machine.entry,
+                         {{"auto", KernelEntry::kAuto},
+                          {"pvh", KernelEntry::kPvh},
+                          {"decompressor", KernelEntry::kDecompressor}},
+                         "How to enter the kernel: its 64-bit entry after unpacking it on the host "
+                         "(auto), its PVH entry, or a bzImage's own decompressor",
+                         "auto");
+  AddChoice<bool>(command, "--host-cmdline", machine.host_cmdline, {{"on", true}, {"off", false}},
+                  "Add to the kernel command line what this kind of host needs (each addition is "
+                  "logged)",
+                  "on");
+
+  AddParsed<CharacterTarget>(command, "--serial", machine.serial, ParseCharacterTarget,
+                             "Where the serial port ttyS0 goes: stdio (Ctrl-A h for help), "
+                             "file:PATH or off",
+                             "TARGET", "stdio");
+  AddChoice<OnReboot>(command, "--on-reboot", machine.on_reboot,
+                      {{"restart", OnReboot::kRestart}, {"exit", OnReboot::kExit}},
+                      "When the guest reboots: start it anew, or end", "restart");
+  AddChoice<OnCrash>(command, "--on-crash", machine.on_crash,
+                     {{"exit", OnCrash::kExit}, {"pause", OnCrash::kPause}},
+                     "When the guest crashes: end, or keep it paused", "exit");
+  command
+      .add_option("--timeout", options.timeout_seconds,
+                  "End the run after this many seconds (exit code 5)")
+      ->type_name("SECONDS");
+  AddParsed<LogLevel>(
+      command, "--log-level", options.log_level,
+      [](const std::string& text) { return ParseLogLevel(text); },
+      "trace, debug, info, warning, error or off", "LEVEL", "info");
+  command.add_option("--log-file", options.log_file, "Write the log there instead of to stderr")
+      ->type_name("FILE");
+  command
+      .add_option("--metrics", options.metrics_file,
+                  "At the end, write counters and boot milestones there as JSON")
+      ->type_name("FILE");
+  command.set_config("--config", "", "Read options from FILE: lines like memory=\"1G\"")
+      ->type_name("FILE");
+  command.footer(
+      "Exit codes: 0 the guest powered off or was ended by the user; 1 host error; 2 wrong usage "
+      "or\n"
+      "input; 3 the guest crashed; 4 an instruction this host cannot perform; 5 timeout;\n"
+      "128+N ended by signal N.\n\n"
+      "Example:\n"
+      "  veneer run --kernel bzImage --initrd initrd.cpio --memory 256M --cpus 2 \\\n"
+      "             --cmdline console=ttyS0");
+}
+
+}  // namespace veneer

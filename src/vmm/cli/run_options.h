@@ -1,0 +1,33 @@
+// The options of `veneer run`, from the command line and a configuration file.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include <CLI/App.hpp>
+
+#include "veneer/base/log.h"
+#include "veneer/base/result.h"
+#include "veneer/machine/machine_config.h"
+
+namespace veneer {
+
+struct RunOptions {
+  MachineConfig machine;
+  unsigned timeout_seconds = 0;  // 0: none
+  LogLevel log_level = LogLevel::kInfo;
+  std::string log_file;      // empty: stderr
+  std::string metrics_file;  // empty: none
+};
+
+// "256M", "1G", "1536": a whole number of MiB, or with K, M, G or T. Bytes.
+Result<std::uint64_t> ParseSize(std::string_view text);
+
+// "stdio", "off" or "file:PATH".
+Result<CharacterTarget> ParseCharacterTarget(std::string_view text);
+
+// Declares the options on `command`; parsing fills `options`, which must outlive it.
+void DeclareRunOptions(CLI::App& command, RunOptions& options);
+
+}  // namespace veneer

@@ -1,0 +1,250 @@
+#include "veneer/machine/machine.h"
+
+#include <algorithm>
+#include <atomic>
+
+#include "guest_cmdline.h"
+#include "mainboard.h"
+#include "milestones.h"
+#include "run_gate.h"
+#include "vcpu_setup.h"
+#include "vcpu_thread.h"
+#include "veneer/acpi/acpi_tables.h"
+#include "veneer/base/log.h"
+#include "veneer/boot/boot_loader.h"
+#include "veneer/boot/memory_layout.h"
+#include "veneer/kvm/assist.h"
+#include "veneer/kvm/vm.h"
+
+namespace veneer {
+namespace {
+
+// Where a PC's operating system tells the firmware how it wants to be restarted, and the value for
+// "warm" (IBM PC AT Technical Reference, BIOS data area). See kPanicMarker.
+constexpr Gpa kResetFlag{0x472};
+constexpr std::uint16_t kWarmReset = 0x1234;
+
+std::string AddToCmdline(const MachineConfig& config, const HostProfile& host) {
+  if (!config.host_cmdline) {
+    return config.cmdline;
+  }
+  const auto additions = CmdlineAdditions(config.cmdline, host.emulated_kernel);
+  for (const CmdlineAddition& addition : additions) {
+    LogInfo("kernel command line: added {} ({})", addition.text, addition.reason);
+  }
+  return WithAdditions(config.cmdline, additions);
+}
+
+class MachineImpl final : public Machine, private PowerControl {
+ public:
+  MachineImpl(const MachineConfig& config, const HostProfile& host, Metrics& metrics,
+              MachineOutputs outputs, EventLoop& loop)
+      : config_(config),
+        host_(host),
+        metrics_(metrics),
+        outputs_(std::move(outputs)),
+        loop_(loop),
+        ports_("port", metrics.Get("bus.port.unclaimed")),
+        mmio_("memory", metrics.Get("bus.memory.unclaimed")),
+        milestones_(HostClock(), [this] { return KernelInstructions(); }) {}
+  ~MachineImpl() override { Stop(); }
+
+  Result<void> Assemble(const KvmSystem& system);
+
+  void Start() override;
+  void Pause() override;
+  void Resume() override { gate_.Resume(); }
+  void Stop() override;
+  std::size_t SerialInput(std::span<const std::byte> input) override {
+    return mainboard_->serial().Receive(input);
+  }
+  void PressPowerButton() override { mainboard_->acpi_pm().PressPowerButton(); }
+  std::vector<Milestone> Milestones() const override { return milestones_.Reached(); }
+  void CollectStatistics() override;
+
+ private:
+  Result<void> LayOutMemory();
+  Result<void> MakeMainboard();
+  Result<void> LoadGuest();
+  Result<void> MakeVcpus(const KvmSystem& system);
+  void KickAll();
+  void RequestStop(MachineStop stop);
+  std::uint64_t KernelInstructions() const;
+  // PowerControl
+  void PowerOff() override { RequestStop({StopReason::kPowerOff, {}}); }
+  void Reset() override;
+
+  const MachineConfig config_;
+  const HostProfile host_;
+  Metrics& metrics_;
+  const MachineOutputs outputs_;
+  EventLoop& loop_;
+
+  // In the order in which each needs what stands above it.
+  std::unique_ptr<GuestMemory> memory_;
+  std::unique_ptr<Vm> vm_;
+  Bus ports_;
+  Bus mmio_;
+  BootMilestones milestones_;
+  std::unique_ptr<Mainboard> mainboard_;
+  BootEntry boot_entry_;
+  bool panic_marked_ = false;  // the guest marks a panic as kPanicMarker says
+  RunGate gate_;
+  std::atomic<bool> stop_requested_{false};
+  std::vector<std::unique_ptr<VcpuThread>> vcpus_;
+};
+
+Result<void> MachineImpl::Assemble(const KvmSystem& system) {
+  VENEER_TRY(LayOutMemory());
+  VENEER_TRY_ASSIGN(vm_, Vm::Create(system, Vm::Options{}));
+  VENEER_TRY(vm_->AddMemory(*memory_));
+  VENEER_TRY(MakeMainboard());
+  VENEER_TRY(LoadGuest());
+  return MakeVcpus(system);
+}
+
+Result<void> MachineImpl::LayOutMemory() {
+  VENEER_TRY_ASSIGN(const std::vector<GuestMemory::Range> ranges,
+                    MemoryLayout(config_.memory_bytes));
+  VENEER_TRY_ASSIGN(memory_, GuestMemory::Create(ranges, GuestMemory::Options{}));
+  return {};
+}
+
+Result<void> MachineImpl::MakeMainboard() {
+  CmosRtc::Memory memory;
+  for (const MemoryRegion& region : memory_->regions()) {
+    (region.base < kPciHoleEnd ? memory.below_4g : memory.above_4g) += region.size;
+  }
+  mainboard_ =
+      std::make_unique<Mainboard>(Mainboard::Wiring{.ports = ports_,
+                                                    .mmio = mmio_,
+                                                    .clock = HostClock(),
+                                                    .loop = loop_,
+                                                    .power = *this,
+                                                    .memory = memory,
+                                                    .serial_output =
+                                                        [this](std::span<const std::byte> text) {
+                                                          milestones_.OnOutput(text);
+                                                          outputs_.serial(text);
+                                                        },
+                                                    .debug_output = outputs_.debug},
+                                  [this](Gsi gsi) { return vm_->Line(gsi); });
+  mainboard_->serial().SetRoomCallback(outputs_.serial_room);
+  return mainboard_->Attach();
+}
+
+Result<void> MachineImpl::LoadGuest() {
+  AcpiConfig acpi;
+  for (unsigned i = 0; i < config_.vcpus; ++i) {
+    acpi.processors.push_back({static_cast<std::uint8_t>(i), static_cast<std::uint8_t>(i)});
+  }
+  VENEER_TRY_ASSIGN(const AcpiTables tables, WriteAcpiTables(*memory_, kAcpiTablesDefault, acpi));
+
+  BootConfig boot;
+  boot.kernel = config_.kernel;
+  boot.initrd = config_.initrd;
+  boot.cmdline = AddToCmdline(config_, host_);
+  boot.entry = config_.entry;
+  boot.rsdp = tables.rsdp;
+  boot.special.push_back(E820Entry{tables.range.base, tables.range.size, E820Type::kReserved});
+  panic_marked_ = boot.cmdline.find(kPanicMarker) != std::string::npos;
+  VENEER_TRY_ASSIGN(const PreparedBoot prepared, PrepareBoot(boot, *memory_));
+  LogInfo("loaded {} ({}), entry {:#x}", config_.kernel, prepared.kernel.description,
+          prepared.entry.rip);
+  LogDebug("kernel command line: {}", boot.cmdline);
+  boot_entry_ = prepared.entry;
+  return {};
+}
+
+Result<void> MachineImpl::MakeVcpus(const KvmSystem& system) {
+  if (host_.emulated_kernel) {
+    const MsrRange assist_msr{.first = kPvmAssistMsr, .count = 1, .reads = false, .writes = true};
+    VENEER_TRY(vm_->FilterMsrs(std::span(&assist_msr, 1)));
+  }
+  VENEER_TRY_ASSIGN(const CpuidTable supported, system.SupportedCpuid());
+  const VcpuContext context{gate_,    ports_,
+                            mmio_,    *memory_,
+                            metrics_, [this](MachineStop stop) { RequestStop(std::move(stop)); }};
+  for (unsigned i = 0; i < config_.vcpus; ++i) {
+    const CpuidTable cpuid = GuestCpuid(supported, system.capabilities(), host_, i, config_.vcpus);
+    VENEER_TRY_ASSIGN(std::unique_ptr<Vcpu> vcpu, vm_->CreateVcpu(i, cpuid));
+    if (i == 0) {
+      VENEER_TRY(EnterKernel(*vcpu, boot_entry_));
+    }
+    std::unique_ptr<VcpuAssist> assist =
+        host_.emulated_kernel ? MakePvmAssists(*memory_, metrics_) : nullptr;
+    vcpus_.push_back(std::make_unique<VcpuThread>(std::move(vcpu), std::move(assist), context));
+  }
+  return {};
+}
+
+void MachineImpl::Start() {
+  milestones_.Start();
+  for (const auto& vcpu : vcpus_) {
+    vcpu->Start();
+  }
+}
+
+void MachineImpl::KickAll() {
+  for (const auto& vcpu : vcpus_) {
+    vcpu->Kick();
+  }
+}
+
+void MachineImpl::Pause() {
+  gate_.Pause();
+  KickAll();
+  gate_.WaitUntilHeld(static_cast<unsigned>(vcpus_.size()));
+}
+
+void MachineImpl::Stop() {
+  gate_.Stop();
+  KickAll();
+  for (const auto& vcpu : vcpus_) {
+    vcpu->Join();
+  }
+  if (mainboard_ != nullptr) {
+    mainboard_->Flush();
+  }
+}
+
+void MachineImpl::RequestStop(MachineStop stop) {
+  if (stop_requested_.exchange(true)) {
+    return;  // the first reason counts
+  }
+  // The guest shall not run on after it was told that the power is off.
+  gate_.Pause();
+  KickAll();
+  outputs_.stopped(stop);
+}
+
+void MachineImpl::Reset() {
+  const bool panicked =
+      panic_marked_ && memory_->Read<std::uint16_t>(kResetFlag) == std::optional(kWarmReset);
+  RequestStop({panicked ? StopReason::kGuestPanic : StopReason::kReset, {}});
+}
+
+std::uint64_t MachineImpl::KernelInstructions() const {
+  const auto statistics = vm_->Statistics();
+  const auto it = statistics.find("insn_emulation");
+  return it == statistics.end() ? 0 : it->second;
+}
+
+void MachineImpl::CollectStatistics() {
+  for (const auto& [name, value] : vm_->Statistics()) {
+    metrics_.Get("kvm." + name).Set(value);
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Machine>> Machine::Build(const MachineConfig& config,
+                                                const KvmSystem& system, const HostProfile& host,
+                                                Metrics& metrics, EventLoop& loop,
+                                                MachineOutputs outputs) {
+  auto machine = std::make_unique<MachineImpl>(config, host, metrics, std::move(outputs), loop);
+  VENEER_TRY(machine->Assemble(system));
+  return machine;
+}
+
+}  // namespace veneer

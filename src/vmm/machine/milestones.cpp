@@ -1,0 +1,68 @@
+#include "milestones.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace veneer {
+namespace {
+
+struct Marker {
+  std::string_view text;
+  std::string_view name;
+};
+
+// In the order in which Linux prints them.
+constexpr Marker kMarkers[] = {
+    {"Linux version ", "kernel"},
+    {"smp: Brought up", "smp"},
+    {"Run /init as init process", "init"},
+};
+constexpr std::size_t kMaxLine = 256;  // bytes; longer lines are looked at by their beginning
+
+}  // namespace
+
+BootMilestones::BootMilestones(const Clock& clock, std::function<std::uint64_t()> instructions)
+    : clock_(clock), instructions_(std::move(instructions)) {}
+
+void BootMilestones::Start() {
+  const std::scoped_lock lock(mutex_);
+  start_ns_ = clock_.MonotonicNs();
+}
+
+void BootMilestones::OnOutput(std::span<const std::byte> output) {
+  const std::scoped_lock lock(mutex_);
+  if (reached_.size() == std::size(kMarkers)) {
+    return;
+  }
+  for (const std::byte byte : output) {
+    const char c = static_cast<char>(byte);
+    if (c != '\n') {
+      if (line_.size() < kMaxLine) {
+        line_.push_back(c);
+      }
+      continue;
+    }
+    for (const Marker& marker : kMarkers) {
+      if (line_.find(marker.text) != std::string::npos) {
+        Mark(marker.name);
+      }
+    }
+    line_.clear();
+  }
+}
+
+void BootMilestones::Mark(std::string_view name) {
+  const bool seen = std::any_of(reached_.begin(), reached_.end(),
+                                [&](const Milestone& milestone) { return milestone.name == name; });
+  if (!seen) {
+    reached_.push_back(
+        Milestone{std::string(name), clock_.MonotonicNs() - start_ns_, instructions_()});
+  }
+}
+
+std::vector<Milestone> BootMilestones::Reached() const {
+  const std::scoped_lock lock(mutex_);
+  return reached_;
+}
+
+}  // namespace veneer

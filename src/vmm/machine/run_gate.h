@@ -1,0 +1,65 @@
+// Where vCPU threads ask whether they may run.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+
+namespace veneer {
+
+// Thread-safe. After Pause() or Stop() the caller kicks the vCPUs, so that they come and ask.
+class RunGate {
+ public:
+  // Blocks while paused. False: the thread shall end.
+  bool Pass() {
+    if (open_.load(std::memory_order_acquire)) {
+      return true;
+    }
+    std::unique_lock lock(mutex_);
+    ++waiting_;
+    changed_.notify_all();
+    changed_.wait(lock, [this] { return stopping_ || !paused_; });
+    --waiting_;
+    return !stopping_;
+  }
+
+  void Pause() {
+    const std::scoped_lock lock(mutex_);
+    paused_ = true;
+    open_.store(false, std::memory_order_release);
+  }
+
+  void Resume() {
+    {
+      const std::scoped_lock lock(mutex_);
+      paused_ = false;
+      open_.store(!stopping_, std::memory_order_release);
+    }
+    changed_.notify_all();
+  }
+
+  void Stop() {
+    {
+      const std::scoped_lock lock(mutex_);
+      stopping_ = true;
+      open_.store(false, std::memory_order_release);
+    }
+    changed_.notify_all();
+  }
+
+  // Waits until `threads` threads stand at the paused gate, or it is opened or stopped.
+  void WaitUntilHeld(unsigned threads) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return waiting_ >= threads || !paused_ || stopping_; });
+  }
+
+ private:
+  std::atomic<bool> open_{true};
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool paused_ = false;
+  bool stopping_ = false;
+  unsigned waiting_ = 0;
+};
+
+}  // namespace veneer
