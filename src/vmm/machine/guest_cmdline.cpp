@@ -17,16 +17,45 @@ constexpr Candidate kPanicWarm{"reboot=panic_warm", "reboot", "a panic can be to
 
 // For hosts that interpret the guest's kernel. CPUID cannot hide features from it there.
 constexpr Candidate kEmulatedKernel[] = {
-    {"noxsave", "noxsave", "the interpreter does not know XSAVE"},
-    {"nosmap", "nosmap", "it does not know STAC and CLAC, and every copy would stop there"},
-    {"nosmep", "nosmep", "page tables are the host's own business"},
-    {"nopcid", "nopcid", "it does not know INVPCID"},
-    {"clearcpuid=erms,fsrm,popcnt,rdpid,cx16,rdrand,rdseed", "clearcpuid",
-     "byte-wise string copies cost a microsecond a byte; the others leave to user space"},
     {"mitigations=off", "mitigations", "mitigations protect nothing there and cost much"},
     {"init_on_alloc=0", "init_on_alloc", "clearing every allocation is slow there"},
     {"cryptomgr.notests", "cryptomgr.notests", "self tests run for minutes there"},
 };
+
+// A CPU feature by its number in Linux: a word that mirrors a CPUID register, and a bit. Numbers
+// are what kernels of any age take; words that mirror hardware do not change.
+struct Feature {
+  const char* name;
+  unsigned word;
+  unsigned bit;
+};
+constexpr unsigned kLeaf1Ecx = 4;
+constexpr unsigned kLeaf7Ebx = 9;
+constexpr unsigned kLeaf7Ecx = 16;
+constexpr unsigned kLeaf7Edx = 18;
+
+// The interpreter does not know the instructions of most of these, so that each use would cost an
+// exit; ERMS and FSRM make the kernel copy with byte-wise string instructions, which take it a
+// microsecond a byte. The kernel has another way for all of them; user space keeps what it has.
+constexpr Feature kUnwantedFeatures[] = {
+    {"cx16", kLeaf1Ecx, 13},  {"pcid", kLeaf1Ecx, 17},    {"popcnt", kLeaf1Ecx, 23},
+    {"xsave", kLeaf1Ecx, 26}, {"rdrand", kLeaf1Ecx, 30},  {"smep", kLeaf7Ebx, 7},
+    {"erms", kLeaf7Ebx, 9},   {"invpcid", kLeaf7Ebx, 10}, {"rdseed", kLeaf7Ebx, 18},
+    {"smap", kLeaf7Ebx, 20},  {"rdpid", kLeaf7Ecx, 22},   {"fsrm", kLeaf7Edx, 4},
+};
+
+CmdlineAddition ClearUnwantedFeatures() {
+  CmdlineAddition addition;
+  std::string names;
+  for (const Feature& feature : kUnwantedFeatures) {
+    addition.text += addition.text.empty() ? "clearcpuid=" : ",";
+    addition.text += std::to_string(feature.word * 32 + feature.bit);
+    names += names.empty() ? "" : ", ";
+    names += feature.name;
+  }
+  addition.reason = "this host's interpreter is slow at or ignorant of " + names;
+  return addition;
+}
 
 }  // namespace
 
@@ -65,6 +94,9 @@ std::vector<CmdlineAddition> CmdlineAdditions(std::string_view cmdline, bool emu
   if (emulated_kernel) {
     for (const Candidate& candidate : kEmulatedKernel) {
       add(candidate);
+    }
+    if (!HasParameter(cmdline, "clearcpuid")) {
+      additions.push_back(ClearUnwantedFeatures());
     }
   }
   return additions;

@@ -1,0 +1,24 @@
+# shellcheck shell=bash
+# The Debian packages that building Veneer needs, and how it is built. Sourced after lib.sh.
+
+need_build_packages() {
+	local lib=/usr/include
+	need_packages g++=g++ cmake=cmake ninja-build=ninja pkg-config=pkg-config ccache=ccache \
+		acpica-tools=iasl \
+		libfmt-dev=$lib/fmt/core.h libspdlog-dev=$lib/spdlog/spdlog.h \
+		libexpected-dev=$lib/tl/expected.hpp libcli11-dev=$lib/CLI/CLI.hpp \
+		nlohmann-json3-dev=$lib/nlohmann/json.hpp libxen-dev=$lib/xen/xen.h \
+		libzydis-dev=$lib/Zydis/Zydis.h liburing-dev=$lib/liburing.h \
+		zlib1g-dev=$lib/zlib.h liblzma-dev=$lib/lzma.h liblz4-dev=$lib/lz4.h \
+		libzstd-dev=$lib/zstd.h libbz2-dev=$lib/bzlib.h
+}
+
+# build_preset PRESET ROOT LOG [CMAKE-OPTION...]: configures and builds; the log is shown when that fails.
+build_preset() {
+	local preset=$1 root=$2 log=$3
+	shift 3
+	if ! (cd "$root" && cmake --preset "$preset" "$@" && cmake --build --preset "$preset") >"$log" 2>&1; then
+		tail -n 40 "$log" >&2
+		die "building the '$preset' preset failed; the whole log is in $log"
+	fi
+}

@@ -1,0 +1,63 @@
+// Everything that must be in guest memory before a kernel's first instruction.
+//
+// Follows Linux's x86 boot protocol and Xen's PVH boot ABI (<xen/arch-x86/hvm/start_info.h>).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "veneer/base/result.h"
+#include "veneer/boot/e820.h"
+#include "veneer/boot/kernel_image.h"
+#include "veneer/memory/gpa.h"
+#include "veneer/memory/guest_memory.h"
+
+namespace veneer {
+
+struct BootConfig {
+  std::string kernel;  // path
+  std::string initrd;  // path; empty: none
+  std::string cmdline;
+  KernelEntry entry = KernelEntry::kAuto;
+  // Guest address of the ACPI RSDP, if there are ACPI tables.
+  std::optional<Gpa> rsdp;
+  // Ranges that are not plain RAM beside the PC's legacy area: ACPI tables, device memory. None may
+  // begin below 0x30000, where the boot structures are.
+  std::vector<E820Entry> special;
+};
+
+// The boot CPU's state at the first instruction. Whatever is not named here is as after reset, with
+// interrupts off; RFLAGS is 2.
+struct BootEntry {
+  // Both: CS is a flat code segment, DS, ES, FS, GS and SS are flat data segments, TR is a busy
+  // TSS; selectors as below, base 0, limit 4 GiB (TSS: limit 0x67), CR0.PE on. Linux64: CS is
+  // 64-bit, CR0.PG, CR4.PAE, EFER.LME and LMA on, CR3 = page_table, RSI = info. Pvh: CS is 32-bit,
+  // paging off, EBX = info.
+  BootProtocol protocol = BootProtocol::kLinux64;
+  std::uint64_t rip = 0;
+  std::uint64_t rsp = 0;
+  Gpa info;        // boot_params or hvm_start_info
+  Gpa page_table;  // only Linux64: identity map of the first 4 GiB
+  Gpa gdt_base;
+  std::uint16_t gdt_limit = 0;  // bytes - 1
+  std::uint16_t code_selector = 0;
+  std::uint16_t data_selector = 0;
+  std::uint16_t task_selector = 0;
+};
+
+struct PreparedBoot {
+  BootEntry entry;
+  LoadedKernel kernel;
+  std::vector<E820Entry> e820;
+  Gpa initrd;
+  std::uint64_t initrd_size = 0;  // bytes; 0: none
+};
+
+// Loads kernel and initrd and writes command line, memory map, boot structures, page tables and GDT
+// into `memory`, which must be all zero and start at address 0 with at least 1 MiB. UsageError for
+// what the user can mend: the files, the command line's length, too little memory.
+Result<PreparedBoot> PrepareBoot(const BootConfig& config, GuestMemory& memory);
+
+}  // namespace veneer

@@ -1,0 +1,31 @@
+// The initrd: where it goes, and getting it there.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "veneer/base/result.h"
+#include "veneer/boot/e820.h"
+#include "veneer/boot/kernel_image.h"
+#include "veneer/memory/gpa.h"
+#include "veneer/memory/guest_memory.h"
+
+namespace veneer {
+
+// The highest page-aligned place for `size` bytes in the RAM of `map` that the kernel can reach and
+// does not use itself, above the first MiB; nullopt if there is none.
+std::optional<Gpa> PlaceInitrd(std::uint64_t size, std::span<const E820Entry> map,
+                               const LoadedKernel& kernel);
+
+struct LoadedInitrd {
+  Gpa base;
+  std::uint64_t size = 0;  // bytes
+};
+
+// UsageError naming the file if it cannot be read or does not fit.
+Result<LoadedInitrd> LoadInitrd(const std::string& path, std::span<const E820Entry> map,
+                                const LoadedKernel& kernel, GuestMemory& memory);
+
+}  // namespace veneer

@@ -1,0 +1,190 @@
+#include "veneer/xendomain/physmap.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "veneer/base/check.h"
+
+namespace veneer {
+
+Physmap::Physmap(GuestMemory& memory, const SharedPages& shared_info, GrantTable& grants,
+                 std::span<const GuestMemory::Range> ram)
+    : memory_(memory), shared_info_(shared_info), grants_(grants) {
+  for (const GuestMemory::Range& range : ram) {
+    VENEER_CHECK(range.base.PageOffset() == 0 && range.size % kPageSize == 0);
+    Run run{Gfn::Of(range.base), range.size / kPageSize, {}};
+    run.removed.resize(run.pages);
+    populated_ += run.pages;
+    runs_.push_back(std::move(run));
+  }
+  maximum_ = populated_;
+  for (const MemoryRegion& region : memory_.regions()) {
+    highest_ = std::max(highest_, Gfn::Of(region.base + (region.size - 1)));
+  }
+}
+
+Physmap::~Physmap() {
+  const std::lock_guard lock(mutex_);
+  while (!specials_.empty()) {
+    RemoveSpecial(specials_.begin()->first);
+  }
+}
+
+Physmap::Run* Physmap::FindRun(Gfn gfn) {
+  for (Run& run : runs_) {
+    if (gfn >= run.first && gfn.value - run.first.value < run.pages) {
+      return &run;
+    }
+  }
+  return nullptr;
+}
+
+bool Physmap::IsRam(Gfn gfn) const {
+  const std::lock_guard lock(mutex_);
+  return std::any_of(runs_.begin(), runs_.end(), [gfn](const Run& run) {
+    return gfn >= run.first && gfn.value - run.first.value < run.pages &&
+           !run.removed[gfn.value - run.first.value];
+  });
+}
+
+std::optional<Gfn> Physmap::SharedInfoAt() const {
+  const std::lock_guard lock(mutex_);
+  return FindSharedInfo();
+}
+
+std::optional<Gfn> Physmap::FindSharedInfo() const {
+  for (const auto& [gfn, kind] : specials_) {
+    if (kind == Special::kSharedInfo) {
+      return gfn;
+    }
+  }
+  return std::nullopt;
+}
+
+bool Physmap::RemoveSpecial(Gfn gfn) {
+  const auto found = specials_.find(gfn);
+  if (found == specials_.end()) {
+    return false;
+  }
+  if (found->second == Special::kGrantFrame) {
+    grants_.NoteUnmapped(gfn);
+  }
+  memory_.RemoveOverlay(gfn.Address());
+  specials_.erase(found);
+  return true;
+}
+
+XenResult<void> Physmap::Lay(Gfn gfn, const SharedPages& pages, std::size_t index, Special kind) {
+  if (!gfn.Addressable() || memory_.Pin(gfn.Address(), kPageSize).empty()) {
+    return XenError(XEN_EINVAL);
+  }
+  RemoveSpecial(gfn);
+  if (!memory_.MapOverlay(gfn.Address(), pages, index)) {
+    return XenError(XEN_ENOMEM);
+  }
+  specials_[gfn] = kind;
+  return {};
+}
+
+XenResult<void> Physmap::MapSharedInfo(std::uint64_t index, Gfn gfn) {
+  if (index != 0) {
+    return XenError(XEN_EINVAL);
+  }
+  const std::lock_guard lock(mutex_);
+  const std::optional<Gfn> old = FindSharedInfo();
+  if (old == gfn) {
+    return {};
+  }
+  if (const XenResult<void> laid = Lay(gfn, shared_info_, 0, Special::kSharedInfo); !laid) {
+    return laid;
+  }
+  if (old) {
+    RemoveSpecial(*old);
+  }
+  return {};
+}
+
+XenResult<void> Physmap::MapGrantFrame(std::uint64_t index, Gfn gfn) {
+  const std::lock_guard lock(mutex_);
+  const XenResult<GrantTable::Frame> frame = grants_.FrameForPhysmap(index);
+  if (!frame) {
+    return XenError(frame.error());
+  }
+  if (frame->mapped_at == gfn) {
+    return {};
+  }
+  const XenResult<void> laid = Lay(gfn, *frame->pages, frame->index, Special::kGrantFrame);
+  if (!laid) {
+    return laid;
+  }
+  if (frame->mapped_at) {
+    RemoveSpecial(*frame->mapped_at);
+  }
+  grants_.NoteMapped(index, gfn);
+  return {};
+}
+
+bool Physmap::TakeOut(Gfn gfn) {
+  const bool special = RemoveSpecial(gfn);
+  Run* run = FindRun(gfn);
+  if (run == nullptr || run->removed[gfn.value - run->first.value]) {
+    return special;
+  }
+  memory_.DiscardPage(gfn);
+  run->removed[gfn.value - run->first.value] = true;
+  --populated_;
+  return true;
+}
+
+XenResult<void> Physmap::Remove(Gfn gfn) {
+  const std::lock_guard lock(mutex_);
+  if (!TakeOut(gfn)) {
+    return XenError(XEN_ENOENT);
+  }
+  return {};
+}
+
+bool Physmap::Release(Gfn gfn) {
+  const std::lock_guard lock(mutex_);
+  return TakeOut(gfn);
+}
+
+bool Physmap::Populate(Gfn gfn) {
+  const std::lock_guard lock(mutex_);
+  Run* run = FindRun(gfn);
+  if (run == nullptr) {
+    return false;
+  }
+  // The new page replaces whatever is there, and is zero.
+  if (!run->removed[gfn.value - run->first.value]) {
+    RemoveSpecial(gfn);
+    memory_.DiscardPage(gfn);
+    return true;
+  }
+  if (populated_ >= maximum_) {
+    return false;
+  }
+  RemoveSpecial(gfn);
+  // A guest may have written to the frame while it was out.
+  memory_.DiscardPage(gfn);
+  run->removed[gfn.value - run->first.value] = false;
+  ++populated_;
+  return true;
+}
+
+std::uint64_t Physmap::populated_pages() const {
+  const std::lock_guard lock(mutex_);
+  return populated_;
+}
+
+std::uint64_t Physmap::maximum_pages() const {
+  const std::lock_guard lock(mutex_);
+  return maximum_;
+}
+
+void Physmap::SetMaximum(std::uint64_t pages) {
+  const std::lock_guard lock(mutex_);
+  maximum_ = pages;
+}
+
+}  // namespace veneer

@@ -1,0 +1,156 @@
+#include "veneer/xendomain/xen_domain.h"
+
+#include <utility>
+
+#include "veneer/base/check.h"
+#include "veneer/xentime/wall_clock.h"
+
+namespace veneer {
+namespace {
+
+// The same for both widths.
+constexpr std::uint64_t kVcpuInfoSize = sizeof(vcpu_info_t);
+constexpr std::uint64_t kTimeOffset = offsetof(vcpu_info_t, time);
+static_assert(sizeof(vcpu_info_x86_32_t) == kVcpuInfoSize);
+static_assert(offsetof(vcpu_info_x86_32_t, time) == kTimeOffset);
+
+}  // namespace
+
+XenDomain::XenDomain(GuestMemory& memory, const Clock& clock, const SystemTime& time,
+                     XenMachineHooks& hooks, XenDomainOptions options, SharedPages shared_info)
+    : memory_(memory),
+      clock_(clock),
+      time_(time),
+      hooks_(hooks),
+      options_(std::move(options)),
+      shared_info_(std::move(shared_info)),
+      deadlines_(clock) {}
+
+Result<std::unique_ptr<XenDomain>> XenDomain::Create(GuestMemory& memory, const Clock& clock,
+                                                     const SystemTime& time,
+                                                     XenMachineHooks& hooks, UpcallSink& upcalls,
+                                                     Metrics& metrics, XenDomainOptions options) {
+  VENEER_TRY_ASSIGN(SharedPages shared_info, SharedPages::Create(1));
+  std::unique_ptr<XenDomain> domain(new XenDomain(memory, clock, time, hooks, std::move(options),
+                                                  std::move(shared_info)));
+  VENEER_TRY(domain->Build(upcalls, metrics));
+  return domain;
+}
+
+Result<void> XenDomain::Build(UpcallSink& upcalls, Metrics& metrics) {
+  options_.events.vcpus = options_.vcpus;
+  VENEER_TRY_ASSIGN(events_, EventChannels::Create(memory_, shared_info_.bytes(), upcalls, metrics,
+                                                   options_.events));
+  VENEER_TRY_ASSIGN(grants_, GrantTable::Create(memory_, metrics, options_.grants));
+  physmap_ = std::make_unique<Physmap>(memory_, shared_info_, *grants_, options_.ram);
+  if (options_.initial_pages != 0) {
+    physmap_->SetMaximum(options_.initial_pages);
+  }
+  timers_ = std::make_unique<VcpuTimers>(
+      time_, deadlines_, options_.vcpus,
+      [this](unsigned vcpu) { events_->RaiseVirq(vcpu, VIRQ_TIMER); });
+  shutdown_ = std::make_unique<Shutdown>(clock_, deadlines_, hooks_);
+  for (unsigned vcpu = 0; vcpu < options_.vcpus; ++vcpu) {
+    vcpus_.push_back(std::make_unique<VcpuState>(time_));
+  }
+  UpdateWallClock();
+  return {};
+}
+
+void XenDomain::UpdateWallClock() {
+  const std::lock_guard lock(wall_clock_mutex_);
+  WriteWallClock(shared_info_.bytes().first<kPageSize>(), width_,
+                 clock_.RealtimeNs() - time_.GuestNs());
+}
+
+void XenDomain::LatchWidth(GuestWidth width) {
+  if (width_.exchange(width) == width) {
+    return;
+  }
+  events_->SetGuestWidth(width);
+  UpdateWallClock();
+}
+
+XenResult<void> XenDomain::SetParam(std::uint32_t index, std::uint64_t value, GuestWidth caller) {
+  const XenResult<void> set = params_.Set(index, value);
+  if (!set || index != HVM_PARAM_CALLBACK_IRQ) {
+    return set;
+  }
+  LatchWidth(caller);
+  hooks_.SetCallback(DecodeCallback(value));
+  for (unsigned vcpu = 0; vcpu < options_.vcpus; ++vcpu) {
+    events_->RaiseIfPending(vcpu);
+  }
+  return {};
+}
+
+XenResult<void> XenDomain::SetUpcallVector(std::uint32_t vcpu, std::uint8_t vector) {
+  constexpr std::uint8_t kLowestVector = 0x10;  // the local APIC delivers none below
+  if (vector < kLowestVector) {
+    return XenError(XEN_EINVAL);
+  }
+  if (vcpu >= options_.vcpus) {
+    return XenError(XEN_ENOENT);
+  }
+  hooks_.SetUpcallVector(vcpu, vector);
+  events_->RaiseIfPending(vcpu);
+  return {};
+}
+
+XenResult<void> XenDomain::MapSharedInfo(std::uint64_t index, Gfn gfn) {
+  if (const XenResult<void> mapped = physmap_->MapSharedInfo(index, gfn); !mapped) {
+    return mapped;
+  }
+  UpdateWallClock();
+  for (unsigned vcpu = 0; vcpu < options_.vcpus && vcpu < XEN_LEGACY_MAX_VCPUS; ++vcpu) {
+    if (!vcpus_[vcpu]->own_vcpu_info) {
+      hooks_.EnableVcpuTime(vcpu, gfn.Address() + (vcpu * kVcpuInfoSize + kTimeOffset));
+    }
+  }
+  return {};
+}
+
+XenResult<void> XenDomain::RegisterVcpuInfo(unsigned caller, unsigned vcpu, Gfn gfn,
+                                            std::uint32_t offset) {
+  VENEER_CHECK(vcpu < options_.vcpus);
+  const std::uint64_t alignment =
+      width_ == GuestWidth::k32 ? alignof(vcpu_info_x86_32_t) : alignof(vcpu_info_t);
+  if (offset > kPageSize - kVcpuInfoSize || offset % alignment != 0) {
+    return XenError(XEN_ENXIO);
+  }
+  if (vcpu != caller && hooks_.IsOnline(vcpu)) {
+    return XenError(XEN_EINVAL);
+  }
+  if (!gfn.Addressable()) {
+    return XenError(XEN_EINVAL);
+  }
+  const Gpa address = gfn.Address() + offset;
+  const std::span<std::byte> bytes = memory_.Pin(address, kVcpuInfoSize);
+  if (bytes.empty()) {
+    return XenError(XEN_EINVAL);
+  }
+  if (const XenResult<void> set = events_->SetVcpuInfo(vcpu, bytes); !set) {
+    return set;
+  }
+  vcpus_[vcpu]->own_vcpu_info = true;
+  hooks_.EnableVcpuTime(vcpu, address + kTimeOffset);
+  return {};
+}
+
+void XenDomain::RefreshVcpu(unsigned vcpu) {
+  VENEER_CHECK(vcpu < options_.vcpus);
+  VcpuState& state = *vcpus_[vcpu];
+  state.runstate.SetStolen(hooks_.StolenNs(vcpu));
+  state.runstate.Publish(memory_, width_, flag_runstate_updates_);
+  const std::span<const std::byte> info = events_->VcpuInfo(vcpu);
+  if (!info.empty()) {
+    state.secondary_time.Refresh(memory_, info.subspan(kTimeOffset));
+  }
+}
+
+void XenDomain::SetRunState(unsigned vcpu, RunState state) {
+  VENEER_CHECK(vcpu < options_.vcpus);
+  vcpus_[vcpu]->runstate.Enter(state);
+}
+
+}  // namespace veneer

@@ -1,0 +1,109 @@
+// Everything behind EventChannels: tables, ABI, locks, and the steps its operations share.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "fifo.h"
+#include "host_endpoint.h"
+#include "pollers.h"
+#include "port_table.h"
+#include "two_level.h"
+#include "vcpu_infos.h"
+#include "veneer/base/log.h"
+#include "veneer/evtchn/event_channels.h"
+
+namespace veneer {
+
+// Which vCPUs to interrupt once the lock is released. One is the common case and costs no memory.
+class RaiseList {
+ public:
+  void Add(std::uint32_t vcpu);
+  void RaiseAll(UpcallSink& sink) const;
+
+ private:
+  std::optional<std::uint32_t> first_;
+  std::vector<std::uint32_t> others_;
+};
+
+// What the observer is to be told after the lock is released, and what must live until then.
+struct Unbinding {
+  EvtchnPort guest_port;
+  std::shared_ptr<HostEndpoint> endpoint;
+};
+
+enum class DomainChoice { kGuest, kHost, kNone };
+DomainChoice ChooseDomain(std::uint16_t dom);
+
+inline constexpr std::uint32_t kNumVirqs = NR_VIRQS;
+// Global ones exist once per domain, the others once per vCPU.
+bool VirqIsGlobal(std::uint32_t virq);
+
+class EventChannelState {
+ public:
+  EventChannelState(GuestMemory& memory, std::span<std::byte> shared_info, UpcallSink& sink,
+                    Metrics& metrics, const EventChannels::Options& options);
+
+  GuestMemory& memory;
+  UpcallSink& sink;
+  const EventChannels::Options options;
+  Counter& sends;
+  Counter& notifies;
+  Counter& upcalls;
+  Counter& lost;
+  Counter& violations;
+  LogLimiter refused_log;
+
+  // Held over a whole change of bindings, the observer's calls included. Taken before `lock`.
+  std::mutex topology;
+  PortObserver* observer = nullptr;  // guarded by topology
+
+  // The leaf lock: guards all that follows. Changes of bindings need both.
+  mutable std::mutex lock;
+  VcpuInfos infos;
+  TwoLevel two_level;
+  std::unique_ptr<Fifo> fifo;  // null: the 2-level ABI is in use
+  PortTable guest;
+  PortTable host;
+  std::vector<std::shared_ptr<HostEndpoint>> endpoints;          // by host port
+  std::vector<std::array<std::uint32_t, kNumVirqs>> virq_ports;  // by vCPU; 0: not bound
+  Pollers pollers;
+
+  // ---- Called with `lock` held.
+
+  bool VcpuExists(std::uint32_t vcpu) const { return vcpu < options.vcpus; }
+  // A free port of that domain, set up for the ABI in use but still kFree; or ENOSPC.
+  XenResult<std::uint32_t> FindFreeGuestPort();
+  XenResult<std::uint32_t> FindFreeHostPort();
+
+  void SetPending(std::uint32_t guest_port, RaiseList& raises);
+  void UnmaskPort(std::uint32_t guest_port, RaiseList& raises);
+  bool IsPending(std::uint32_t guest_port) const;
+
+  void Connect(DomId a, std::uint32_t port_a, DomId b, std::uint32_t port_b);
+  // Frees a guest port that is in use; its other end waits for a new one. What the observer is to
+  // be told, if anything.
+  std::optional<Unbinding> CloseGuestPort(std::uint32_t port);
+  // The endpoint at the other end of a guest port, if that is a port of domain 0.
+  std::shared_ptr<HostEndpoint> EndpointOf(const Port& guest_port) const;
+
+  // ---- Called with `topology` held and `lock` not.
+
+  void TellBound(EvtchnPort guest_port, const HostEndpoint& endpoint);
+  void TellUnbound(const std::optional<Unbinding>& unbinding);
+
+  // ---- Called with neither.
+
+  void RaiseAll(const RaiseList& raises) { raises.RaiseAll(sink); }
+
+ private:
+  void Finish(Delivery delivery, std::uint32_t guest_port, RaiseList& raises);
+  PortTable& TableOf(DomId dom) { return dom == kHostDomId ? host : guest; }
+};
+
+}  // namespace veneer

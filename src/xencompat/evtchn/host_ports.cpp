@@ -1,0 +1,155 @@
+// Domain 0's side: the ports of the back-ends, of xenstore and of the console.
+#include <fcntl.h>
+
+#include <cerrno>
+
+#include "event_channel_state.h"
+#include "veneer/evtchn/event_channels.h"
+
+namespace veneer {
+namespace {
+
+// EMFILE if the process has no descriptor left.
+XenResult<std::shared_ptr<HostEndpoint>> EndpointFor(int event_fd) {
+  UniqueFd copy(fcntl(event_fd, F_DUPFD_CLOEXEC, 0));
+  if (!copy.valid()) {
+    LogWarning("event channels: cannot duplicate an eventfd (errno {})", errno);
+    return XenError(XEN_EMFILE);
+  }
+  return std::make_shared<HostEndpoint>(std::move(copy));
+}
+
+XenResult<EvtchnPort> AllocUnboundWith(EventChannelState& state,
+                                       std::shared_ptr<HostEndpoint> endpoint) {
+  const std::scoped_lock both(state.topology, state.lock);
+  const XenResult<std::uint32_t> number = state.FindFreeHostPort();
+  if (!number) {
+    return XenError(number.error());
+  }
+  Port& port = state.host.at(*number);
+  port.state = PortState::kUnbound;
+  port.remote_dom = kGuestDomId;
+  state.endpoints[*number] = std::move(endpoint);
+  return EvtchnPort{*number};
+}
+
+XenResult<EvtchnPort> BindWith(EventChannelState& state, EvtchnPort guest_port,
+                               const std::shared_ptr<HostEndpoint>& endpoint) {
+  std::uint32_t number = 0;
+  const std::scoped_lock topology(state.topology);
+  {
+    const std::scoped_lock lock(state.lock);
+    const XenResult<std::uint32_t> free_port = state.FindFreeHostPort();
+    if (!free_port) {
+      return XenError(free_port.error());
+    }
+    number = *free_port;
+    const Port* remote = state.guest.FindInUse(guest_port);
+    if (remote == nullptr || remote->state != PortState::kUnbound ||
+        remote->remote_dom != kHostDomId) {
+      return XenError(XEN_EINVAL);
+    }
+    state.endpoints[number] = endpoint;
+    state.Connect(kHostDomId, number, kGuestDomId, guest_port.value);
+  }
+  state.TellBound(guest_port, *endpoint);
+  if (endpoint->event_fd() >= 0) {
+    endpoint->Signal();
+  }
+  return EvtchnPort{number};
+}
+
+}  // namespace
+
+XenResult<EvtchnPort> EventChannels::AllocHostUnbound(Handler handler) {
+  return AllocUnboundWith(*state_, std::make_shared<HostEndpoint>(std::move(handler)));
+}
+
+XenResult<EvtchnPort> EventChannels::AllocHostUnbound(int event_fd) {
+  auto endpoint = EndpointFor(event_fd);
+  if (!endpoint) {
+    return XenError(endpoint.error());
+  }
+  return AllocUnboundWith(*state_, std::move(*endpoint));
+}
+
+XenResult<EvtchnPort> EventChannels::BindHost(EvtchnPort guest_port, Handler handler) {
+  return BindWith(*state_, guest_port, std::make_shared<HostEndpoint>(std::move(handler)));
+}
+
+XenResult<EvtchnPort> EventChannels::BindHost(EvtchnPort guest_port, int event_fd) {
+  auto endpoint = EndpointFor(event_fd);
+  if (!endpoint) {
+    return XenError(endpoint.error());
+  }
+  return BindWith(*state_, guest_port, *endpoint);
+}
+
+XenResult<EvtchnPort> EventChannels::AllocGuestUnbound() {
+  return AllocUnbound(DOMID_SELF, kHostDomId.value);
+}
+
+XenResult<void> EventChannels::CloseHost(EvtchnPort host_port) {
+  std::shared_ptr<HostEndpoint> endpoint;
+  {
+    const std::scoped_lock topology(state_->topology);
+    std::optional<Unbinding> unbinding;
+    {
+      const std::scoped_lock lock(state_->lock);
+      const Port* port = state_->host.FindInUse(host_port);
+      if (port == nullptr) {
+        return XenError(XEN_EINVAL);
+      }
+      endpoint = std::move(state_->endpoints[host_port.value]);
+      if (port->state == PortState::kInterdomain) {
+        Port& other = state_->guest.at(port->remote_port);
+        other.state = PortState::kUnbound;
+        other.remote_dom = kHostDomId;
+        if (endpoint->event_fd() >= 0) {
+          unbinding = Unbinding{EvtchnPort{port->remote_port}, endpoint};
+        }
+        other.remote_port = 0;
+      }
+      state_->host.Free(host_port.value);
+    }
+    state_->TellUnbound(unbinding);
+  }
+  // Not under the topology lock: a handler that is just running may want it.
+  endpoint->Shut();
+  return {};
+}
+
+XenResult<void> EventChannels::Notify(EvtchnPort host_port) {
+  RaiseList raises;
+  {
+    const std::scoped_lock lock(state_->lock);
+    const Port* port = state_->host.FindInUse(host_port);
+    if (port == nullptr) {
+      return XenError(XEN_EINVAL);
+    }
+    if (port->state == PortState::kInterdomain) {
+      state_->SetPending(port->remote_port, raises);
+    }
+  }
+  state_->notifies.Add();
+  state_->RaiseAll(raises);
+  return {};
+}
+
+std::optional<EvtchnPort> EventChannels::GuestPortOf(EvtchnPort host_port) const {
+  const std::scoped_lock lock(state_->lock);
+  const Port* port = state_->host.FindInUse(host_port);
+  if (port == nullptr || port->state != PortState::kInterdomain) {
+    return std::nullopt;
+  }
+  return EvtchnPort{port->remote_port};
+}
+
+int EventChannels::HostEventFd(EvtchnPort guest_port) const {
+  const std::scoped_lock lock(state_->lock);
+  const Port* port = state_->guest.FindInUse(guest_port);
+  const auto endpoint = port == nullptr ? nullptr : state_->EndpointOf(*port);
+  return endpoint == nullptr ? -1 : endpoint->event_fd();
+}
+
+}  // namespace veneer

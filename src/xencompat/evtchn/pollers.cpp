@@ -1,0 +1,67 @@
+#include "pollers.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "veneer/base/check.h"
+
+namespace veneer {
+
+using PollOutcome = EventChannels::PollOutcome;
+
+Pollers::Pollers(std::uint32_t vcpus) {
+  slots_.reserve(vcpus);
+  for (std::uint32_t vcpu = 0; vcpu < vcpus; ++vcpu) {
+    slots_.push_back(std::make_unique<Slot>());
+  }
+}
+
+bool Pollers::TakeKick(std::uint32_t vcpu) { return std::exchange(slots_[vcpu]->kicked, false); }
+
+PollOutcome Pollers::Wait(std::uint32_t vcpu, std::span<const EvtchnPort> ports,
+                          std::optional<std::uint64_t> deadline_ns,
+                          std::unique_lock<std::mutex>& lock) {
+  Slot& slot = *slots_[vcpu];
+  // A vCPU is one thread.
+  VENEER_CHECK(!slot.polling);
+  slot.ports.assign(ports.begin(), ports.end());
+  std::sort(slot.ports.begin(), slot.ports.end());
+  slot.polling = true;
+  slot.ready = false;
+  polling_.push_back(&slot);
+
+  const auto done = [&slot] { return slot.ready || slot.kicked; };
+  if (deadline_ns) {
+    // Steady time is CLOCK_MONOTONIC. A deadline beyond what it can count is as good as the last
+    // one that it can.
+    using std::chrono::nanoseconds;
+    const auto limit = static_cast<std::uint64_t>(nanoseconds::max().count());
+    const nanoseconds deadline(static_cast<std::int64_t>(std::min(*deadline_ns, limit)));
+    slot.changed.wait_until(lock, std::chrono::steady_clock::time_point(deadline), done);
+  } else {
+    slot.changed.wait(lock, done);
+  }
+
+  polling_.erase(std::find(polling_.begin(), polling_.end(), &slot));
+  slot.polling = false;
+  if (slot.ready) {
+    return PollOutcome::kReady;
+  }
+  return std::exchange(slot.kicked, false) ? PollOutcome::kKicked : PollOutcome::kTimeout;
+}
+
+void Pollers::Wake(EvtchnPort port) {
+  for (Slot* slot : polling_) {
+    if (std::binary_search(slot->ports.begin(), slot->ports.end(), port)) {
+      slot->ready = true;
+      slot->changed.notify_one();
+    }
+  }
+}
+
+void Pollers::Kick(std::uint32_t vcpu) {
+  slots_[vcpu]->kicked = true;
+  slots_[vcpu]->changed.notify_one();
+}
+
+}  // namespace veneer

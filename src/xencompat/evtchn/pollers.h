@@ -1,0 +1,41 @@
+// The vCPU threads that block in SCHEDOP_poll.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "veneer/evtchn/event_channels.h"
+
+namespace veneer {
+
+// Every call with the lock of the event channels held, which Wait() gives up while it blocks.
+class Pollers {
+ public:
+  explicit Pollers(std::uint32_t vcpus);
+
+  // True, once, if the vCPU was kicked.
+  bool TakeKick(std::uint32_t vcpu);
+  EventChannels::PollOutcome Wait(std::uint32_t vcpu, std::span<const EvtchnPort> ports,
+                                  std::optional<std::uint64_t> deadline_ns,
+                                  std::unique_lock<std::mutex>& lock);
+  void Wake(EvtchnPort port);
+  void Kick(std::uint32_t vcpu);
+
+ private:
+  struct Slot {
+    std::condition_variable changed;
+    std::vector<EvtchnPort> ports;  // sorted; meaningful while polling
+    bool polling = false;
+    bool ready = false;
+    bool kicked = false;
+  };
+  std::vector<std::unique_ptr<Slot>> slots_;
+  std::vector<Slot*> polling_;
+};
+
+}  // namespace veneer

@@ -1,0 +1,143 @@
+#include "veneer/gnttab/grant_table.h"
+
+#include "grant_table_state.h"
+#include "veneer/base/check.h"
+
+namespace veneer {
+
+// Construction and what back-ends use.
+
+Result<std::unique_ptr<GrantTable>> GrantTable::Create(GuestMemory& memory, Metrics& metrics,
+                                                       const Options& options) {
+  if (options.max_frames == 0 || options.max_frames > kMaxFrames) {
+    return UsageError("the grant table must have between 1 and {} frames, not {}", kMaxFrames,
+                      options.max_frames);
+  }
+  VENEER_TRY_ASSIGN(auto frames, SharedPages::Create(options.max_frames));
+  VENEER_TRY_ASSIGN(auto status_frames,
+                    SharedPages::Create(GrantEntries::StatusFramesFor(options.max_frames)));
+  return std::unique_ptr<GrantTable>(new GrantTable(std::make_unique<GrantTableState>(
+      memory, metrics, options, std::move(frames), std::move(status_frames))));
+}
+
+GrantTable::GrantTable(std::unique_ptr<GrantTableState> state) : state_(std::move(state)) {}
+
+GrantTable::~GrantTable() { VENEER_CHECK(state_->mappings == 0); }
+
+GrantTable::Outcome<PinnedGrant> GrantTable::Map(GrantRef ref, GrantAccess access) {
+  std::vector<PinnedGrant> one;
+  const GrantStatus status = MapMany(std::span(&ref, 1), access, one);
+  if (status != GrantStatus::kOkay) {
+    return tl::unexpected(status);
+  }
+  return std::move(one.front());
+}
+
+GrantStatus GrantTable::MapMany(std::span<const GrantRef> refs, GrantAccess access,
+                                std::vector<PinnedGrant>& out) {
+  const bool write = access == GrantAccess::kReadWrite;
+  const GrantRequest request{.domid = kHostDomId.value, .write = write, .whole_page = true};
+  // Nothing below may fail for lack of memory with grants half taken.
+  out.reserve(out.size() + refs.size());
+  const std::scoped_lock lock(state_->lock);
+  if (refs.size() > state_->options.max_mappings - state_->mappings) {
+    LogGuest(state_->refused_log, "grant table: more than {} grants mapped at once",
+             state_->options.max_mappings);
+    return GrantStatus::kNoSpace;
+  }
+  for (std::size_t done = 0; done < refs.size(); ++done) {
+    const GrantStatus status = state_->Acquire(refs[done].value, request);
+    if (status != GrantStatus::kOkay) {
+      for (const GrantRef ref : refs.first(done)) {
+        state_->Release(ref.value, write);
+      }
+      return status;
+    }
+  }
+  state_->mappings += static_cast<std::uint32_t>(refs.size());
+  state_->maps.Add(refs.size());
+  for (const GrantRef ref : refs) {
+    out.push_back(
+        PinnedGrant(*this, ref, access, std::span(state_->active[ref.value].page, kPageSize)));
+  }
+  return GrantStatus::kOkay;
+}
+
+void GrantTable::ReleaseMany(std::vector<PinnedGrant>& grants) {
+  {
+    const std::scoped_lock lock(state_->lock);
+    for (PinnedGrant& grant : grants) {
+      if (grant.valid()) {
+        VENEER_CHECK(grant.table_ == this);
+        state_->ReleaseMapping(grant.ref_, grant.access_);
+        grant.table_ = nullptr;
+      }
+    }
+  }
+  grants.clear();
+}
+
+void GrantTable::Unmap(GrantRef ref, GrantAccess access) {
+  const std::scoped_lock lock(state_->lock);
+  state_->ReleaseMapping(ref, access);
+}
+
+void PinnedGrant::Release() {
+  if (GrantTable* table = std::exchange(table_, nullptr)) {
+    page_ = {};
+    table->Unmap(ref_, access_);
+  }
+}
+
+GrantStatus GrantTable::CopyFrom(GrantRef ref, std::uint32_t offset, std::span<std::byte> out) {
+  if (offset > kPageSize || out.size() > kPageSize - offset) {
+    return GrantStatus::kBadCopyArg;
+  }
+  GrantTableState::CopyPart part;
+  GrantStatus status = state_->AcquireForCopy(ref.value, kHostDomId.value, false, &part);
+  if (status != GrantStatus::kOkay) {
+    return status;
+  }
+  if (offset < part.start || offset + out.size() > part.start + part.length) {
+    status = GrantStatus::kGeneralError;
+  } else if (!state_->memory.ReadBytes(part.frame.Address() + offset, out)) {
+    status = GrantStatus::kBadPage;
+  }
+  state_->ReleaseCopy(part, false);
+  state_->copies.Add();
+  return status;
+}
+
+GrantStatus GrantTable::CopyTo(GrantRef ref, std::uint32_t offset,
+                               std::span<const std::byte> data) {
+  if (offset > kPageSize || data.size() > kPageSize - offset) {
+    return GrantStatus::kBadCopyArg;
+  }
+  GrantTableState::CopyPart part;
+  GrantStatus status = state_->AcquireForCopy(ref.value, kHostDomId.value, true, &part);
+  if (status != GrantStatus::kOkay) {
+    return status;
+  }
+  if (offset < part.start || offset + data.size() > part.start + part.length) {
+    status = GrantStatus::kGeneralError;
+  } else if (!state_->memory.WriteBytes(part.frame.Address() + offset, data)) {
+    status = GrantStatus::kBadPage;
+  }
+  state_->ReleaseCopy(part, true);
+  state_->copies.Add();
+  return status;
+}
+
+void GrantTable::SeedReserved(GrantRef ref, Gfn frame) {
+  VENEER_CHECK(ref.value < GNTTAB_NR_RESERVED_ENTRIES && (frame.value >> 32U) == 0);
+  const std::scoped_lock lock(state_->lock);
+  VENEER_CHECK(state_->entries.version() == 1);
+  state_->entries.Grant(ref.value, kHostDomId.value, static_cast<std::uint32_t>(frame.value));
+}
+
+std::uint32_t GrantTable::mappings() const {
+  const std::scoped_lock lock(state_->lock);
+  return state_->mappings;
+}
+
+}  // namespace veneer

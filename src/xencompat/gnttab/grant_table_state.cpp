@@ -1,0 +1,149 @@
+#include "grant_table_state.h"
+
+#include <algorithm>
+
+#include "veneer/base/check.h"
+
+namespace veneer {
+namespace {
+
+constexpr std::size_t kMaxEntriesPerFrame = kPageSize / sizeof(grant_entry_v1_t);
+
+}  // namespace
+
+GrantDomain ChooseGrantDomain(std::uint16_t dom) {
+  if (dom == DOMID_SELF || dom == kGuestDomId.value) {
+    return GrantDomain::kGuest;
+  }
+  return dom == kHostDomId.value ? GrantDomain::kHost : GrantDomain::kNone;
+}
+
+GrantStatus OwnTableOnly(std::uint16_t dom) {
+  switch (ChooseGrantDomain(dom)) {
+    case GrantDomain::kGuest:
+      return GrantStatus::kOkay;
+    case GrantDomain::kHost:
+      return GrantStatus::kPermissionDenied;
+    case GrantDomain::kNone:
+      break;
+  }
+  return GrantStatus::kBadDomain;
+}
+
+GrantTableState::GrantTableState(GuestMemory& memory_in, Metrics& metrics,
+                                 const GrantTable::Options& options_in, SharedPages frames_in,
+                                 SharedPages status_frames_in)
+    : memory(memory_in),
+      options(options_in),
+      maps(metrics.Get("xen.gnttab.maps")),
+      copies(metrics.Get("xen.gnttab.copies")),
+      refused(metrics.Get("xen.gnttab.refused")),
+      frames(std::move(frames_in)),
+      status_frames(std::move(status_frames_in)),
+      entries(frames, status_frames),
+      frame_places(options_in.max_frames),
+      status_places(status_frames.pages()) {
+  VENEER_CHECK(Grow(1));
+}
+
+std::uint32_t GrantTableState::StatusFrameCount() const {
+  return entries.version() == 1 ? 0 : GrantEntries::StatusFramesFor(frame_count);
+}
+
+bool GrantTableState::Grow(std::uint32_t count) {
+  if (count > options.max_frames) {
+    return false;
+  }
+  frame_count = std::max(frame_count, count);
+  // For version 1, which has more entries: a version switch changes nothing here.
+  active.resize(frame_count * kMaxEntriesPerFrame);
+  return true;
+}
+
+GrantStatus GrantTableState::TryAcquire(std::uint32_t ref, GrantRequest request) {
+  if (ref >= EntryCount()) {
+    return GrantStatus::kBadGntref;
+  }
+  ActiveGrant& grant = active[ref];
+  const bool in_use = grant.InUse();
+  if (in_use && (grant.domid != request.domid || (request.whole_page && grant.copy.sub_page))) {
+    return GrantStatus::kGeneralError;
+  }
+  // Whoever holds the access already shares it: what the guest wrote since then does not count.
+  if (!in_use || (request.write && grant.writers == 0)) {
+    request.upgrade = in_use;
+    GrantCopy copy;
+    const GrantStatus status = entries.Claim(ref, request, &copy);
+    if (status != GrantStatus::kOkay) {
+      return status;
+    }
+    if (!in_use) {
+      const std::span<std::byte> page = copy.frame.Addressable()
+                                            ? memory.Pin(copy.frame.Address(), kPageSize)
+                                            : std::span<std::byte>();
+      if (page.empty()) {
+        entries.ClearFlags(ref, GTF_reading | GTF_writing);
+        return GrantStatus::kBadPage;
+      }
+      grant.domid = request.domid;
+      grant.copy = copy;
+      grant.page = page.data();
+      sub_page_uses += copy.sub_page ? 1U : 0U;
+    }
+  }
+  (request.write ? grant.writers : grant.readers) += 1;
+  return GrantStatus::kOkay;
+}
+
+GrantStatus GrantTableState::Acquire(std::uint32_t ref, const GrantRequest& request) {
+  const GrantStatus status = TryAcquire(ref, request);
+  if (status != GrantStatus::kOkay) {
+    refused.Add();
+    LogGuest(refused_log, "grant table: reference {} refused for {}: {}", ref,
+             request.write ? "writing" : "reading", GrantStatusText(status));
+  }
+  return status;
+}
+
+void GrantTableState::Release(std::uint32_t ref, bool write) {
+  ActiveGrant& grant = active[ref];
+  std::uint32_t& count = write ? grant.writers : grant.readers;
+  VENEER_CHECK(count > 0);
+  --count;
+  std::uint32_t flags = 0;
+  if (write && grant.writers == 0) {
+    flags |= GTF_writing;
+  }
+  if (!grant.InUse()) {
+    flags |= GTF_reading;
+    sub_page_uses -= grant.copy.sub_page ? 1U : 0U;
+  }
+  if (flags != 0) {
+    entries.ClearFlags(ref, static_cast<std::uint16_t>(flags));
+  }
+}
+
+void GrantTableState::ReleaseMapping(GrantRef ref, GrantAccess access) {
+  Release(ref.value, access == GrantAccess::kReadWrite);
+  --mappings;
+}
+
+GrantStatus GrantTableState::AcquireForCopy(std::uint32_t ref, std::uint16_t domid, bool write,
+                                            CopyPart* part) {
+  const std::scoped_lock guard(lock);
+  const GrantStatus status = Acquire(ref, GrantRequest{.domid = domid, .write = write});
+  if (status == GrantStatus::kOkay) {
+    const GrantCopy& copy = active[ref].copy;
+    *part = CopyPart{copy.frame, copy.start, copy.length, ref};
+  }
+  return status;
+}
+
+void GrantTableState::ReleaseCopy(const CopyPart& part, bool write) {
+  if (part.ref) {
+    const std::scoped_lock guard(lock);
+    Release(*part.ref, write);
+  }
+}
+
+}  // namespace veneer

@@ -1,0 +1,86 @@
+// Everything behind GrantTable: frames, entries in use, and the lock.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "grant_entries.h"
+#include "veneer/base/log.h"
+#include "veneer/gnttab/grant_table.h"
+
+namespace veneer {
+
+// Who a domain id of a grant operation means.
+enum class GrantDomain { kGuest, kHost, kNone };
+GrantDomain ChooseGrantDomain(std::uint16_t dom);
+// For operations that only work on one's own table.
+GrantStatus OwnTableOnly(std::uint16_t dom);
+
+// A reference that somebody uses just now.
+struct ActiveGrant {
+  std::uint32_t readers = 0;
+  std::uint32_t writers = 0;
+  std::uint16_t domid = 0;
+  GrantCopy copy;
+  std::byte* page = nullptr;
+
+  bool InUse() const { return readers + writers > 0; }
+};
+
+class GrantTableState {
+ public:
+  GrantTableState(GuestMemory& memory, Metrics& metrics, const GrantTable::Options& options,
+                  SharedPages frames, SharedPages status_frames);
+
+  GuestMemory& memory;
+  const GrantTable::Options options;
+  Counter& maps;
+  Counter& copies;
+  Counter& refused;
+  LogLimiter refused_log;
+
+  mutable std::mutex lock;  // guards all that follows
+  SharedPages frames;
+  SharedPages status_frames;
+  GrantEntries entries;
+  std::uint32_t frame_count = 0;
+  std::vector<ActiveGrant> active;  // by reference
+  std::vector<std::optional<Gfn>> frame_places;
+  std::vector<std::optional<Gfn>> status_places;
+  std::uint32_t mappings = 0;
+  std::uint32_t sub_page_uses = 0;
+
+  // ---- Called with `lock` held.
+
+  std::uint32_t EntryCount() const { return frame_count * entries.EntriesPerFrame(); }
+  std::uint32_t StatusFrameCount() const;
+  // To at least `count` frames; false above the limit.
+  bool Grow(std::uint32_t count);
+
+  // Starts a use of `ref`; every kOkay is paired with a Release() of the same access. Logs and
+  // counts refusals.
+  GrantStatus Acquire(std::uint32_t ref, const GrantRequest& request);
+  void Release(std::uint32_t ref, bool write);
+  void ReleaseMapping(GrantRef ref, GrantAccess access);
+
+  // ---- Called without it.
+
+  // One page, or the part of it that a copy may touch, held for a copy.
+  struct CopyPart {
+    Gfn frame;
+    std::uint32_t start = 0;
+    std::uint32_t length = 0;
+    std::optional<std::uint32_t> ref;  // to release
+  };
+  GrantStatus AcquireForCopy(std::uint32_t ref, std::uint16_t domid, bool write, CopyPart* part);
+  void ReleaseCopy(const CopyPart& part, bool write);
+
+ private:
+  GrantStatus TryAcquire(std::uint32_t ref, GrantRequest request);
+};
+
+}  // namespace veneer

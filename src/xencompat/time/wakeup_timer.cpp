@@ -1,0 +1,67 @@
+#include "veneer/xentime/wakeup_timer.h"
+
+#include <limits>
+#include <mutex>
+#include <utility>
+
+namespace veneer {
+
+struct LoopWakeupTimer::State : std::enable_shared_from_this<State> {
+  static constexpr std::uint64_t kNever = std::numeric_limits<std::uint64_t>::max();
+
+  State(EventLoop& event_loop, EventLoop::Task task)
+      : loop(event_loop), on_wakeup(std::move(task)) {}
+
+  // On the loop's thread: makes its timer fit the wanted deadline.
+  void Arrange() {
+    const std::lock_guard lock(mutex);
+    posted = false;
+    if (scheduled <= wanted) {
+      return;  // fires early and is arranged again then: cheaper than a post for each change
+    }
+    loop.CancelTimer(timer);
+    scheduled = wanted;
+    timer = loop.AddTimer(scheduled, [self = shared_from_this()] { self->Fire(); });
+  }
+
+  void Fire() {
+    {
+      const std::lock_guard lock(mutex);
+      const std::uint64_t fired = std::exchange(scheduled, kNever);
+      if (wanted > fired) {
+        if (wanted != kNever) {
+          scheduled = wanted;
+          timer = loop.AddTimer(scheduled, [self = shared_from_this()] { self->Fire(); });
+        }
+        return;
+      }
+      wanted = kNever;
+    }
+    on_wakeup();
+  }
+
+  EventLoop& loop;
+  const EventLoop::Task on_wakeup;
+  std::mutex mutex;  // guards the rest
+  std::uint64_t wanted = kNever;
+  std::uint64_t scheduled = kNever;  // what the loop's timer stands at
+  EventLoop::TimerId timer = 0;
+  bool posted = false;  // an Arrange() is on its way to the loop
+};
+
+LoopWakeupTimer::LoopWakeupTimer(EventLoop& loop, EventLoop::Task on_wakeup)
+    : loop_(loop), state_(std::make_shared<State>(loop, std::move(on_wakeup))) {}
+
+void LoopWakeupTimer::SetDeadline(std::optional<std::uint64_t> deadline_ns) {
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->wanted = deadline_ns.value_or(State::kNever);
+    if (state_->scheduled <= state_->wanted || state_->posted) {
+      return;
+    }
+    state_->posted = true;
+  }
+  loop_.Post([state = state_] { state->Arrange(); });
+}
+
+}  // namespace veneer

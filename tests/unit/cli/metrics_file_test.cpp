@@ -1,0 +1,39 @@
+#include "metrics_file.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+namespace veneer {
+namespace {
+
+TEST(WriteMetricsFile, HoldsEverythingAndLeavesNothingElseBehind) {
+  const auto directory =
+      std::filesystem::temp_directory_path() / ("veneer-metrics-" + std::to_string(getpid()));
+  std::filesystem::create_directory(directory);
+  const std::string path = directory / "metrics.json";
+  Metrics metrics;
+  metrics.Get("exits.pio").Add(3);
+  ASSERT_TRUE(WriteMetricsFile(path, {}, {{"init", 2'500'000'000, 42}}, metrics, "the end"));
+  std::ifstream file(path);
+  const auto json = nlohmann::json::parse(file);
+  EXPECT_EQ(json["stop"], "the end");
+  EXPECT_EQ(json["milestones"][0]["name"], "init");
+  EXPECT_DOUBLE_EQ(json["milestones"][0]["seconds"], 2.5);
+  EXPECT_EQ(json["milestones"][0]["kernel_instructions"], 42);
+  EXPECT_EQ(json["counters"]["exits.pio"], 3);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(directory), {}), 1);
+  std::filesystem::remove_all(directory);
+}
+
+TEST(WriteMetricsFile, NamesAFileItCannotWrite) {
+  const auto result = WriteMetricsFile("/no/such/folder/metrics", {}, {}, Metrics(), "");
+  ASSERT_FALSE(result.has_value());
+  EXPECT_NE(result.error().message.find("/no/such/folder/metrics"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace veneer
