@@ -69,7 +69,7 @@ TEST(Boot, TwoVcpusReportAndPowerOff) {
   for (const auto& milestone : metrics["milestones"]) {
     milestones.push_back(milestone["name"]);
   }
-  EXPECT_THAT(milestones, ::testing::ElementsAre("kernel", "smp", "init"));
+  EXPECT_THAT(milestones, ::testing::ElementsAre("console", "smp", "init"));
   EXPECT_GT(metrics["counters"]["exits.pio"], 0U);
 }
 

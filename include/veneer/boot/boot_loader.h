@@ -31,10 +31,12 @@ struct BootConfig {
 // The boot CPU's state at the first instruction. Whatever is not named here is as after reset, with
 // interrupts off; RFLAGS is 2.
 struct BootEntry {
-  // Both: CS is a flat code segment, DS, ES, FS, GS and SS are flat data segments, TR is a busy
-  // TSS; selectors as below, base 0, limit 4 GiB (TSS: limit 0x67), CR0.PE on. Linux64: CS is
-  // 64-bit, CR0.PG, CR4.PAE, EFER.LME and LMA on, CR3 = page_table, RSI = info. Pvh: CS is 32-bit,
-  // paging off, EBX = info.
+  // Either protocol: flat segments from base 0 with a limit of 4 GiB, code in CS, data in DS, ES,
+  // FS, GS and SS; a busy TSS with base 0 and limit 0x67 in TR; selectors as below; CR0.PE on.
+  //
+  // kLinux64: a 64-bit CS, CR0.PG, CR4.PAE, EFER.LME and EFER.LMA on, CR3 = page_table, RSI = info.
+  //
+  // kPvh: a 32-bit CS, paging off, EBX = info.
   BootProtocol protocol = BootProtocol::kLinux64;
   std::uint64_t rip = 0;
   std::uint64_t rsp = 0;
@@ -56,8 +58,9 @@ struct PreparedBoot {
 };
 
 // Loads kernel and initrd and writes command line, memory map, boot structures, page tables and GDT
-// into `memory`, which must be all zero and start at address 0 with at least 1 MiB. UsageError for
-// what the user can mend: the files, the command line's length, too little memory.
+// into `memory`, which must start at address 0 with at least 1 MiB and be all zero, but for the
+// legacy area and what `special` names. UsageError for what the user can mend: the files, the
+// command line's length, too little memory.
 Result<PreparedBoot> PrepareBoot(const BootConfig& config, GuestMemory& memory);
 
 }  // namespace veneer

@@ -81,7 +81,7 @@ class GrantTable {
     std::optional<Gfn> mapped_at;        // where it is now; the caller takes it away from there
   };
   // Frame `idx` (with XENMAPIDX_grant_table_status: a status frame), growing the table if it is the
-  // first use. Chooses version 1 if the guest has chosen none. EINVAL beyond the limits.
+  // first use. EINVAL beyond the limits, and for a status frame while version 1 is in use.
   XenResult<Frame> FrameForPhysmap(std::uint64_t idx);
   // Notes that frame `idx` is now at `gfn` (nullopt: nowhere), for setup_table. The page must
   // have come from FrameForPhysmap(idx).
@@ -109,8 +109,9 @@ class GrantTable {
   FrameList SetupTable(std::uint16_t dom, std::uint32_t frames);
   FrameList GetStatusFrames(std::uint16_t dom, std::uint32_t frames);
 
-  // The version in use afterwards. EINVAL, ENOSYS (2 not offered), EBUSY (mapped entries or status
-  // frames), ERANGE (reserved entries that version 1 cannot express).
+  // The version in use afterwards; the entries are cleared but for the reserved ones. EINVAL, ENOSYS
+  // (2 not offered), EBUSY (entries in use), EAGAIN (a copy of part of a page under way), ERANGE
+  // (reserved entries that version 1 cannot express). Status frames stay where they are mapped.
   XenResult<std::uint32_t> SetVersion(std::uint32_t version);
   // EPERM or ESRCH for another domain.
   XenResult<std::uint32_t> GetVersion(std::uint16_t dom) const;

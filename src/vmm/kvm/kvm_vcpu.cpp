@@ -228,12 +228,12 @@ bool KvmVcpu::SetSystemRegisters(const SystemRegisters& registers) {
 XsaveArea KvmVcpu::GetXsave() {
   static_assert(sizeof(XsaveArea) == sizeof(kvm_xsave::region));
   XsaveArea area{};
-  VENEER_CHECK(Ioctl(fd_.get(), KVM_GET_XSAVE, area.data()) == 0);
+  VENEER_CHECK(Ioctl(fd_.get(), kGetXsave, area.data()) == 0);
   return area;
 }
 
 bool KvmVcpu::SetXsave(const XsaveArea& area) {
-  return Ioctl(fd_.get(), KVM_SET_XSAVE, area.data()) == 0;
+  return Ioctl(fd_.get(), kSetXsave, area.data()) == 0;
 }
 
 std::uint64_t KvmVcpu::GetXcr0() {

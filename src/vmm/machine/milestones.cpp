@@ -13,7 +13,7 @@ struct Marker {
 
 // In the order in which Linux prints them.
 constexpr Marker kMarkers[] = {
-    {"Linux version ", "kernel"},
+    {"Linux version ", "console"},
     {"smp: Brought up", "smp"},
     {"Run /init as init process", "init"},
 };

@@ -10,10 +10,9 @@
 
 #include <gtest/gtest.h>
 
-#include "support/scripted_vcpu.h"
-
 #include "fpu_state.h"
 #include "instruction_assist.h"
+#include "support/scripted_vcpu.h"
 
 namespace veneer {
 
@@ -48,8 +47,7 @@ class AssistFixture : public testing::Test {
     system.cr3 = tables_->root().value;
     system.cr4 =
         kCr4PhysicalAddressExtension | kCr4Osfxsr | kCr4Osxmmexcpt | kCr4Osxsave | kFsGsBase;
-    system.efer =
-        kEferLongModeEnable | kEferLongModeActive | kEferNoExecute | kEferSyscall;
+    system.efer = kEferLongModeEnable | kEferLongModeActive | kEferNoExecute | kEferSyscall;
     system.cs.selector = 0x10;
     system.cs.long_mode = true;
     StoreField<std::uint32_t>(vcpu_->xsave, kFxMxcsr, kMxcsrReset);

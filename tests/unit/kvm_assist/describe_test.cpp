@@ -2,9 +2,8 @@
 
 #include <gmock/gmock.h>
 
-#include "veneer/kvm/assist.h"
-
 #include "assist_fixture.h"
+#include "veneer/kvm/assist.h"
 
 namespace veneer {
 namespace {

@@ -2,9 +2,8 @@
 
 #include <cstdint>
 
-#include "veneer/kvm/assist.h"
-
 #include "assist_fixture.h"
+#include "veneer/kvm/assist.h"
 
 namespace veneer {
 namespace {
@@ -172,9 +171,9 @@ TEST_F(SyscallAssistTest, FaultsThatOnlyResembleASyscallGoToTheGuest) {
   struct Case {
     std::uint64_t cr2, rip, error_code, cs;
   };
-  for (const Case& fault : {Case{kEntry + 1, kEntry, 0x14, 0x33}, Case{kEntry, 0x401000, 0x14, 0x33},
-                            Case{kEntry, kEntry, 0x14, 0x10}, Case{kEntry, kEntry, 0x10, 0x33},
-                            Case{kEntry, kEntry, 0x6, 0x33}}) {
+  for (const Case& fault : {Case{kEntry + 1, kEntry, 0x14, 0x33},
+                            Case{kEntry, 0x401000, 0x14, 0x33}, Case{kEntry, kEntry, 0x14, 0x10},
+                            Case{kEntry, kEntry, 0x10, 0x33}, Case{kEntry, kEntry, 0x6, 0x33}}) {
     EnterHandler(fault.cr2, fault.rip, fault.error_code, fault.cs);
     ASSERT_EQ(Break(kHandler), Outcome::kHandled);
     EXPECT_EQ(vcpu_->registers.rip, kHandler + 1);

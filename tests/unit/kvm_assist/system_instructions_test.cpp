@@ -169,11 +169,11 @@ TEST_F(SystemInstructionTest, FetchFromAnUnmappedSecondPageIsAPageFault) {
 
 TEST_F(SystemInstructionTest, UnknownInstructionsAreLeftAlone) {
   const Registers before = vcpu_->registers;
-  for (const Bytes& code : {Bytes{0x0f, 0x05},               // syscall
-                            Bytes{0xc3},                     // ret
-                            Bytes{0x50},                     // push rax
-                            Bytes{0x0f, 0x30},               // wrmsr
-                            Bytes{0x8e, 0xd8},               // mov ds, eax
+  for (const Bytes& code : {Bytes{0x0f, 0x05},                 // syscall
+                            Bytes{0xc3},                       // ret
+                            Bytes{0x50},                       // push rax
+                            Bytes{0x0f, 0x30},                 // wrmsr
+                            Bytes{0x8e, 0xd8},                 // mov ds, eax
                             Bytes{0x06, 0x00, 0x00, 0x00}}) {  // not valid
     EXPECT_EQ(Execute(code), Outcome::kNotMine);
     EXPECT_EQ(vcpu_->registers.rip, before.rip);

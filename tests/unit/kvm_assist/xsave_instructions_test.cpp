@@ -199,7 +199,8 @@ TEST_F(XsaveInstructionTest, SupervisorFormsArePrivileged) {
 
 TEST_F(XsaveInstructionTest, NothingOfThisExistsWithoutOsxsave) {
   vcpu_->system.cr4 &= ~kCr4Osxsave;
-  for (const Bytes& code : {kXsave64, kXrstor64, Bytes{0x0f, 0x01, 0xd0}, Bytes{0x0f, 0x01, 0xd1}}) {
+  for (const Bytes& code :
+       {kXsave64, kXrstor64, Bytes{0x0f, 0x01, 0xd0}, Bytes{0x0f, 0x01, 0xd1}}) {
     Run(code);
     ExpectFault(6, std::nullopt);
   }

@@ -31,7 +31,7 @@ TEST_F(MilestonesTest, MarksTimeAndInstructionsOfAKernelsFirstWords) {
   Print("[    0.000000] Linux version 6.1\r\n");
   const auto reached = milestones_.Reached();
   ASSERT_EQ(reached.size(), 1U);
-  EXPECT_EQ(reached[0].name, "kernel");
+  EXPECT_EQ(reached[0].name, "console");
   EXPECT_EQ(reached[0].at_ns, 500U);
   EXPECT_EQ(reached[0].kernel_instructions, 77U);
 }

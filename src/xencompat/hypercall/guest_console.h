@@ -1,0 +1,25 @@
+// Where CONSOLEIO_write goes: lines of the guest's emergency console, into our log.
+#pragma once
+
+#include <cstddef>
+#include <mutex>
+#include <span>
+#include <string>
+
+#include "veneer/base/log.h"
+
+namespace veneer {
+
+// Thread-safe.
+class GuestConsole {
+ public:
+  // Cuts `text` into lines; what does not print is dropped.
+  void Write(std::span<const std::byte> text);
+
+ private:
+  LogLimiter limiter_;
+  std::mutex mutex_;
+  std::string line_;
+};
+
+}  // namespace veneer

@@ -1,0 +1,156 @@
+// HYPERVISOR_vcpu_op (xen/vcpu.h). Arguments: operation, vCPU, structure.
+#include "arguments.h"
+#include "table.h"
+
+namespace veneer {
+namespace {
+
+constexpr std::size_t kVcpuArg = 1;
+constexpr std::size_t kStructArg = 2;
+
+unsigned Target(const Call& call) { return call.Arg32(kVcpuArg); }
+
+// Every operation first looks whether the vCPU exists.
+template <Handler kNext>
+CallResult OnVcpu(Call& call) {
+  return Target(call) < call.domain.options().vcpus ? kNext(call) : Errno(XEN_ENOENT);
+}
+
+// Some are allowed for the calling vCPU only, which Xen checks before it reads the argument.
+template <Handler kNext>
+CallResult OnSelf(Call& call) {
+  return Target(call) == call.vcpu ? kNext(call) : Errno(XEN_EINVAL);
+}
+
+// A vCPU of ours is set up by its SIPI and by nothing else.
+struct HvmContextHead {
+  std::uint32_t mode, padding;
+};
+CallResult Initialise(Call& call, const HvmContextHead&) {
+  return Errno(call.domain.hooks().IsOnline(Target(call)) ? XEN_EEXIST : XEN_EOPNOTSUPP);
+}
+
+CallResult Up(Call& call) {
+  return call.domain.hooks().IsOnline(Target(call)) ? 0 : Errno(XEN_EINVAL);
+}
+
+CallResult Down(Call& call) {
+  for (unsigned vcpu = 0; vcpu < call.domain.options().vcpus; ++vcpu) {
+    if (vcpu != Target(call) && call.domain.hooks().IsOnline(vcpu)) {
+      return Errno(XEN_EOPNOTSUPP);
+    }
+  }
+  // The last one going down switches the machine off.
+  return call.domain.shutdown().Request(static_cast<std::uint8_t>(ShutdownReason::kPoweroff));
+}
+
+CallResult IsUp(Call& call) { return call.domain.hooks().IsOnline(Target(call)) ? 1 : 0; }
+
+CallResult GetRunstate(Call& call, vcpu_runstate_info_t& out) {
+  out = call.domain.runstate(Target(call)).Read();
+  return 0;
+}
+
+std::optional<GuestArea> ResolveArea(Call& call, std::uint64_t address, std::size_t size) {
+  return GuestArea::Resolve(
+      call.domain.memory(), [&](std::uint64_t linear) { return call.memory.Translate(linear); },
+      address, size);
+}
+
+CallResult RegisterRunstate(Call& call, const RegisteredArea& area) {
+  Runstate& runstate = call.domain.runstate(Target(call));
+  if (area.address == 0) {
+    runstate.SetArea(std::nullopt);
+    return 0;
+  }
+  const std::size_t size = call.domain.width() == GuestWidth::k32 ? sizeof(RunstateInfo32)
+                                                                  : sizeof(vcpu_runstate_info_t);
+  const std::optional<GuestArea> resolved = ResolveArea(call, area.address, size);
+  if (!resolved) {
+    return Errno(XEN_EFAULT);
+  }
+  runstate.SetArea(resolved);
+  call.domain.RefreshVcpu(Target(call));
+  return 0;
+}
+
+CallResult RegisterTime(Call& call, const RegisteredArea& area) {
+  SecondaryTime& time = call.domain.secondary_time(Target(call));
+  if (area.address == 0) {
+    time.SetArea(std::nullopt);
+    return 0;
+  }
+  const std::optional<GuestArea> resolved =
+      ResolveArea(call, area.address, sizeof(vcpu_time_info_t));
+  if (!resolved) {
+    return Errno(XEN_EFAULT);
+  }
+  time.SetArea(resolved);
+  call.domain.RefreshVcpu(Target(call));
+  return 0;
+}
+
+CallResult SetPeriodic(Call& call, const vcpu_set_periodic_timer_t& op) {
+  return call.domain.timers().SetPeriodic(Target(call), op.period_ns);
+}
+
+CallResult StopPeriodic(Call& call) {
+  call.domain.timers().StopPeriodic(Target(call));
+  return 0;
+}
+
+CallResult SetSingleshot(Call& call, const vcpu_set_singleshot_timer_t& op) {
+  return call.domain.timers().SetSingleshot(Target(call), op.timeout_abs_ns,
+                                            (op.flags & VCPU_SSHOTTMR_future) != 0);
+}
+
+CallResult StopSingleshot(Call& call) {
+  call.domain.timers().StopSingleshot(Target(call));
+  return 0;
+}
+
+CallResult RegisterInfo(Call& call, const vcpu_register_vcpu_info_t& op) {
+  return call.domain.RegisterVcpuInfo(call.vcpu, Target(call), Gfn{op.mfn}, op.offset);
+}
+
+CallResult SendNmi(Call& call) {
+  if (call.frame.args[kStructArg] != 0) {
+    return Errno(XEN_EINVAL);
+  }
+  call.domain.hooks().InjectNmi(Target(call));
+  return 0;
+}
+
+// For vCPUs pinned to processors, which a guest's are not.
+CallResult GetPhysid(Call&) { return Errno(XEN_EINVAL); }
+
+constexpr std::uint32_t kNumber = __HYPERVISOR_vcpu_op;
+constexpr HypercallRow kRows[] = {
+    {kNumber, VCPUOP_initialise, "vcpu_op.initialise", OnVcpu<In<Initialise, kStructArg>>},
+    {kNumber, VCPUOP_up, "vcpu_op.up", OnVcpu<Up>},
+    {kNumber, VCPUOP_down, "vcpu_op.down", OnVcpu<Down>},
+    {kNumber, VCPUOP_is_up, "vcpu_op.is_up", OnVcpu<IsUp>},
+    {kNumber, VCPUOP_get_runstate_info, "vcpu_op.get_runstate_info",
+     OnVcpu<Out<GetRunstate, kStructArg>>},
+    {kNumber, VCPUOP_register_runstate_memory_area, "vcpu_op.register_runstate_memory_area",
+     OnVcpu<In<RegisterRunstate, kStructArg>>},
+    {kNumber, VCPUOP_set_periodic_timer, "vcpu_op.set_periodic_timer",
+     OnVcpu<In<SetPeriodic, kStructArg>>},
+    {kNumber, VCPUOP_stop_periodic_timer, "vcpu_op.stop_periodic_timer", OnVcpu<StopPeriodic>},
+    {kNumber, VCPUOP_set_singleshot_timer, "vcpu_op.set_singleshot_timer",
+     OnVcpu<OnSelf<In<SetSingleshot, kStructArg>>>},
+    {kNumber, VCPUOP_stop_singleshot_timer, "vcpu_op.stop_singleshot_timer",
+     OnVcpu<OnSelf<StopSingleshot>>},
+    {kNumber, VCPUOP_register_vcpu_info, "vcpu_op.register_vcpu_info",
+     OnVcpu<In<RegisterInfo, kStructArg>>},
+    {kNumber, VCPUOP_send_nmi, "vcpu_op.send_nmi", OnVcpu<SendNmi>},
+    {kNumber, VCPUOP_get_physid, "vcpu_op.get_physid", OnVcpu<GetPhysid>},
+    {kNumber, VCPUOP_register_vcpu_time_memory_area, "vcpu_op.register_vcpu_time_memory_area",
+     OnVcpu<In<RegisterTime, kStructArg>>},
+};
+
+}  // namespace
+
+std::span<const HypercallRow> VcpuRows() { return kRows; }
+
+}  // namespace veneer
