@@ -13,11 +13,13 @@ need_build_packages() {
 		libzstd-dev=$lib/zstd.h libbz2-dev=$lib/bzlib.h
 }
 
-# build_preset PRESET ROOT LOG [CMAKE-OPTION...]: configures and builds; the log is shown when that fails.
+# build_preset PRESET TARGET ROOT LOG [CMAKE-OPTION...]: configures and builds; the log is shown when that fails.
 build_preset() {
-	local preset=$1 root=$2 log=$3
-	shift 3
-	if ! (cd "$root" && cmake --preset "$preset" "$@" && cmake --build --preset "$preset") >"$log" 2>&1; then
+	local preset=$1 target=$2 root=$3 log=$4
+	shift 4
+	# Lets a fresh clone use what another clone has compiled.
+	export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=yes
+	if ! (cd "$root" && cmake --preset "$preset" "$@" && cmake --build --preset "$preset" --target "$target") >"$log" 2>&1; then
 		tail -n 40 "$log" >&2
 		die "building the '$preset' preset failed; the whole log is in $log"
 	fi

@@ -85,9 +85,12 @@ class ScriptedVcpu final : public Vcpu {
   // Whether the host takes new state.
   bool accepts_system_registers = true;
   bool accepts_xsave = true;
+  bool accepts_interrupts = true;
 
   // What was done to it.
   std::optional<Exception> injected;
+  std::vector<std::uint8_t> interrupts;
+  int nmis = 0;
   std::vector<GuestDebug> debug_settings;
   std::vector<SystemRegisters> system_settings;
   int xsave_reads = 0;
@@ -172,6 +175,13 @@ class ScriptedVcpu final : public Vcpu {
   }
 
   void InjectException(const Exception& exception) override { injected = exception; }
+  bool InjectInterrupt(std::uint8_t vector) override {
+    if (accepts_interrupts) {
+      interrupts.push_back(vector);
+    }
+    return accepts_interrupts;
+  }
+  void InjectNmi() override { ++nmis; }
   void SetGuestDebug(const GuestDebug& debug) override { debug_settings.push_back(debug); }
 
  private:

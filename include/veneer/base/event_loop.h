@@ -50,10 +50,13 @@ class EventLoop {
   EventLoop() = default;
   void RunPosted();
   void RunTimers();
-  int TimeoutMs() const;
+  // Sets the timer file to the earliest deadline.
+  void ArmTimer();
 
   UniqueFd epoll_;
   UniqueFd wake_;
+  UniqueFd timer_;
+  std::uint64_t armed_ns_ = 0;  // what timer_ is set to; 0: nothing
   std::map<int, std::shared_ptr<FdHandler>> handlers_;
   std::map<std::pair<std::uint64_t, TimerId>, Task> timers_;
   std::map<TimerId, std::uint64_t> timer_deadlines_;

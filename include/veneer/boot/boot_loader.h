@@ -23,6 +23,9 @@ struct BootConfig {
   KernelEntry entry = KernelEntry::kAuto;
   // Guest address of the ACPI RSDP, if there are ACPI tables.
   std::optional<Gpa> rsdp;
+  // What of the memory is the guest's RAM; the rest (device memory) stays out of its memory map.
+  // Empty: all of it.
+  std::vector<GuestMemory::Range> ram;
   // Ranges that are not plain RAM beside the PC's legacy area: ACPI tables, device memory. None may
   // begin below 0x30000, where the boot structures are.
   std::vector<E820Entry> special;

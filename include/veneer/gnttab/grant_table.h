@@ -109,9 +109,10 @@ class GrantTable {
   FrameList SetupTable(std::uint16_t dom, std::uint32_t frames);
   FrameList GetStatusFrames(std::uint16_t dom, std::uint32_t frames);
 
-  // The version in use afterwards; the entries are cleared but for the reserved ones. EINVAL, ENOSYS
-  // (2 not offered), EBUSY (entries in use), EAGAIN (a copy of part of a page under way), ERANGE
-  // (reserved entries that version 1 cannot express). Status frames stay where they are mapped.
+  // The version in use afterwards; the entries are cleared but for the reserved ones. EINVAL,
+  // ENOSYS (2 not offered), EBUSY (entries in use), EAGAIN (a copy of part of a page under way),
+  // ERANGE (reserved entries that version 1 cannot express). Status frames stay where they are
+  // mapped.
   XenResult<std::uint32_t> SetVersion(std::uint32_t version);
   // EPERM or ESRCH for another domain.
   XenResult<std::uint32_t> GetVersion(std::uint16_t dom) const;

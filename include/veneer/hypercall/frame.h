@@ -32,8 +32,9 @@ HypercallFrame FrameFromIntercept(std::uint64_t number, const std::array<std::ui
 // What a handler returns.
 struct CallResult {
   // Both implicit: handlers return numbers and -errno.
-  constexpr CallResult(std::int64_t result) : value(result) {}  // NOLINT(google-explicit-constructor)
-  CallResult(const XenResult<void>& result)                     // NOLINT(google-explicit-constructor)
+  constexpr CallResult(std::int64_t result)
+      : value(result) {}                     // NOLINT(google-explicit-constructor)
+  CallResult(const XenResult<void>& result)  // NOLINT(google-explicit-constructor)
       : value(ReturnValue(result)) {}
   // The call has made a break; the frame has been changed so that it goes on where it stopped.
   static constexpr CallResult Again() {

@@ -119,11 +119,17 @@ class Vcpu {
   virtual std::optional<Gpa> Translate(std::uint64_t linear) = 0;
 
   virtual void InjectException(const Exception& exception) = 0;
+  // Delivers an interrupt at the next Run() that the local APIC knows nothing of and that needs no
+  // EOI. False, without effect, if the vCPU cannot take it now (interrupts off, or another event is
+  // being delivered). Wakes a halted vCPU.
+  [[nodiscard]] virtual bool InjectInterrupt(std::uint8_t vector) = 0;
+  virtual void InjectNmi() = 0;
   virtual void SetGuestDebug(const GuestDebug& debug) = 0;
 };
 
-// Looks at each exit before the machine does and deals with those that exist only because of how
-// the host runs the guest (src/vmm/kvm/assist). One per vCPU, on the vCPU's thread.
+// Looks at each exit before the machine does and deals with those it knows: what exists only
+// because of how the host runs the guest (src/vmm/kvm/assist), and Xen's hypercalls
+// (src/vmm/machine). One per vCPU, on the vCPU's thread.
 class VcpuAssist {
  public:
   enum class Outcome {
@@ -132,6 +138,8 @@ class VcpuAssist {
   };
   virtual ~VcpuAssist() = default;
   virtual Outcome OnExit(Vcpu& vcpu, const VcpuExit& exit) = 0;
+  // The vCPU is about to run.
+  virtual void BeforeRun(Vcpu& vcpu) { static_cast<void>(vcpu); }
 };
 
 }  // namespace veneer

@@ -63,6 +63,10 @@ class Vm {
 
   Result<void> AttachIoEvent(const IoEventAddress& address, int event_fd);
   Result<void> DetachIoEvent(const IoEventAddress& address, int event_fd);
+  // A level-triggered line that each write to `event_fd` asserts; KVM lowers it when the guest
+  // acknowledges the interrupt, and then writes `resample_fd`.
+  Result<void> AttachResampledLine(Gsi gsi, int event_fd, int resample_fd);
+  Result<void> DetachResampledLine(Gsi gsi, int event_fd);
 
   // KVM's own statistics, summed over vCPUs: "exits", "insn_emulation", … Empty if the host has
   // none. Readable while vCPUs run.
@@ -70,6 +74,8 @@ class Vm {
 
   // Nanoseconds of guest time (KVM_GET_CLOCK), for the PV clock.
   Result<std::uint64_t> ClockNs() const;
+  // Frequency of the guest's TSC; 0 if KVM does not say.
+  std::uint32_t TscKhz() const;
 
  private:
   Vm() = default;

@@ -31,8 +31,10 @@ struct MachineOutputs {
   // Characters that the guest wrote to its serial port and to the debug port.
   std::function<void(std::span<const std::byte>)> serial;
   std::function<void(std::span<const std::byte>)> debug;
+  std::function<void(std::span<const std::byte>)> console;  // hvc0
   // SerialInput() has room again after it took less than it was given.
   std::function<void()> serial_room;
+  std::function<void()> console_room;  // the same for ConsoleInput()
   // The machine is about to stop for this reason; called once, from any thread. The receiver must
   // not call back into the machine from there: post to a loop.
   std::function<void(const MachineStop&)> stopped;
@@ -62,6 +64,8 @@ class Machine {
   // Input for the guest's serial port; returns how many bytes were taken.
   // The rest may be tried again when the guest has read. Any thread.
   virtual std::size_t SerialInput(std::span<const std::byte> input) = 0;
+  // The same for the PV console; everything is taken when there is none.
+  virtual std::size_t ConsoleInput(std::span<const std::byte> input) = 0;
   // Any thread.
   virtual void PressPowerButton() = 0;
 

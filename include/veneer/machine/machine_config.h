@@ -18,6 +18,26 @@ struct CharacterTarget {
   std::string path;  // kFile only
 };
 
+// How events reach a guest (--callback).
+enum class CallbackChoice {
+  kAuto,    // per-vCPU vectors for guests that know them, else the EOI-less vector
+  kVector,  // the EOI-less vector (HVM_PARAM_CALLBACK_IRQ)
+  kIntx,    // the platform device's INTx
+};
+
+struct XenVersion {
+  std::uint16_t major = 4;
+  std::uint16_t minor = 17;
+};
+
+struct XenConfig {
+  bool enabled = true;
+  XenVersion version;
+  CallbackChoice callback = CallbackChoice::kAuto;
+  std::string xenstore_socket;                               // path; empty: none
+  CharacterTarget console{CharacterTarget::Kind::kOff, {}};  // hvc0
+};
+
 struct MachineConfig {
   std::string name = "veneer";
   std::string kernel;  // path
@@ -32,6 +52,7 @@ struct MachineConfig {
   // Whether Veneer may add to the kernel command line what this kind of host needs, and what lets
   // it tell a panic from a reboot.
   bool host_cmdline = true;
+  XenConfig xen;
 };
 
 inline constexpr unsigned kMaxVcpus = 32;

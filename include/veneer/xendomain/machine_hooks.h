@@ -59,11 +59,9 @@ class XenMachineHooks {
   virtual void InjectNmi(unsigned vcpu) = 0;
   // Whether the vCPU has been started (by SIPI, or as the boot CPU).
   virtual bool IsOnline(unsigned vcpu) = 0;
-  // How long the vCPU's thread has waited for a host CPU while it could have run, over its life, ns.
+  // How long the vCPU's thread has waited for a host CPU while it could have run, over its life,
+  // ns.
   virtual std::uint64_t StolenNs(unsigned vcpu) = 0;
-
-  // A host thread wants this vCPU to stop soon: long hypercalls make a break.
-  virtual bool WantsVcpu(unsigned vcpu) = 0;
 };
 
 }  // namespace veneer

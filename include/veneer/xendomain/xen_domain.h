@@ -99,12 +99,17 @@ class XenDomain {
   XenResult<void> RegisterVcpuInfo(unsigned caller, unsigned vcpu, Gfn gfn, std::uint32_t offset);
 
   Runstate& runstate(unsigned vcpu) { return vcpus_[vcpu]->runstate; }
+  // The same, with the stolen time brought up to date.
+  vcpu_runstate_info_t ReadRunstate(unsigned vcpu);
   SecondaryTime& secondary_time(unsigned vcpu) { return vcpus_[vcpu]->secondary_time; }
   // VMASST_TYPE_runstate_update_flag.
   void FlagRunstateUpdates(bool on) { flag_runstate_updates_ = on; }
   // Brings the copies of `vcpu`'s run state and clock in guest memory up to date. On the vCPU's
   // thread, whenever it comes to userspace; cheap when nothing is registered.
   void RefreshVcpu(unsigned vcpu);
+  // The guest's clock and the host's have moved against each other (the host's time was set, the
+  // guest was paused). Any thread.
+  void UpdateWallClock();
   // The vCPU was started, stopped, went to sleep or woke up.
   void SetRunState(unsigned vcpu, RunState state);
 
@@ -115,10 +120,9 @@ class XenDomain {
     SecondaryTime secondary_time;
     std::atomic<bool> own_vcpu_info{false};
   };
-  XenDomain(GuestMemory& memory, const Clock& clock, const SystemTime& time,
-            XenMachineHooks& hooks, XenDomainOptions options, SharedPages shared_info);
+  XenDomain(GuestMemory& memory, const Clock& clock, const SystemTime& time, XenMachineHooks& hooks,
+            XenDomainOptions options, SharedPages shared_info);
   Result<void> Build(UpcallSink& upcalls, Metrics& metrics);
-  void UpdateWallClock();
 
   GuestMemory& memory_;
   const Clock& clock_;

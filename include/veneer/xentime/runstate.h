@@ -47,6 +47,7 @@ class Runstate {
 
   // Where the guest wants a copy; nothing: nowhere any more.
   void SetArea(std::optional<GuestArea> area);
+  bool HasArea();
   // Writes the copy, in the layout of `width`. With `flag_updates`, XEN_RUNSTATE_UPDATE is set in
   // the copy while it changes (VMASST_TYPE_runstate_update_flag).
   void Publish(GuestMemory& memory, GuestWidth width, bool flag_updates);

@@ -2,12 +2,13 @@
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <limits>
+#include <ctime>
 
 #include "veneer/base/check.h"
 #include "veneer/base/clock.h"
@@ -24,7 +25,16 @@ Result<std::unique_ptr<EventLoop>> EventLoop::Create() {
   if (!loop->wake_.valid()) {
     return ErrnoError(errno, "cannot make an eventfd");
   }
+  loop->timer_.Reset(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+  if (!loop->timer_.valid()) {
+    return ErrnoError(errno, "cannot make a timer");
+  }
   EventLoop* self = loop.get();
+  VENEER_TRY(loop->AddFd(loop->timer_.get(), EPOLLIN, [self](std::uint32_t) {
+    std::uint64_t expirations = 0;
+    static_cast<void>(!read(self->timer_.get(), &expirations, sizeof expirations));
+    self->armed_ns_ = 0;
+  }));
   VENEER_TRY(loop->AddFd(loop->wake_.get(), EPOLLIN, [self](std::uint32_t) {
     std::uint64_t count = 0;
     // Nothing to do when it fails: it was woken, and that is all the count says.
@@ -103,34 +113,44 @@ void EventLoop::RunPosted() {
 
 void EventLoop::RunTimers() {
   const std::uint64_t now = HostClock().MonotonicNs();
-  while (!timers_.empty() && timers_.begin()->first.first <= now) {
-    const auto it = timers_.begin();
+  // Timers that the tasks add wait for the next round, however early they are, so that a task which
+  // sets itself anew cannot keep the loop from its other work.
+  const TimerId first_new = next_timer_;
+  auto it = timers_.begin();
+  while (it != timers_.end() && it->first.first <= now) {
+    if (it->first.second >= first_new) {
+      ++it;
+      continue;
+    }
     const Task task = std::move(it->second);
     timer_deadlines_.erase(it->first.second);
     timers_.erase(it);
     task();
+    it = timers_.begin();  // the task may have changed them
   }
 }
 
-int EventLoop::TimeoutMs() const {
-  if (timers_.empty()) {
-    return -1;
+void EventLoop::ArmTimer() {
+  // 0 would disarm the timer file; 1 is just as long ago.
+  const std::uint64_t deadline =
+      timers_.empty() ? 0 : std::max<std::uint64_t>(timers_.begin()->first.first, 1);
+  if (deadline == armed_ns_) {
+    return;
   }
-  const std::uint64_t now = HostClock().MonotonicNs();
-  const std::uint64_t deadline = timers_.begin()->first.first;
-  if (deadline <= now) {
-    return 0;
-  }
-  constexpr std::uint64_t kNsPerMs = 1'000'000;
-  const std::uint64_t ms = (deadline - now + kNsPerMs - 1) / kNsPerMs;
-  return static_cast<int>(std::min<std::uint64_t>(ms, std::numeric_limits<int>::max()));
+  armed_ns_ = deadline;
+  constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
+  itimerspec setting{};
+  setting.it_value.tv_sec = static_cast<std::time_t>(deadline / kNsPerSecond);
+  setting.it_value.tv_nsec = static_cast<long>(deadline % kNsPerSecond);
+  VENEER_CHECK(timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &setting, nullptr) == 0);
 }
 
 void EventLoop::Run() {
   std::array<epoll_event, 32> events{};
   for (;;) {
+    ArmTimer();
     const int count =
-        epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), TimeoutMs());
+        epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), -1);
     VENEER_CHECK(count >= 0 || errno == EINTR);
     for (int i = 0; i < count; ++i) {
       const epoll_event& event = events[static_cast<std::size_t>(i)];

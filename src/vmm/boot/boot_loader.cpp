@@ -66,7 +66,7 @@ Result<PreparedBoot> PrepareBoot(const BootConfig& config, GuestMemory& memory) 
     VENEER_CHECK(entry.base >= kBootDataEnd);
   }
   PreparedBoot boot;
-  boot.e820 = BuildE820(RamRanges(memory), config.special);
+  boot.e820 = BuildE820(config.ram.empty() ? RamRanges(memory) : config.ram, config.special);
   VENEER_TRY_ASSIGN(boot.kernel, LoadKernel(config.kernel, config.entry, memory));
   VENEER_TRY(CheckKernelInRam(boot.kernel, boot.e820));
   VENEER_TRY(WriteCmdline(config.cmdline, boot.kernel.limits, memory));

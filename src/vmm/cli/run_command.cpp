@@ -62,15 +62,15 @@ Result<UniqueFd> CatchSignals() {
   return fd;
 }
 
-// Where the serial port's output goes.
-Result<UniqueFd> OpenOutput(const CharacterTarget& target) {
+// Where a character device's output goes; `option` is named in errors.
+Result<UniqueFd> OpenOutput(const CharacterTarget& target, const char* option) {
   switch (target.kind) {
     case CharacterTarget::Kind::kStdio:
       return UniqueFd(fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0));
     case CharacterTarget::Kind::kFile: {
       UniqueFd fd(open(target.path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
       if (!fd.valid()) {
-        return ErrnoError(errno, fmt::format("--serial: cannot write '{}'", target.path));
+        return ErrnoError(errno, fmt::format("{}: cannot write '{}'", option, target.path));
       }
       return fd;
     }
@@ -100,6 +100,7 @@ class Session {
   const RunOptions& options_;
   UniqueFd signals_;
   UniqueFd serial_output_;
+  UniqueFd console_output_;
   std::unique_ptr<KvmSystem> system_;
   HostProfile host_;
   Metrics metrics_;
@@ -110,7 +111,8 @@ class Session {
 
 Result<void> Session::Prepare() {
   VENEER_TRY_ASSIGN(signals_, CatchSignals());
-  VENEER_TRY_ASSIGN(serial_output_, OpenOutput(options_.machine.serial));
+  VENEER_TRY_ASSIGN(serial_output_, OpenOutput(options_.machine.serial, "--serial"));
+  VENEER_TRY_ASSIGN(console_output_, OpenOutput(options_.machine.xen.console, "--console"));
   VENEER_TRY_ASSIGN(system_, KvmSystem::Open());
   VENEER_TRY_ASSIGN(host_, ProbeHost(*system_, HostClock()));
   if (host_.emulated_kernel) {
@@ -184,6 +186,9 @@ Result<MachineStop> Session::RunOnce() {
   outputs.serial = [this](std::span<const std::byte> text) {
     WriteAll(serial_output_.get(), text);
   };
+  outputs.console = [this](std::span<const std::byte> text) {
+    WriteAll(console_output_.get(), text);
+  };
   outputs.debug = [](std::span<const std::byte> text) {
     // The guest's own words: shown, but never taken for ours.
     LogDebug("guest: {}",
@@ -196,6 +201,7 @@ Result<MachineStop> Session::RunOnce() {
       }
     });
   };
+  outputs.console_room = outputs.serial_room;
   outputs.stopped = [this, &loop, &machine](const MachineStop& stop) {
     loop->Post([this, &loop, &machine, stop] { OnStopped(*loop, *machine, stop); });
   };
@@ -203,7 +209,8 @@ Result<MachineStop> Session::RunOnce() {
                                             std::move(outputs)));
 
   std::optional<RawTerminal> terminal;
-  if (options_.machine.serial.kind == CharacterTarget::Kind::kStdio) {
+  const bool console_on_stdio = options_.machine.xen.console.kind == CharacterTarget::Kind::kStdio;
+  if (console_on_stdio || options_.machine.serial.kind == CharacterTarget::Kind::kStdio) {
     terminal.emplace();
     EscapeParser escapes(
         {.quit =
@@ -219,7 +226,9 @@ Result<MachineStop> Session::RunOnce() {
     const bool raw = terminal->active();
     input = std::make_unique<ConsoleInput>(
         *loop, STDIN_FILENO,
-        [&machine](std::span<const std::byte> text) { return machine->SerialInput(text); },
+        [&machine, console_on_stdio](std::span<const std::byte> text) {
+          return console_on_stdio ? machine->ConsoleInput(text) : machine->SerialInput(text);
+        },
         [escapes, raw](std::span<const std::byte> text) mutable {
           return raw ? escapes.Filter(text) : std::vector(text.begin(), text.end());
         });

@@ -68,6 +68,20 @@ Result<unsigned> ParseCpus(const std::string& text) {
   return count;
 }
 
+// "4.17". Guests switch features off below 4.0.
+Result<XenVersion> ParseXenVersion(const std::string& text) {
+  XenVersion version;
+  const char* const last = text.data() + text.size();
+  const auto major = std::from_chars(text.data(), last, version.major);
+  if (major.ec == std::errc() && major.ptr != last && *major.ptr == '.') {
+    const auto minor = std::from_chars(major.ptr + 1, last, version.minor);
+    if (minor.ec == std::errc() && minor.ptr == last && version.major >= 4) {
+      return version;
+    }
+  }
+  return UsageError("'{}' is not a Xen version from 4.0 on, such as 4.17", text);
+}
+
 }  // namespace
 
 Result<std::uint64_t> ParseSize(std::string_view text) {
@@ -147,7 +161,7 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
 
   AddParsed<CharacterTarget>(command, "--serial", machine.serial, ParseCharacterTarget,
                              "Where the serial port ttyS0 goes: stdio (Ctrl-A h for help), "
-                             "file:PATH or off",
+                             "file:PATH or off; off if --console is stdio",
                              "TARGET", "stdio");
   AddChoice<OnReboot>(command, "--on-reboot", machine.on_reboot,
                       {{"restart", OnReboot::kRestart}, {"exit", OnReboot::kExit}},
@@ -155,6 +169,24 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
   AddChoice<OnCrash>(command, "--on-crash", machine.on_crash,
                      {{"exit", OnCrash::kExit}, {"pause", OnCrash::kPause}},
                      "When the guest crashes: end, or keep it paused", "exit");
+  AddChoice<bool>(command, "--xen", machine.xen.enabled, {{"on", true}, {"off", false}},
+                  "Show the guest a Xen HVM machine, or plain KVM", "on");
+  AddParsed<XenVersion>(command, "--xen-version", machine.xen.version, ParseXenVersion,
+                        "Xen version to show, 4.0 or later", "MAJOR.MINOR", "4.17");
+  AddChoice<CallbackChoice>(command, "--callback", machine.xen.callback,
+                            {{"auto", CallbackChoice::kAuto},
+                             {"vector", CallbackChoice::kVector},
+                             {"intx", CallbackChoice::kIntx}},
+                            "How Xen events interrupt the guest: per-vCPU vectors (auto), one "
+                            "vector without EOI, or the platform device's INTx",
+                            "auto");
+  AddParsed<CharacterTarget>(command, "--console", machine.xen.console, ParseCharacterTarget,
+                             "Where the PV console hvc0 goes: stdio, file:PATH or off", "TARGET",
+                             "off");
+  command
+      .add_option("--xenstore-socket", machine.xen.xenstore_socket,
+                  "Serve xenstore there to Debian's xenstore-utils (XENSTORED_PATH)")
+      ->type_name("PATH");
   command
       .add_option("--timeout", options.timeout_seconds,
                   "End the run after this many seconds (exit code 5)")
@@ -169,6 +201,16 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
       .add_option("--metrics", options.metrics_file,
                   "At the end, write counters and boot milestones there as JSON")
       ->type_name("FILE");
+  command.callback([&command, &machine] {
+    const bool console_on_stdio = machine.xen.console.kind == CharacterTarget::Kind::kStdio;
+    if (!console_on_stdio || machine.serial.kind != CharacterTarget::Kind::kStdio) {
+      return;
+    }
+    if (command.count("--serial") > 0) {
+      throw CLI::ValidationError("--console", "only one of --serial and --console can be stdio");
+    }
+    machine.serial.kind = CharacterTarget::Kind::kOff;
+  });
   command.set_config("--config", "", "Read options from FILE: lines like memory=\"1G\"")
       ->type_name("FILE");
   command.footer(

@@ -285,6 +285,32 @@ void KvmVcpu::InjectException(const Exception& exception) {
   VENEER_CHECK(Ioctl(fd_.get(), KVM_SET_VCPU_EVENTS, &events) == 0);
 }
 
+bool KvmVcpu::InjectInterrupt(std::uint8_t vector) {
+  kvm_vcpu_events events{};
+  VENEER_CHECK(Ioctl(fd_.get(), KVM_GET_VCPU_EVENTS, &events) == 0);
+  const bool busy = events.exception.injected != 0 || events.exception.pending != 0 ||
+                    events.interrupt.injected != 0 || events.interrupt.shadow != 0 ||
+                    events.nmi.injected != 0;
+  if (busy || (GetRegisters().rflags & kRflagsInterrupt) == 0) {
+    return false;
+  }
+  events.interrupt.injected = 1;
+  events.interrupt.nr = vector;
+  events.interrupt.soft = 0;
+  if (Ioctl(fd_.get(), KVM_SET_VCPU_EVENTS, &events) != 0) {
+    return false;
+  }
+  // KVM does not count such an interrupt as a reason to leave HLT.
+  kvm_mp_state state{};
+  if (Ioctl(fd_.get(), KVM_GET_MP_STATE, &state) == 0 && state.mp_state == KVM_MP_STATE_HALTED) {
+    state.mp_state = KVM_MP_STATE_RUNNABLE;
+    static_cast<void>(Ioctl(fd_.get(), KVM_SET_MP_STATE, &state));
+  }
+  return true;
+}
+
+void KvmVcpu::InjectNmi() { static_cast<void>(Ioctl(fd_.get(), KVM_NMI, 0)); }
+
 void KvmVcpu::SetGuestDebug(const GuestDebug& debug) {
   // DR7 bits: Intel SDM vol. 3, 17.2.4. Length and type 0 mean "execution".
   constexpr std::uint64_t kGlobalEnable0 = 1U << 1U;

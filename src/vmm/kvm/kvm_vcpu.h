@@ -45,6 +45,8 @@ class KvmVcpu final : public Vcpu {
   bool SetMsr(std::uint32_t index, std::uint64_t value) override;
   std::optional<Gpa> Translate(std::uint64_t linear) override;
   void InjectException(const Exception& exception) override;
+  bool InjectInterrupt(std::uint8_t vector) override;
+  void InjectNmi() override;
   void SetGuestDebug(const GuestDebug& debug) override;
 
  private:

@@ -28,6 +28,11 @@ struct Descriptor {
   std::uint32_t bucket_size;
 };
 
+// Far above what any kernel has (48 bytes, some sixty statistics); keeps a damaged header from
+// asking for all memory.
+constexpr std::uint32_t kMaxNameSize = 4096;
+constexpr std::uint32_t kMaxDescriptors = 65536;
+
 bool ReadAt(int fd, void* to, std::size_t size, std::uint64_t offset) {
   return pread(fd, to, size, static_cast<off_t>(offset)) == static_cast<ssize_t>(size);
 }
@@ -36,7 +41,8 @@ bool ReadAt(int fd, void* to, std::size_t size, std::uint64_t offset) {
 
 void AddStatistics(int stats_fd, std::map<std::string, std::uint64_t>& totals) {
   Header header{};
-  if (!ReadAt(stats_fd, &header, sizeof header, 0)) {
+  if (!ReadAt(stats_fd, &header, sizeof header, 0) || header.name_size > kMaxNameSize ||
+      header.descriptor_count > kMaxDescriptors) {
     return;
   }
   const std::size_t stride = sizeof(Descriptor) + header.name_size;

@@ -192,6 +192,31 @@ Result<void> Vm::DetachIoEvent(const IoEventAddress& address, int event_fd) {
   return {};
 }
 
+Result<void> Vm::AttachResampledLine(Gsi gsi, int event_fd, int resample_fd) {
+  kvm_irqfd irqfd{};
+  irqfd.fd = static_cast<std::uint32_t>(event_fd);
+  irqfd.gsi = gsi.value;
+  irqfd.flags = KVM_IRQFD_FLAG_RESAMPLE;
+  irqfd.resamplefd = static_cast<std::uint32_t>(resample_fd);
+  const int result = kvm::Ioctl(fd(), KVM_IRQFD, &irqfd);
+  if (result < 0) {
+    return ErrnoError(-result, fmt::format("KVM cannot tie an eventfd to GSI {}", gsi.value));
+  }
+  return {};
+}
+
+Result<void> Vm::DetachResampledLine(Gsi gsi, int event_fd) {
+  kvm_irqfd irqfd{};
+  irqfd.fd = static_cast<std::uint32_t>(event_fd);
+  irqfd.gsi = gsi.value;
+  irqfd.flags = KVM_IRQFD_FLAG_DEASSIGN;
+  const int result = kvm::Ioctl(fd(), KVM_IRQFD, &irqfd);
+  if (result < 0) {
+    return ErrnoError(-result, fmt::format("KVM cannot untie an eventfd from GSI {}", gsi.value));
+  }
+  return {};
+}
+
 std::map<std::string, std::uint64_t> Vm::Statistics() const {
   std::map<std::string, std::uint64_t> totals;
   for (const UniqueFd& stats : vcpu_stats_) {
@@ -200,6 +225,11 @@ std::map<std::string, std::uint64_t> Vm::Statistics() const {
     }
   }
   return totals;
+}
+
+std::uint32_t Vm::TscKhz() const {
+  const int khz = kvm::Ioctl(fd(), KVM_GET_TSC_KHZ, 0);
+  return khz > 0 ? static_cast<std::uint32_t>(khz) : 0;
 }
 
 Result<std::uint64_t> Vm::ClockNs() const {

@@ -19,6 +19,8 @@ constexpr Candidate kPanicWarm{"reboot=panic_warm", "reboot", "a panic can be to
 constexpr Candidate kEmulatedKernel[] = {
     {"mitigations=off", "mitigations", "mitigations protect nothing there and cost much"},
     {"init_on_alloc=0", "init_on_alloc", "clearing every allocation is slow there"},
+    {"watchdog_thresh=60", "watchdog_thresh", "slow is not stuck, and no soft lockup"},
+    {"rcupdate.rcu_cpu_stall_timeout=300", "rcupdate.rcu_cpu_stall_timeout", "slow is not stalled"},
     {"cryptomgr.notests", "cryptomgr.notests", "self tests run for minutes there"},
 };
 

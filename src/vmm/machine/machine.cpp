@@ -15,6 +15,8 @@
 #include "veneer/boot/memory_layout.h"
 #include "veneer/kvm/assist.h"
 #include "veneer/kvm/vm.h"
+#include "xen/xen_guest.h"
+#include "xen/xen_layout.h"
 
 namespace veneer {
 namespace {
@@ -58,6 +60,9 @@ class MachineImpl final : public Machine, private PowerControl {
   std::size_t SerialInput(std::span<const std::byte> input) override {
     return mainboard_->serial().Receive(input);
   }
+  std::size_t ConsoleInput(std::span<const std::byte> input) override {
+    return xen_ != nullptr ? xen_->ConsoleInput(input) : input.size();
+  }
   void PressPowerButton() override { mainboard_->acpi_pm().PressPowerButton(); }
   std::vector<Milestone> Milestones() const override { return milestones_.Reached(); }
   void CollectStatistics() override;
@@ -65,8 +70,10 @@ class MachineImpl final : public Machine, private PowerControl {
  private:
   Result<void> LayOutMemory();
   Result<void> MakeMainboard();
-  Result<void> LoadGuest();
+  Result<PreparedBoot> LoadGuest();
+  Result<void> MakeXen(const PreparedBoot& boot);
   Result<void> MakeVcpus(const KvmSystem& system);
+  Result<void> FilterMsrs();
   void KickAll();
   void RequestStop(MachineStop stop);
   std::uint64_t KernelInstructions() const;
@@ -81,6 +88,7 @@ class MachineImpl final : public Machine, private PowerControl {
   EventLoop& loop_;
 
   // In the order in which each needs what stands above it.
+  std::vector<GuestMemory::Range> ram_;
   std::unique_ptr<GuestMemory> memory_;
   std::unique_ptr<Vm> vm_;
   Bus ports_;
@@ -91,6 +99,7 @@ class MachineImpl final : public Machine, private PowerControl {
   bool panic_marked_ = false;  // the guest marks a panic as kPanicMarker says
   RunGate gate_;
   std::atomic<bool> stop_requested_{false};
+  std::unique_ptr<XenGuest> xen_;  // absent without Xen
   std::vector<std::unique_ptr<VcpuThread>> vcpus_;
 };
 
@@ -99,21 +108,32 @@ Result<void> MachineImpl::Assemble(const KvmSystem& system) {
   VENEER_TRY_ASSIGN(vm_, Vm::Create(system, Vm::Options{}));
   VENEER_TRY(vm_->AddMemory(*memory_));
   VENEER_TRY(MakeMainboard());
-  VENEER_TRY(LoadGuest());
+  VENEER_TRY_ASSIGN(const PreparedBoot boot, LoadGuest());
+  boot_entry_ = boot.entry;
+  if (config_.xen.enabled) {
+    VENEER_TRY(MakeXen(boot));
+  }
+  VENEER_TRY(mainboard_->pci().AssignResources());
   return MakeVcpus(system);
 }
 
 Result<void> MachineImpl::LayOutMemory() {
-  VENEER_TRY_ASSIGN(const std::vector<GuestMemory::Range> ranges,
-                    MemoryLayout(config_.memory_bytes));
+  VENEER_TRY_ASSIGN(ram_, MemoryLayout(config_.memory_bytes));
+  std::vector<GuestMemory::Range> ranges = ram_;
+  if (config_.xen.enabled) {
+    ranges.push_back(kGrantArea);
+    ranges.push_back(kSpecialPages);
+    std::sort(ranges.begin(), ranges.end(),
+              [](const auto& a, const auto& b) { return a.base < b.base; });
+  }
   VENEER_TRY_ASSIGN(memory_, GuestMemory::Create(ranges, GuestMemory::Options{}));
   return {};
 }
 
 Result<void> MachineImpl::MakeMainboard() {
   CmosRtc::Memory memory;
-  for (const MemoryRegion& region : memory_->regions()) {
-    (region.base < kPciHoleEnd ? memory.below_4g : memory.above_4g) += region.size;
+  for (const GuestMemory::Range& range : ram_) {
+    (range.base < kPciHoleEnd ? memory.below_4g : memory.above_4g) += range.size;
   }
   mainboard_ =
       std::make_unique<Mainboard>(Mainboard::Wiring{.ports = ports_,
@@ -133,7 +153,7 @@ Result<void> MachineImpl::MakeMainboard() {
   return mainboard_->Attach();
 }
 
-Result<void> MachineImpl::LoadGuest() {
+Result<PreparedBoot> MachineImpl::LoadGuest() {
   AcpiConfig acpi;
   for (unsigned i = 0; i < config_.vcpus; ++i) {
     acpi.processors.push_back({static_cast<std::uint8_t>(i), static_cast<std::uint8_t>(i)});
@@ -146,34 +166,70 @@ Result<void> MachineImpl::LoadGuest() {
   boot.cmdline = AddToCmdline(config_, host_);
   boot.entry = config_.entry;
   boot.rsdp = tables.rsdp;
+  boot.ram = ram_;
   boot.special.push_back(E820Entry{tables.range.base, tables.range.size, E820Type::kReserved});
+  if (config_.xen.enabled) {
+    boot.special.push_back(E820Entry{kSpecialPages.base, kSpecialPages.size, E820Type::kReserved});
+  }
   panic_marked_ = boot.cmdline.find(kPanicMarker) != std::string::npos;
-  VENEER_TRY_ASSIGN(const PreparedBoot prepared, PrepareBoot(boot, *memory_));
+  VENEER_TRY_ASSIGN(PreparedBoot prepared, PrepareBoot(boot, *memory_));
   LogInfo("loaded {} ({}), entry {:#x}", config_.kernel, prepared.kernel.description,
           prepared.entry.rip);
   LogDebug("kernel command line: {}", boot.cmdline);
-  boot_entry_ = prepared.entry;
+  return prepared;
+}
+
+Result<void> MachineImpl::MakeXen(const PreparedBoot& boot) {
+  XenGuest::Parts parts{.config = config_,
+                        .memory = *memory_,
+                        .vm = *vm_,
+                        .mainboard = *mainboard_,
+                        .ports = ports_,
+                        .loop = loop_,
+                        .gate = gate_,
+                        .metrics = metrics_,
+                        .vcpus = vcpus_,
+                        .request_stop = [this](MachineStop stop) { RequestStop(std::move(stop)); },
+                        .console_output = outputs_.console,
+                        .console_room = outputs_.console_room};
+  VENEER_TRY_ASSIGN(xen_, XenGuest::Create(std::move(parts), ram_, boot));
   return {};
 }
 
-Result<void> MachineImpl::MakeVcpus(const KvmSystem& system) {
-  if (host_.emulated_kernel) {
-    const MsrRange assist_msr{.first = kPvmAssistMsr, .count = 1, .reads = false, .writes = true};
-    VENEER_TRY(vm_->FilterMsrs(std::span(&assist_msr, 1)));
+Result<void> MachineImpl::FilterMsrs() {
+  std::vector<MsrRange> ranges;
+  if (xen_ != nullptr) {
+    ranges = xen_->Msrs();
   }
+  if (host_.emulated_kernel) {
+    ranges.push_back(MsrRange{.first = kPvmAssistMsr, .count = 1, .reads = false, .writes = true});
+  }
+  return ranges.empty() ? Result<void>() : vm_->FilterMsrs(ranges);
+}
+
+Result<void> MachineImpl::MakeVcpus(const KvmSystem& system) {
+  VENEER_TRY(FilterMsrs());
   VENEER_TRY_ASSIGN(const CpuidTable supported, system.SupportedCpuid());
   const VcpuContext context{gate_,    ports_,
                             mmio_,    *memory_,
                             metrics_, [this](MachineStop stop) { RequestStop(std::move(stop)); }};
   for (unsigned i = 0; i < config_.vcpus; ++i) {
-    const CpuidTable cpuid = GuestCpuid(supported, system.capabilities(), host_, i, config_.vcpus);
+    CpuidTable cpuid = GuestCpuid(supported, system.capabilities(), host_, i, config_.vcpus);
+    if (xen_ != nullptr) {
+      xen_->AddCpuidLeaves(cpuid, i);
+    }
     VENEER_TRY_ASSIGN(std::unique_ptr<Vcpu> vcpu, vm_->CreateVcpu(i, cpuid));
     if (i == 0) {
       VENEER_TRY(EnterKernel(*vcpu, boot_entry_));
     }
-    std::unique_ptr<VcpuAssist> assist =
-        host_.emulated_kernel ? MakePvmAssists(*memory_, metrics_) : nullptr;
-    vcpus_.push_back(std::make_unique<VcpuThread>(std::move(vcpu), std::move(assist), context));
+    auto thread = std::make_unique<VcpuThread>(std::move(vcpu), context);
+    if (host_.emulated_kernel) {
+      thread->AddAssist(MakePvmAssists(*memory_, metrics_));
+    }
+    if (xen_ != nullptr) {
+      thread->AddAssist(xen_->MakeVcpu(thread->vcpu()));
+    }
+    vcpus_.push_back(std::move(thread));
   }
   return {};
 }

@@ -49,8 +49,7 @@ Result<void> Mainboard::Attach() {
   VENEER_TRY(debug_port_.Attach(ports_));
   VENEER_TRY(post_port_.Attach(ports_));
   VENEER_TRY(pci_.Attach());
-  VENEER_TRY(pci_.AddDevice(0, 0, host_bridge_));
-  return pci_.AssignResources();
+  return pci_.AddDevice(0, 0, host_bridge_);
 }
 
 void Mainboard::Flush() {

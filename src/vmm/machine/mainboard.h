@@ -47,7 +47,7 @@ class Mainboard {
   };
   Mainboard(const Wiring& wiring, const MakeLine& make_line);
 
-  // Puts everything on the buses and assigns PCI resources.
+  // Puts everything on the buses. More PCI devices may follow; then pci().AssignResources().
   Result<void> Attach();
 
   Serial16550& serial() { return serial_; }

@@ -23,6 +23,9 @@ class RunGate {
     return !stopping_;
   }
 
+  // Whether Pass() would return at once.
+  bool open() const { return open_.load(std::memory_order_acquire); }
+
   void Pause() {
     const std::scoped_lock lock(mutex_);
     paused_ = true;

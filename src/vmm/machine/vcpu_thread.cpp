@@ -1,7 +1,12 @@
 #include "vcpu_thread.h"
 
+#include <fcntl.h>
 #include <pthread.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <array>
+#include <cstdlib>
 #include <cstring>
 
 #include "veneer/base/log.h"
@@ -30,14 +35,15 @@ VcpuThread::Counters::Counters(Metrics& metrics)
       assist(metrics.Get("exits.assist")),
       interrupted(metrics.Get("exits.interrupted")) {}
 
-VcpuThread::VcpuThread(std::unique_ptr<Vcpu> vcpu, std::unique_ptr<VcpuAssist> assist,
-                       VcpuContext context)
-    : vcpu_(std::move(vcpu)),
-      assist_(std::move(assist)),
-      context_(std::move(context)),
-      counters_(context_.metrics) {}
+VcpuThread::VcpuThread(std::unique_ptr<Vcpu> vcpu, VcpuContext context)
+    : vcpu_(std::move(vcpu)), context_(std::move(context)), counters_(context_.metrics) {}
 
-VcpuThread::~VcpuThread() { Join(); }
+VcpuThread::~VcpuThread() {
+  Join();
+  if (schedstat_ >= 0) {
+    close(schedstat_);
+  }
+}
 
 void VcpuThread::Start() {
   thread_ = std::thread([this] { Loop(); });
@@ -51,14 +57,67 @@ void VcpuThread::Join() {
 }
 
 void VcpuThread::Loop() {
+  id_ = std::this_thread::get_id();
+  // Linux, Documentation/scheduler/sched-stats.rst: run time, wait time, time slices.
+  schedstat_ = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
   while (context_.gate.Pass()) {
-    const VcpuExit exit = vcpu_->Run();
-    if (assist_ != nullptr && assist_->OnExit(*vcpu_, exit) == VcpuAssist::Outcome::kHandled) {
-      counters_.assist.Add();
-      continue;
+    if (tasks_waiting_.load(std::memory_order_acquire)) {
+      RunTasks();
     }
-    Handle(exit);
+    for (const auto& assist : assists_) {
+      assist->BeforeRun(*vcpu_);
+    }
+    const VcpuExit exit = vcpu_->Run();
+    if (!std::holds_alternative<InterruptedExit>(exit)) {
+      has_run_.store(true, std::memory_order_relaxed);
+    }
+    if (AssistHandles(exit)) {
+      counters_.assist.Add();
+    } else {
+      Handle(exit);
+    }
   }
+}
+
+bool VcpuThread::AssistHandles(const VcpuExit& exit) {
+  return std::any_of(assists_.begin(), assists_.end(), [&](const auto& assist) {
+    return assist->OnExit(*vcpu_, exit) == VcpuAssist::Outcome::kHandled;
+  });
+}
+
+void VcpuThread::Post(Task task) {
+  if (IsCurrentThread()) {
+    task(*vcpu_);
+    return;
+  }
+  {
+    const std::scoped_lock lock(tasks_mutex_);
+    tasks_.push_back(std::move(task));
+    tasks_waiting_.store(true, std::memory_order_release);
+  }
+  Kick();
+}
+
+void VcpuThread::RunTasks() {
+  std::vector<Task> tasks;
+  {
+    const std::scoped_lock lock(tasks_mutex_);
+    tasks.swap(tasks_);
+    tasks_waiting_.store(false, std::memory_order_release);
+  }
+  for (const Task& task : tasks) {
+    task(*vcpu_);
+  }
+}
+
+std::uint64_t VcpuThread::StolenNs() const {
+  std::array<char, 96> text{};
+  if (pread(schedstat_, text.data(), text.size() - 1, 0) <= 0) {
+    return 0;
+  }
+  char* second = nullptr;
+  static_cast<void>(std::strtoull(text.data(), &second, 10));
+  return std::strtoull(second, nullptr, 10);
 }
 
 void VcpuThread::Handle(const VcpuExit& exit) {
@@ -122,6 +181,7 @@ void VcpuThread::On(const InterruptedExit& exit) {
 }
 
 void VcpuThread::On(const XenHypercallExit& exit) {
+  // Only for a machine without Xen on a KVM that was told to intercept: nobody is there to answer.
   constexpr std::uint64_t kNoSuchCall = static_cast<std::uint64_t>(-38);  // -ENOSYS, xen/errno.h
   *exit.result = kNoSuchCall;
 }

@@ -1,9 +1,12 @@
 // The loop that runs one vCPU and hands its exits to whoever deals with them.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <thread>
+#include <vector>
 
 #include "run_gate.h"
 #include "veneer/base/metrics.h"
@@ -27,14 +30,24 @@ struct VcpuContext {
 
 class VcpuThread {
  public:
-  // `assist` may be nullptr.
-  VcpuThread(std::unique_ptr<Vcpu> vcpu, std::unique_ptr<VcpuAssist> assist, VcpuContext context);
+  VcpuThread(std::unique_ptr<Vcpu> vcpu, VcpuContext context);
   VcpuThread(const VcpuThread&) = delete;
   VcpuThread& operator=(const VcpuThread&) = delete;
   ~VcpuThread();
 
   Vcpu& vcpu() { return *vcpu_; }
+  // Before Start(). Asked in the order of adding; each exit goes to the first that handles it.
+  void AddAssist(std::unique_ptr<VcpuAssist> assist) { assists_.push_back(std::move(assist)); }
   void Start();
+  // Any thread. Runs `task` on the vCPU's thread before it runs the guest again; at once if called
+  // on that thread.
+  using Task = std::function<void(Vcpu&)>;
+  void Post(Task task);
+  bool IsCurrentThread() const { return std::this_thread::get_id() == id_.load(); }
+  // Whether the guest has run on this vCPU (an AP has been started). Any thread.
+  bool HasRun() const { return has_run_.load(); }
+  // How long the thread has waited for a host CPU although it could have run, ns. Any thread.
+  std::uint64_t StolenNs() const;
   // Any thread.
   void Kick() { vcpu_->Kick(); }
   // After the gate was stopped and the vCPU kicked.
@@ -45,6 +58,8 @@ class VcpuThread {
 
  private:
   void Loop();
+  void RunTasks();
+  bool AssistHandles(const VcpuExit& exit);
   void On(const PioExit& exit);
   void On(const MmioExit& exit);
   void On(const MsrExit& exit);
@@ -57,7 +72,7 @@ class VcpuThread {
   void On(const FatalExit& exit);
 
   std::unique_ptr<Vcpu> vcpu_;
-  std::unique_ptr<VcpuAssist> assist_;
+  std::vector<std::unique_ptr<VcpuAssist>> assists_;
   VcpuContext context_;
   struct Counters {
     explicit Counters(Metrics& metrics);
@@ -67,6 +82,12 @@ class VcpuThread {
     Counter& assist;
     Counter& interrupted;
   } counters_;
+  std::atomic<bool> has_run_{false};
+  std::atomic<std::thread::id> id_{};
+  std::atomic<int> schedstat_{-1};  // owned; opened by the thread itself
+  std::mutex tasks_mutex_;          // guards tasks_
+  std::vector<Task> tasks_;
+  std::atomic<bool> tasks_waiting_{false};
   std::thread thread_;
 };
 

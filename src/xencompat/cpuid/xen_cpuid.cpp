@@ -58,8 +58,7 @@ std::vector<XenCpuidLeaf> XenCpuidLeaves(const XenCpuidConfig& config, std::uint
   constexpr std::uint32_t kHypercallPages = 1;
   return {
       Signature(),
-      {.leaf = kXenCpuidBase + 1,
-       .eax = (std::uint32_t{config.major} << 16) | config.minor},
+      {.leaf = kXenCpuidBase + 1, .eax = (std::uint32_t{config.major} << 16) | config.minor},
       {.leaf = kXenCpuidBase + 2, .eax = kHypercallPages, .ebx = kXenHypercallMsr},
       Time(config),
       HostTsc(config),

@@ -27,12 +27,12 @@ XenDomain::XenDomain(GuestMemory& memory, const Clock& clock, const SystemTime& 
       deadlines_(clock) {}
 
 Result<std::unique_ptr<XenDomain>> XenDomain::Create(GuestMemory& memory, const Clock& clock,
-                                                     const SystemTime& time,
-                                                     XenMachineHooks& hooks, UpcallSink& upcalls,
-                                                     Metrics& metrics, XenDomainOptions options) {
+                                                     const SystemTime& time, XenMachineHooks& hooks,
+                                                     UpcallSink& upcalls, Metrics& metrics,
+                                                     XenDomainOptions options) {
   VENEER_TRY_ASSIGN(SharedPages shared_info, SharedPages::Create(1));
-  std::unique_ptr<XenDomain> domain(new XenDomain(memory, clock, time, hooks, std::move(options),
-                                                  std::move(shared_info)));
+  std::unique_ptr<XenDomain> domain(
+      new XenDomain(memory, clock, time, hooks, std::move(options), std::move(shared_info)));
   VENEER_TRY(domain->Build(upcalls, metrics));
   return domain;
 }
@@ -46,9 +46,9 @@ Result<void> XenDomain::Build(UpcallSink& upcalls, Metrics& metrics) {
   if (options_.initial_pages != 0) {
     physmap_->SetMaximum(options_.initial_pages);
   }
-  timers_ = std::make_unique<VcpuTimers>(
-      time_, deadlines_, options_.vcpus,
-      [this](unsigned vcpu) { events_->RaiseVirq(vcpu, VIRQ_TIMER); });
+  timers_ = std::make_unique<VcpuTimers>(time_, deadlines_, options_.vcpus, [this](unsigned vcpu) {
+    events_->RaiseVirq(vcpu, VIRQ_TIMER);
+  });
   shutdown_ = std::make_unique<Shutdown>(clock_, deadlines_, hooks_);
   for (unsigned vcpu = 0; vcpu < options_.vcpus; ++vcpu) {
     vcpus_.push_back(std::make_unique<VcpuState>(time_));
@@ -140,12 +140,20 @@ XenResult<void> XenDomain::RegisterVcpuInfo(unsigned caller, unsigned vcpu, Gfn 
 void XenDomain::RefreshVcpu(unsigned vcpu) {
   VENEER_CHECK(vcpu < options_.vcpus);
   VcpuState& state = *vcpus_[vcpu];
-  state.runstate.SetStolen(hooks_.StolenNs(vcpu));
-  state.runstate.Publish(memory_, width_, flag_runstate_updates_);
+  if (state.runstate.HasArea()) {
+    state.runstate.SetStolen(hooks_.StolenNs(vcpu));
+    state.runstate.Publish(memory_, width_, flag_runstate_updates_);
+  }
   const std::span<const std::byte> info = events_->VcpuInfo(vcpu);
   if (!info.empty()) {
     state.secondary_time.Refresh(memory_, info.subspan(kTimeOffset));
   }
+}
+
+vcpu_runstate_info_t XenDomain::ReadRunstate(unsigned vcpu) {
+  VENEER_CHECK(vcpu < options_.vcpus);
+  vcpus_[vcpu]->runstate.SetStolen(hooks_.StolenNs(vcpu));
+  return vcpus_[vcpu]->runstate.Read();
 }
 
 void XenDomain::SetRunState(unsigned vcpu, RunState state) {

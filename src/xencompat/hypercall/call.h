@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <type_traits>
 
@@ -83,8 +84,8 @@ std::size_t WireSize(const Call& call) {
   return call.Narrow() ? sizeof(typename NarrowLayout<T>::Wire) : sizeof(T);
 }
 
-// Element `index` of an array of frame numbers or words (xen_pfn_t, xen_ulong_t): 8 bytes for 64-bit
-// code, 4 for 32-bit code.
+// Element `index` of an array of frame numbers or words (xen_pfn_t, xen_ulong_t): 8 bytes for
+// 64-bit code, 4 for 32-bit code.
 [[nodiscard]] bool CopyInWord(Call& call, std::uint64_t array, std::uint64_t index,
                               std::uint64_t& value);
 [[nodiscard]] bool CopyOutWord(Call& call, std::uint64_t array, std::uint64_t index,
@@ -118,7 +119,8 @@ CallResult In(Call& call) {
 // The argument is written when the call succeeds.
 template <auto kHandler, std::size_t kArg = 1>
 CallResult Out(Call& call) {
-  typename HandlerArgument<decltype(kHandler)>::Type argument{};
+  typename HandlerArgument<decltype(kHandler)>::Type argument;
+  std::memset(&argument, 0, sizeof(argument));  // no byte of ours may reach the guest unset
   const CallResult result = kHandler(call, argument);
   if (!result.again && result.value >= 0 && !CopyOut(call, call.frame.args[kArg], argument)) {
     return Errno(XEN_EFAULT);

@@ -15,9 +15,8 @@ CallResult ReturnPort(const XenResult<EvtchnPort>& port, evtchn_port_t& out) {
 }
 
 CallResult BindInterdomain(Call& call, evtchn_bind_interdomain_t& op) {
-  return ReturnPort(
-      call.domain.events().BindInterdomain(op.remote_dom, EvtchnPort{op.remote_port}),
-      op.local_port);
+  return ReturnPort(call.domain.events().BindInterdomain(op.remote_dom, EvtchnPort{op.remote_port}),
+                    op.local_port);
 }
 
 CallResult BindVirq(Call& call, evtchn_bind_virq_t& op) {
@@ -82,8 +81,7 @@ CallResult Reset(Call& call, const evtchn_reset_t& op) {
 }
 
 CallResult InitControl(Call& call, evtchn_init_control_t& op) {
-  const auto link_bits =
-      call.domain.events().InitControl(op.vcpu, Gfn{op.control_gfn}, op.offset);
+  const auto link_bits = call.domain.events().InitControl(op.vcpu, Gfn{op.control_gfn}, op.offset);
   if (!link_bits) {
     return Errno(link_bits.error());
   }

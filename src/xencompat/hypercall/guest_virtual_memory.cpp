@@ -15,7 +15,8 @@ bool ForEachPiece(std::uint64_t address, std::size_t length, Copy copy) {
   }
   for (std::size_t done = 0; done < length;) {
     const std::uint64_t at = address + done;
-    const std::size_t piece = std::min<std::size_t>(length - done, kPageSize - Gpa{at}.PageOffset());
+    const std::size_t piece =
+        std::min<std::size_t>(length - done, kPageSize - Gpa{at}.PageOffset());
     if (!copy(at, done, piece)) {
       return false;
     }

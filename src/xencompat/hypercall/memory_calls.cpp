@@ -40,7 +40,8 @@ CallResult ChangeReservation(Call& call, FrameFunction one) {
   if (!CopyIn(call, call.frame.args[1], reservation) || !Acceptable(reservation, done)) {
     return static_cast<std::int64_t>(done);
   }
-  const std::uint64_t slice = std::max<std::uint64_t>(1, kPagesPerSlice >> reservation.extent_order);
+  const std::uint64_t slice =
+      std::max<std::uint64_t>(1, kPagesPerSlice >> reservation.extent_order);
   const std::uint64_t stop = std::min(reservation.nr_extents, done + slice);
   for (; done < stop; ++done) {
     std::uint64_t first = 0;
@@ -59,13 +60,11 @@ CallResult ChangeReservation(Call& call, FrameFunction one) {
 CallResult IncreaseReservation(Call& call) { return static_cast<std::int64_t>(StartExtent(call)); }
 
 CallResult DecreaseReservation(Call& call) {
-  return ChangeReservation(call,
-                           [](Physmap& physmap, Gfn gfn) { return physmap.Release(gfn); });
+  return ChangeReservation(call, [](Physmap& physmap, Gfn gfn) { return physmap.Release(gfn); });
 }
 
 CallResult PopulatePhysmap(Call& call) {
-  return ChangeReservation(call,
-                           [](Physmap& physmap, Gfn gfn) { return physmap.Populate(gfn); });
+  return ChangeReservation(call, [](Physmap& physmap, Gfn gfn) { return physmap.Populate(gfn); });
 }
 
 // The three questions about a domain: `kValue` answers.

@@ -52,8 +52,8 @@ CallResult BatchSlice(Call& call, const PhysmapBatch& batch, std::uint64_t exten
     if (IsNoFrame(call, gpfn)) {
       return Errno(XEN_EINVAL);
     }
-    const auto error = static_cast<std::int32_t>(
-        ReturnValue(MapOne(call.domain, batch.space, index, Gfn{gpfn})));
+    const auto error =
+        static_cast<std::int32_t>(ReturnValue(MapOne(call.domain, batch.space, index, Gfn{gpfn})));
     if (!call.memory.Write(batch.errs + extent * sizeof(error), BytesOf(error))) {
       return Errno(XEN_EFAULT);
     }

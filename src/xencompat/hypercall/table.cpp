@@ -5,10 +5,9 @@
 namespace veneer {
 
 HypercallTable::HypercallTable(Metrics& metrics) : unknown_(metrics.Get("hypercall.unknown")) {
-  for (const auto rows :
-       {ConsoleRows(), EventChannelRows(), GrantTableRows(), HvmRows(), MemoryRows(),
-        MulticallRows(), PhysdevRows(), PmuRows(), SchedRows(), TimerRows(), VcpuRows(),
-        VersionRows(), VmAssistRows()}) {
+  for (const auto rows : {ConsoleRows(), EventChannelRows(), GrantTableRows(), HvmRows(),
+                          MemoryRows(), MulticallRows(), PhysdevRows(), PmuRows(), SchedRows(),
+                          TimerRows(), VcpuRows(), VersionRows(), VmAssistRows()}) {
     Add(rows, metrics);
   }
 }

@@ -47,7 +47,7 @@ CallResult Down(Call& call) {
 CallResult IsUp(Call& call) { return call.domain.hooks().IsOnline(Target(call)) ? 1 : 0; }
 
 CallResult GetRunstate(Call& call, vcpu_runstate_info_t& out) {
-  out = call.domain.runstate(Target(call)).Read();
+  out = call.domain.ReadRunstate(Target(call));
   return 0;
 }
 

@@ -102,12 +102,10 @@ constexpr HypercallRow kRows[] = {
     {__HYPERVISOR_xen_version, XENVER_changeset, "xen_version.changeset", Out<GetChangeSet>},
     {__HYPERVISOR_xen_version, XENVER_platform_parameters, "xen_version.platform_parameters",
      Out<GetPlatformParameters>},
-    {__HYPERVISOR_xen_version, XENVER_get_features, "xen_version.get_features",
-     InOut<GetFeatures>},
+    {__HYPERVISOR_xen_version, XENVER_get_features, "xen_version.get_features", InOut<GetFeatures>},
     {__HYPERVISOR_xen_version, XENVER_pagesize, "xen_version.pagesize", GetPageSize},
     {__HYPERVISOR_xen_version, XENVER_guest_handle, "xen_version.guest_handle", Out<GetHandle>},
-    {__HYPERVISOR_xen_version, XENVER_commandline, "xen_version.commandline",
-     Out<GetCommandLine>},
+    {__HYPERVISOR_xen_version, XENVER_commandline, "xen_version.commandline", Out<GetCommandLine>},
     {__HYPERVISOR_xen_version, XENVER_build_id, "xen_version.build_id", GetBuildId},
 };
 

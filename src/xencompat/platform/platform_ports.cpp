@@ -34,8 +34,8 @@ void PlatformPorts::Reset() {
 }
 
 bool PlatformPorts::Blocked() const {
-  return introduced_ && (blocked_.contains({product_, std::nullopt}) ||
-                         blocked_.contains({product_, build_}));
+  return introduced_ &&
+         (blocked_.contains({product_, std::nullopt}) || blocked_.contains({product_, build_}));
 }
 
 std::uint64_t PlatformPorts::Read(std::uint64_t offset, unsigned size) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
+#include <cstring>
 #include <iterator>
 #include <span>
 
@@ -75,7 +76,8 @@ void Runstate::SetStolen(std::uint64_t total_ns) {
 vcpu_runstate_info_t Runstate::Read() {
   const std::lock_guard lock(mutex_);
   Account();
-  vcpu_runstate_info_t info{};
+  vcpu_runstate_info_t info;
+  std::memset(&info, 0, sizeof(info));  // the padding goes to the guest, too
   info.state = static_cast<int>(state_);
   info.state_entry_time = entered_;
   std::copy(std::begin(times_), std::end(times_), std::begin(info.time));
@@ -85,6 +87,11 @@ vcpu_runstate_info_t Runstate::Read() {
 void Runstate::SetArea(std::optional<GuestArea> area) {
   const std::lock_guard lock(mutex_);
   area_ = area;
+}
+
+bool Runstate::HasArea() {
+  const std::lock_guard lock(mutex_);
+  return area_.has_value();
 }
 
 void Runstate::Publish(GuestMemory& memory, GuestWidth width, bool flag_updates) {

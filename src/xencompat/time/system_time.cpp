@@ -9,7 +9,8 @@ namespace {
 
 constexpr std::uint64_t kForever = std::numeric_limits<std::uint64_t>::max();
 
-// value * numerator / denominator without losing the upper bits, saturating. Both factors are small.
+// value * numerator / denominator without losing the upper bits, saturating. Both factors are
+// small.
 std::uint64_t Scale(std::uint64_t value, std::uint32_t numerator, std::uint32_t denominator) {
   const std::uint64_t whole = value / denominator;
   const std::uint64_t rest = value % denominator;

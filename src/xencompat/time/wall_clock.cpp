@@ -1,6 +1,5 @@
 #include "veneer/xentime/wall_clock.h"
 
-
 #include "veneer/memory/guest_memory.h"
 #include "veneer/xen_abi/xen_headers.h"
 
@@ -15,8 +14,7 @@ struct Places {
 };
 
 constexpr Places kPlaces64 = {offsetof(shared_info_t, wc_version), offsetof(shared_info_t, wc_sec),
-                              offsetof(shared_info_t, wc_nsec),
-                              offsetof(shared_info_t, wc_sec_hi)};
+                              offsetof(shared_info_t, wc_nsec), offsetof(shared_info_t, wc_sec_hi)};
 constexpr Places kPlaces32 = {
     offsetof(shared_info_x86_32_t, wc_version), offsetof(shared_info_x86_32_t, wc_sec),
     offsetof(shared_info_x86_32_t, wc_nsec), offsetof(shared_info_x86_32_t, arch.wc_sec_hi)};

@@ -5,13 +5,6 @@
 
 namespace veneer {
 
-// `transaction` is null outside of one; `node` is null if there is none at `path`.
-struct Store::Target {
-  StorePath path;
-  Transaction* transaction = nullptr;
-  NodeRef node;
-};
-
 namespace {
 
 void CountOwner(std::map<DomId, std::size_t>& owned, const NodeChange& change) {
@@ -174,19 +167,21 @@ XsResult<void> Store::Remove(StoreSession& session, TransactionId tx, std::strin
     return tl::unexpected(target.error());
   }
   const NodeRef& root = target->transaction ? target->transaction->tree.root : tree_.root;
-  if (!target->node) {
-    const bool has_parent = FindNode(root, target->path.Parent()) != nullptr;
-    return has_parent ? XsResult<void>{} : tl::unexpected(XsError::kNotFound);
-  }
   if (target->path.IsRoot()) {
     return tl::unexpected(XsError::kInvalid);
   }
-  auto recorded = Record(session, target->transaction, target->path.Parent(), Scope::kNode);
-  if (recorded) {
+  // Its list of children changes; if there is nothing to remove, the outcome hangs on its
+  // existence.
+  const StorePath parent = target->path.Parent();
+  auto recorded = Record(session, target->transaction, parent, Scope::kNode);
+  if (recorded && target->node) {
     recorded = Record(session, target->transaction, target->path, Scope::kSubtree);
   }
   if (!recorded) {
     return recorded;
+  }
+  if (!target->node) {
+    return FindNode(root, parent) ? XsResult<void>{} : tl::unexpected(XsError::kNotFound);
   }
   Apply(target->transaction, WithoutNode(root, target->path, next_generation_++));
   return {};
@@ -195,11 +190,12 @@ XsResult<void> Store::Remove(StoreSession& session, TransactionId tx, std::strin
 void Store::Apply(Transaction* transaction, NodeRef root) {
   TreeState& tree = transaction != nullptr ? transaction->tree : tree_;
   const NodeRef before = std::exchange(tree.root, std::move(root));
-  VisitChanges(before, tree.root,
-               [&](const NodeChange& change) { CountOwner(tree.owned, change); });
-  if (transaction == nullptr) {
-    VisitChanges(before, tree.root, [this](const NodeChange& change) { Fire(change); });
-  }
+  VisitChanges(before, tree.root, [&](const NodeChange& change) {
+    CountOwner(tree.owned, change);
+    if (transaction == nullptr) {
+      Fire(change);
+    }
+  });
 }
 
 void Store::Introduce(DomId domain) {

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -79,7 +80,12 @@ class Store {
 
  private:
   friend class StoreSession;
-  struct Target;  // what a request is about, looked up and recorded
+  // What a request is about, looked up and recorded.
+  struct Target {
+    StorePath path;
+    Transaction* transaction = nullptr;  // null outside of one
+    NodeRef node;                        // null if there is none
+  };
 
   // How large a piece of the tree the outcome of a request depends on.
   enum class Scope { kNode, kSubtree };

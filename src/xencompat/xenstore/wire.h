@@ -1,10 +1,9 @@
 // Messages of the xenstore protocol (<xen/io/xs_wire.h>): a header and up to 4096 bytes.
 #pragma once
 
-#include <xen/io/xs_wire.h>
-
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -12,6 +11,10 @@
 #include <vector>
 
 #include "veneer/xenstore/xs_types.h"
+
+// clang-format off: it uses the fixed-width integers without asking for them
+#include <xen/io/xs_wire.h>
+// clang-format on
 
 namespace veneer {
 

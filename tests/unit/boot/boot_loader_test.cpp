@@ -78,6 +78,17 @@ TEST_F(PrepareBootTest, FillsBootParams) {
   EXPECT_EQ(std::uint32_t{params.e820_table[1].type}, 2U);
 }
 
+TEST_F(PrepareBootTest, KeepsDeviceMemoryOutOfTheMap) {
+  const std::vector<GuestMemory::Range> ram{{Gpa{0}, 64 * kMiB}};
+  std::vector<GuestMemory::Range> all = ram;
+  all.push_back({Gpa{0xe0000000}, kMiB});
+  memory_ = std::move(*GuestMemory::Create(all, {.huge_pages = false}));
+  config_.ram = ram;
+  const auto boot = Prepare();
+  ASSERT_TRUE(boot) << boot.error().message;
+  EXPECT_LE(boot->e820.back().base.value + boot->e820.back().size, 64 * kMiB);
+}
+
 TEST_F(PrepareBootTest, WithoutInitrdAndAcpiTheFieldsAreZero) {
   const auto boot = Prepare();
   ASSERT_TRUE(boot);

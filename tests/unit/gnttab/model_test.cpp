@@ -54,7 +54,7 @@ TEST_P(Model, ReferenceCountsAgree) {
   std::vector<PinnedGrant> held;
   std::mt19937 random(GetParam());
   for (int step = 0; step < 20000; ++step) {
-    const std::uint32_t index = random() % kRefs;
+    const auto index = static_cast<std::uint32_t>(random() % kRefs);
     ModelEntry& entry = model[index];
     const GrantRef ref{kFirst + index};
     switch (random() % 5) {

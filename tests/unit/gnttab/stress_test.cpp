@@ -29,7 +29,8 @@ void BackEnd(GrantGuest& guest, std::uint32_t seed) {
         break;
       }
       case 1:
-        static_cast<void>(guest.table->CopyFrom(ref, random() % 5000, buffer));
+        static_cast<void>(
+            guest.table->CopyFrom(ref, static_cast<std::uint32_t>(random() % 5000), buffer));
         break;
       case 2:
         guest.table->ReleaseMany(held);

@@ -266,16 +266,16 @@ TEST_P(PatchedSite, ASecondPatchFindsNothing) {
   EXPECT_EQ(text_.copy(), patched);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Shapes, PatchedSite,
-    testing::Combine(testing::Values(Shape{"Thunk", PutThunkPair, true},
-                                     Shape{"Ibt", PutIbtPair, true},
-                                     Shape{"Plain", PutPlainPair, false}),
-                     testing::Values(GuestWidth::k64, GuestWidth::k32)),
-    [](const auto& param_info) {
-      return std::get<0>(param_info.param).name +
-             (std::get<1>(param_info.param) == GuestWidth::k64 ? "Wide" : "Narrow");
-    });
+INSTANTIATE_TEST_SUITE_P(Shapes, PatchedSite,
+                         testing::Combine(testing::Values(Shape{"Thunk", PutThunkPair, true},
+                                                          Shape{"Ibt", PutIbtPair, true},
+                                                          Shape{"Plain", PutPlainPair, false}),
+                                          testing::Values(GuestWidth::k64, GuestWidth::k32)),
+                         [](const auto& param_info) {
+                           return std::get<0>(param_info.param).name +
+                                  (std::get<1>(param_info.param) == GuestWidth::k64 ? "Wide"
+                                                                                    : "Narrow");
+                         });
 
 TEST(PatchHypercallSite, WithoutAFillerEveryCallTakesTheOrdinaryWay) {
   Text text;

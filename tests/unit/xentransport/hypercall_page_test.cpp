@@ -96,8 +96,7 @@ TEST_P(HypercallPage, OtherEventChannelOperationsDoNotReadTheArgument) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Widths, HypercallPage,
-                         testing::Values(GuestWidth::k64, GuestWidth::k32),
+INSTANTIATE_TEST_SUITE_P(Widths, HypercallPage, testing::Values(GuestWidth::k64, GuestWidth::k32),
                          [](const auto& param_info) {
                            return param_info.param == GuestWidth::k64 ? "Wide" : "Narrow";
                          });

@@ -29,6 +29,9 @@ CodeMode CurrentCodeMode(const SystemRegisters& system) {
 }
 
 Decoding Decode(CodeMode mode, std::span<const std::uint8_t> bytes) {
+  if (bytes.empty()) {
+    return TooFewBytes{};
+  }
   const ZydisDecoder decoder = MakeDecoder(mode);
   Instruction instruction{};
   const ZyanStatus status = ZydisDecoderDecodeFull(

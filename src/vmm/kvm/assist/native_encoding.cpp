@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bitset>
 
+#include "native_policy.h"
+
 namespace veneer {
 namespace {
 
@@ -88,15 +90,20 @@ bool SameOperand(const ZydisDecodedOperand& wanted, const ZydisDecodedOperand& m
   }
 }
 
-// What runs must be what was meant, whatever the encoder has made of it.
+// Two sets can have the same operation (PEXTRW is in SSE and SSE4.1).
+bool SetIsSafe(const Instruction& wanted, const Instruction& made) {
+  const std::optional<NativeTraits> traits = NativeTraitsOf(made);
+  return made.info.meta.isa_set == wanted.info.meta.isa_set || (traits && traits->on_this_host);
+}
+
+// What runs must be what was meant, whatever the encoder has made of it. Operand sizes stand for
+// the vector length, which scalar instructions ignore.
 bool IsSame(const Instruction& wanted, const NativeEncoding& encoding) {
   const Decoding decoding = Decode(CodeMode::k64, encoding.code());
   const auto* made = std::get_if<Instruction>(&decoding);
   return made != nullptr && made->info.length == encoding.length &&
          made->info.mnemonic == wanted.info.mnemonic &&
-         made->info.meta.isa_set == wanted.info.meta.isa_set &&
-         made->info.encoding == wanted.info.encoding &&
-         made->info.avx.vector_length == wanted.info.avx.vector_length &&
+         made->info.encoding == wanted.info.encoding && SetIsSafe(wanted, *made) &&
          std::ranges::equal(wanted.visible_operands(), made->visible_operands(),
                             [&](const auto& left, const auto& right) {
                               return SameOperand(left, right, encoding);

@@ -230,11 +230,18 @@ bool HostHasSet(std::size_t index) {
   return present.at(index);
 }
 
+// Zydis files FCOMI and its like under the whole processor that brought them, with much else.
+ZydisISASet SetOf(const ZydisDecodedInstruction& info) {
+  const bool compare =
+      info.meta.isa_set == ZYDIS_ISA_SET_PPRO && info.meta.category == ZYDIS_CATEGORY_X87_ALU;
+  return compare ? ZYDIS_ISA_SET_FCMOV : info.meta.isa_set;
+}
+
 }  // namespace
 
 std::optional<NativeTraits> NativeTraitsOf(const Instruction& instruction) {
   const ZydisDecodedInstruction& info = instruction.info;
-  const auto* const allowed = std::ranges::find(kAllowedSets, info.meta.isa_set, &AllowedSet::set);
+  const auto* const allowed = std::ranges::find(kAllowedSets, SetOf(info), &AllowedSet::set);
   if (allowed == kAllowedSets.end() || IsExcluded(info.mnemonic) || !AllowedEncoding(info)) {
     return std::nullopt;
   }
@@ -249,7 +256,7 @@ std::optional<NativeTraits> NativeTraitsOf(const Instruction& instruction) {
       return std::nullopt;
     }
   }
-  NoteSet(info.meta.isa_set, vex, traits);
+  NoteSet(SetOf(info), vex, traits);
   traits.alignment = RequiredAlignment(info, traits);
   traits.on_this_host = HostHasSet(static_cast<std::size_t>(allowed - kAllowedSets.begin()));
   return traits;

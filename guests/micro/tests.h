@@ -1,0 +1,27 @@
+// The groups of checks, in the order in which they run.
+#pragma once
+
+namespace micro {
+
+// Before the others; false if events do not arrive.
+bool TestCallbacks();
+
+void TestHypercalls();
+void TestPrivilege();  // 64 bit only
+void TestVersion();
+void TestSharedInfo();
+void TestMemory();
+void TestHvm();
+void TestVcpu();
+void TestEvents();
+void TestTimers();
+void TestSched();
+void TestPlatform();
+void TestGrants();
+void TestXenstore();
+void TestConsole();
+void TestSmallCalls();
+void TestMulticall();
+void TestFifo();
+
+}  // namespace micro

@@ -1,0 +1,262 @@
+#include "hypercall_fixture.h"
+
+namespace veneer {
+namespace {
+
+using testing::XenGuest;
+
+constexpr std::uint64_t kMs = 1'000'000;
+
+class VcpuCalls : public HypercallTest {
+ protected:
+  std::int64_t Op(std::uint64_t operation, std::uint64_t vcpu, std::uint64_t address = 0) {
+    return guest_.Call(__HYPERVISOR_vcpu_op, {operation, vcpu, address});
+  }
+  std::uint64_t PutInfo(std::uint64_t frame, std::uint64_t offset) {
+    return guest_.Put(guest_.NewWire().U64(frame).U32(offset).U32(0));
+  }
+  // A page for vcpu_info and its frame.
+  Gfn NewFrame() { return Gfn::Of(guest_.PhysicalOf(guest_.Allocate(kPageSize))); }
+  EvtchnPort TimerPort(unsigned vcpu = 0) {
+    return *guest_.domain->events().BindVirq(VIRQ_TIMER, vcpu);
+  }
+  // Takes the pending event as the guest's handler does.
+  void Handle(EvtchnPort port) {
+    ASSERT_TRUE(guest_.Pending(port));
+    ASSERT_TRUE(guest_.domain->events().Close(port));
+  }
+};
+VENEER_BOTH_WIDTHS(VcpuCalls);
+
+TEST_P(VcpuCalls, VcpusThatDoNotExist) {
+  for (const std::uint64_t vcpu : {2ULL, 31ULL, 4096ULL, 0x80000000ULL, 0xffffffffULL}) {
+    for (std::uint64_t operation = 0; operation <= 13; ++operation) {
+      EXPECT_EQ(Op(operation, vcpu, kBad), -XEN_ENOENT) << operation << " " << vcpu;
+    }
+  }
+}
+
+TEST_P(VcpuCalls, BadPointersFault) {
+  for (const std::uint64_t operation :
+       {VCPUOP_initialise, VCPUOP_get_runstate_info, VCPUOP_register_runstate_memory_area,
+        VCPUOP_set_periodic_timer, VCPUOP_set_singleshot_timer, VCPUOP_register_vcpu_info,
+        VCPUOP_register_vcpu_time_memory_area}) {
+    EXPECT_EQ(Op(operation, 0, kBad), -XEN_EFAULT) << operation;
+    EXPECT_EQ(Op(operation, 0, 0), -XEN_EFAULT) << operation;
+  }
+}
+
+TEST_P(VcpuCalls, UpAndDown) {
+  const std::uint64_t context = guest_.Allocate(512);
+  EXPECT_EQ(Op(VCPUOP_is_up, 0), 1);
+  EXPECT_EQ(Op(VCPUOP_is_up, 1), 0);
+  EXPECT_EQ(Op(VCPUOP_up, 0), 0);
+  EXPECT_EQ(Op(VCPUOP_up, 1), -XEN_EINVAL) << "not set up yet";
+  EXPECT_EQ(Op(VCPUOP_initialise, 0, context), -XEN_EEXIST);
+  EXPECT_EQ(Op(VCPUOP_initialise, 1, context), -XEN_EOPNOTSUPP);
+  guest_.machine.online = {0, 1};
+  EXPECT_EQ(Op(VCPUOP_is_up, 1), 1);
+  EXPECT_EQ(Op(VCPUOP_down, 1), -XEN_EOPNOTSUPP);
+  EXPECT_TRUE(guest_.machine.shutdowns.empty());
+  guest_.machine.online = {0};
+  EXPECT_EQ(Op(VCPUOP_down, 0), 0);
+  EXPECT_EQ(guest_.machine.shutdowns, std::vector{ShutdownReason::kPoweroff})
+      << "the last vCPU switches the machine off";
+}
+
+TEST_P(VcpuCalls, SendNmi) {
+  EXPECT_EQ(Op(VCPUOP_send_nmi, 1), 0);
+  EXPECT_EQ(guest_.machine.nmis, std::vector<unsigned>{1});
+  EXPECT_EQ(Op(VCPUOP_send_nmi, 1, guest_.Allocate(8)), -XEN_EINVAL);
+}
+
+TEST_P(VcpuCalls, PhysicalIdsAreNotForGuests) {
+  EXPECT_EQ(Op(VCPUOP_get_physid, 0, guest_.Allocate(8)), -XEN_EINVAL);
+}
+
+TEST_P(VcpuCalls, RegisterVcpuInfoMovesItAndMarksEverythingPending) {
+  const Gfn frame = NewFrame();
+  EXPECT_EQ(Op(VCPUOP_register_vcpu_info, 0, PutInfo(frame.value, 128)), 0);
+  const Gpa info = frame.Address() + 128;
+  EXPECT_EQ(guest_.memory->Read<std::uint8_t>(info), 1) << "evtchn_upcall_pending";
+  if (Wide()) {
+    EXPECT_EQ(guest_.memory->Read<std::uint64_t>(info + 8), ~0ULL);
+  } else {
+    EXPECT_EQ(guest_.memory->Read<std::uint32_t>(info + 4), 0xffffffffU);
+  }
+  EXPECT_EQ(guest_.machine.times.at(0), info + 32) << "where KVM keeps the clock";
+  EXPECT_EQ(guest_.sink.Take(), std::vector<std::uint32_t>{0});
+  EXPECT_EQ(Op(VCPUOP_register_vcpu_info, 0, PutInfo(frame.value, 0)), -XEN_EINVAL) << "twice";
+}
+
+TEST_P(VcpuCalls, RegisterVcpuInfoChecksItsPlace) {
+  const Gfn frame = NewFrame();
+  const auto try_offset = [&](std::uint64_t offset) {
+    return Op(VCPUOP_register_vcpu_info, 0, PutInfo(frame.value, offset));
+  };
+  EXPECT_EQ(try_offset(kPageSize - 63), -XEN_ENXIO);
+  EXPECT_EQ(try_offset(0xffffffff), -XEN_ENXIO);
+  EXPECT_EQ(try_offset(1), -XEN_ENXIO);
+  EXPECT_EQ(try_offset(2), -XEN_ENXIO);
+  for (const std::uint64_t gfn :
+       {XenGuest::kRamPages, XenGuest::kHole.value, std::uint64_t{1} << 52, ~std::uint64_t{0}}) {
+    EXPECT_EQ(Op(VCPUOP_register_vcpu_info, 0, PutInfo(gfn, 0)), -XEN_EINVAL) << gfn;
+  }
+  EXPECT_TRUE(guest_.machine.times.empty());
+  EXPECT_EQ(try_offset(kPageSize - 64), 0) << "the last place in the page";
+}
+
+TEST_P(VcpuCalls, ThirtyTwoBitsNeedLessAlignment) {
+  EXPECT_EQ(Op(VCPUOP_register_vcpu_info, 0, PutInfo(NewFrame().value, 4)),
+            Wide() ? -XEN_ENXIO : 0);
+}
+
+TEST_P(VcpuCalls, RegisterVcpuInfoForOthersWhileTheyAreOffline) {
+  EXPECT_EQ(Op(VCPUOP_register_vcpu_info, 1, PutInfo(NewFrame().value, 0)), 0);
+  XenGuest running(GetParam());
+  running.machine.online = {0, 1};
+  const std::uint64_t info = running.Put(running.NewWire().U64(8).U32(0).U32(0));
+  EXPECT_EQ(running.Call(__HYPERVISOR_vcpu_op, {VCPUOP_register_vcpu_info, 1, info}), -XEN_EINVAL);
+  EXPECT_EQ(running.CallOn(1, __HYPERVISOR_vcpu_op, {VCPUOP_register_vcpu_info, 1, info}), 0);
+}
+
+TEST_P(VcpuCalls, SingleshotTimerFiresOnce) {
+  const EvtchnPort port = TimerPort();
+  const std::uint64_t op = guest_.Put(guest_.NewWire().U64(10 * kMs).U32(0));
+  EXPECT_EQ(Op(VCPUOP_set_singleshot_timer, 0, op), 0);
+  guest_.Advance(10 * kMs - 1);
+  EXPECT_FALSE(guest_.Pending(port));
+  guest_.Advance(1);
+  Handle(port);
+  const EvtchnPort again = TimerPort();
+  guest_.Advance(100 * kMs);
+  EXPECT_FALSE(guest_.Pending(again));
+}
+
+TEST_P(VcpuCalls, SingleshotTimerInThePastFiresAtOnce) {
+  guest_.Advance(20 * kMs);
+  const EvtchnPort port = TimerPort();
+  EXPECT_EQ(Op(VCPUOP_set_singleshot_timer, 0, guest_.Put(guest_.NewWire().U64(5).U32(0))), 0);
+  EXPECT_TRUE(guest_.Pending(port));
+}
+
+TEST_P(VcpuCalls, SingleshotTimerThatMustBeInTheFuture) {
+  guest_.Advance(20 * kMs);
+  const EvtchnPort port = TimerPort();
+  const auto set = [&](std::uint64_t deadline) {
+    return Op(VCPUOP_set_singleshot_timer, 0,
+              guest_.Put(guest_.NewWire().U64(deadline).U32(VCPU_SSHOTTMR_future)));
+  };
+  EXPECT_EQ(set(20 * kMs - 1), -XEN_ETIME);
+  EXPECT_FALSE(guest_.Pending(port));
+  EXPECT_EQ(set(20 * kMs + 1), 0);
+  guest_.Advance(1);
+  EXPECT_TRUE(guest_.Pending(port));
+}
+
+TEST_P(VcpuCalls, SingleshotTimersAreSetByTheirOwnVcpuOnly) {
+  EXPECT_EQ(Op(VCPUOP_set_singleshot_timer, 1, kBad), -XEN_EINVAL);
+  EXPECT_EQ(Op(VCPUOP_stop_singleshot_timer, 1), -XEN_EINVAL);
+}
+
+TEST_P(VcpuCalls, SingleshotTimerStops) {
+  const EvtchnPort port = TimerPort();
+  EXPECT_EQ(Op(VCPUOP_set_singleshot_timer, 0, guest_.Put(guest_.NewWire().U64(kMs).U32(0))), 0);
+  EXPECT_EQ(Op(VCPUOP_stop_singleshot_timer, 0), 0);
+  guest_.Advance(5 * kMs);
+  EXPECT_FALSE(guest_.Pending(port));
+}
+
+TEST_P(VcpuCalls, PeriodicTimerTicksOnTheRightVcpu) {
+  const EvtchnPort port = TimerPort(1);
+  EXPECT_EQ(Op(VCPUOP_set_periodic_timer, 1, guest_.Put(guest_.NewWire().U64(2 * kMs))), 0);
+  EXPECT_FALSE(guest_.Pending(port));
+  guest_.Advance(2 * kMs);
+  Handle(port);
+  const EvtchnPort second = TimerPort(1);
+  guest_.Advance(2 * kMs);
+  Handle(second);
+  EXPECT_EQ(Op(VCPUOP_stop_periodic_timer, 1), 0);
+  const EvtchnPort third = TimerPort(1);
+  guest_.Advance(20 * kMs);
+  EXPECT_FALSE(guest_.Pending(third));
+}
+
+TEST_P(VcpuCalls, PeriodsOutOfRange) {
+  for (const std::uint64_t period : {0ULL, 1ULL, 999'999ULL, (1ULL << 56) + 1, ~0ULL}) {
+    EXPECT_EQ(Op(VCPUOP_set_periodic_timer, 0, guest_.Put(guest_.NewWire().U64(period))),
+              -XEN_EINVAL)
+        << period;
+  }
+  EXPECT_FALSE(guest_.wakeup.deadline());
+}
+
+TEST_P(VcpuCalls, RunstateTellsWhereTheTimeWent) {
+  guest_.domain->SetRunState(0, RunState::kRunning);
+  guest_.Advance(7 * kMs);
+  guest_.domain->SetRunState(0, RunState::kBlocked);
+  guest_.Advance(3 * kMs);
+  guest_.domain->SetRunState(0, RunState::kRunning);
+  const std::uint64_t out = guest_.Allocate(48);
+  EXPECT_EQ(Op(VCPUOP_get_runstate_info, 0, out), 0);
+  const std::uint64_t entry = out + (Wide() ? 8 : 4);
+  EXPECT_EQ(guest_.Read(out, 4), static_cast<unsigned>(RUNSTATE_running));
+  EXPECT_EQ(guest_.Read(entry, 8), 10 * kMs);
+  EXPECT_EQ(guest_.Read(entry + 8, 8), 7 * kMs);
+  EXPECT_EQ(guest_.Read(entry + 16, 8), 0U);
+  EXPECT_EQ(guest_.Read(entry + 24, 8), 3 * kMs);
+}
+
+TEST_P(VcpuCalls, RunstateAreaIsWrittenAtOnceAndWithEveryRefresh) {
+  const std::uint64_t page = guest_.Allocate(2 * kPageSize);
+  const std::uint64_t area = page / kPageSize * kPageSize + kPageSize - 20;  // crosses a page
+  const std::uint64_t entry = area + (Wide() ? 8 : 4);
+  guest_.domain->SetRunState(0, RunState::kRunning);
+  guest_.Advance(5 * kMs);
+  EXPECT_EQ(Op(VCPUOP_register_runstate_memory_area, 0, guest_.Put(guest_.NewWire().U64(area))), 0);
+  EXPECT_EQ(guest_.Read(entry + 8, 8), 5 * kMs);
+  guest_.machine.stolen_ns = 2 * kMs;
+  guest_.Advance(4 * kMs);
+  guest_.domain->RefreshVcpu(0);
+  EXPECT_EQ(guest_.Read(entry + 8, 8), 7 * kMs) << "running";
+  EXPECT_EQ(guest_.Read(entry + 16, 8), 2 * kMs) << "stolen";
+  EXPECT_EQ(Op(VCPUOP_register_runstate_memory_area, 0, guest_.Put(guest_.NewWire().U64(0))), 0);
+  guest_.Advance(4 * kMs);
+  guest_.domain->RefreshVcpu(0);
+  EXPECT_EQ(guest_.Read(entry + 8, 8), 7 * kMs) << "no longer registered";
+}
+
+TEST_P(VcpuCalls, AreasMustBeMappedWhole) {
+  const std::uint64_t end = guest_.Base() + XenGuest::kRam;
+  for (const std::uint64_t operation :
+       {VCPUOP_register_runstate_memory_area, VCPUOP_register_vcpu_time_memory_area}) {
+    for (const std::uint64_t area : {kBad, end - 8, end}) {
+      EXPECT_EQ(Op(operation, 0, guest_.Put(guest_.NewWire().U64(area))), -XEN_EFAULT);
+    }
+  }
+}
+
+TEST_P(VcpuCalls, SecondaryTimeFollowsThePrimary) {
+  const Gfn frame = NewFrame();
+  ASSERT_EQ(Op(VCPUOP_register_vcpu_info, 0, PutInfo(frame.value, 0)), 0);
+  const Gpa primary = frame.Address() + 32;
+  ASSERT_TRUE(guest_.memory->Write<std::uint32_t>(primary, 6));                     // version
+  ASSERT_TRUE(guest_.memory->Write<std::uint64_t>(primary + 16, 0x123456789abcU));  // system_time
+  const std::uint64_t area = guest_.Allocate(32);
+  EXPECT_EQ(Op(VCPUOP_register_vcpu_time_memory_area, 0, guest_.Put(guest_.NewWire().U64(area))),
+            0);
+  EXPECT_EQ(guest_.Read(area, 4) % 2, 0U);
+  EXPECT_EQ(guest_.Read(area + 16, 8), 0x123456789abcU);
+  ASSERT_TRUE(guest_.memory->Write<std::uint64_t>(primary + 16, 5));
+  guest_.domain->RefreshVcpu(0);
+  EXPECT_EQ(guest_.Read(area + 16, 8), 0x123456789abcU) << "same version: nothing has changed";
+  ASSERT_TRUE(guest_.memory->Write<std::uint32_t>(primary, 7));
+  guest_.domain->RefreshVcpu(0);
+  EXPECT_EQ(guest_.Read(area + 16, 8), 0x123456789abcU) << "changing just now";
+  ASSERT_TRUE(guest_.memory->Write<std::uint32_t>(primary, 8));
+  guest_.domain->RefreshVcpu(0);
+  EXPECT_EQ(guest_.Read(area + 16, 8), 5U);
+}
+
+}  // namespace
+}  // namespace veneer
