@@ -11,21 +11,21 @@ namespace veneer {
 namespace {
 
 // Writes `info` (either layout) so that a reader that looks at state_entry_time before and after
-// notices a change in between.
+// notices a change in between. The fences are for the compiler: x86 keeps the stores in order.
 template <typename Info>
 void WriteArea(GuestMemory& memory, const GuestArea& area, Info info, bool flag_updates) {
   constexpr std::size_t kEntryTime = offsetof(Info, state_entry_time);
   const std::uint64_t entry_time = info.state_entry_time;
   const auto write_entry_time = [&](std::uint64_t value) {
     area.Write(memory, kEntryTime, std::as_bytes(std::span(&value, 1)));
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
   };
   if (flag_updates) {
     write_entry_time(entry_time | XEN_RUNSTATE_UPDATE);
     info.state_entry_time = entry_time | XEN_RUNSTATE_UPDATE;
   }
   area.Write(memory, 0, std::as_bytes(std::span(&info, 1)));
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
   if (flag_updates) {
     write_entry_time(entry_time);
   }

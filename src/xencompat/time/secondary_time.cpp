@@ -6,11 +6,12 @@
 namespace veneer {
 namespace {
 
+// The fences are for the compiler: x86 keeps loads and stores in order.
 std::uint32_t LoadVersion(std::span<const std::byte> primary) {
   std::uint32_t version = 0;
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
   std::memcpy(&version, primary.data(), sizeof(version));
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
   return version;
 }
 
@@ -39,12 +40,12 @@ void SecondaryTime::Refresh(GuestMemory& memory, std::span<const std::byte> prim
   }
   const auto write_version = [&](std::uint32_t value) {
     area_->Write(memory, 0, std::as_bytes(std::span(&value, 1)));
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
   };
   write_version(version | 1U);
   copy.version = version | 1U;
   area_->Write(memory, 0, std::as_bytes(std::span(&copy, 1)));
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
   // Even, and another one than before: the guest starts over if it was reading.
   write_version(version + 2U);
   copied_ = version;

@@ -55,7 +55,7 @@ Result<void> Upcalls::Prepare() {
     std::uint64_t count = 0;
     static_cast<void>(!read(acknowledged_.get(), &count, sizeof count));
     // The line is level-triggered: it stays up for as long as something is pending.
-    if (line_attached_ && parts_.pending(0)) {
+    if (line_attached_ && vcpus_[0]->vector == 0 && parts_.pending(0)) {
       Signal(assert_);
     }
   });

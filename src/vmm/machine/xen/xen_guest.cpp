@@ -121,6 +121,7 @@ Result<void> XenGuest::MakeStore() {
   store_ring_ = std::make_unique<XenstoreGuestRing>(
       *store_, kGuestDomId, SpecialPage(parts_.memory, kStorePage),
       [this] { static_cast<void>(domain_->events().Notify(store_host_port_)); });
+  domain_->grants().SeedReserved(GrantRef{GNTTAB_RESERVED_XENSTORE}, kStorePage);
   store_port_ = MustHave(events.AllocGuestUnbound());
   store_host_port_ = MustHave(events.BindHost(store_port_, [this] { store_ring_->Notify(); }));
   domain_->params().Preset(HVM_PARAM_STORE_PFN, kStorePage.value);
@@ -138,6 +139,7 @@ Result<void> XenGuest::MakeConsole() {
       SpecialPage(parts_.memory, kConsolePage), parts_.console_output,
       [this] { static_cast<void>(domain_->events().Notify(console_host_port_)); }, parts_.metrics);
   console_->SetRoomCallback(parts_.console_room);
+  domain_->grants().SeedReserved(GrantRef{GNTTAB_RESERVED_CONSOLE}, kConsolePage);
   console_port_ = MustHave(events.AllocGuestUnbound());
   console_host_port_ = MustHave(events.BindHost(console_port_, [this] { console_->OnEvent(); }));
   domain_->params().Preset(HVM_PARAM_CONSOLE_PFN, kConsolePage.value);

@@ -39,6 +39,11 @@ void XenVcpu::BeforeRun(Vcpu& vcpu) {
 }
 
 VcpuAssist::Outcome XenVcpu::OnExit(Vcpu& vcpu, const VcpuExit& exit) {
+  // An AP sits in its first Run() until it is started, and a kick does not start it.
+  if (!started_ && (id_ == 0 || !std::holds_alternative<InterruptedExit>(exit))) {
+    started_ = true;
+    parts_.domain.SetRunState(id_, RunState::kRunning);
+  }
   if (const auto* port = std::get_if<PioExit>(&exit)) {
     return OnPort(vcpu, *port);
   }

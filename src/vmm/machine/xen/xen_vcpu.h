@@ -52,6 +52,7 @@ class XenVcpu final : public VcpuAssist {
   Counter& calls_;
   Counter& sends_;
   std::uint64_t refreshed_ns_ = 0;
+  bool started_ = false;
 };
 
 }  // namespace veneer
