@@ -31,8 +31,7 @@ struct XenVersion {
 };
 
 struct XenConfig {
-  // Off until guests with several vCPUs come up with it: an AP's clock is lost at INIT.
-  bool enabled = false;
+  bool enabled = true;
   XenVersion version;
   CallbackChoice callback = CallbackChoice::kAuto;
   std::string xenstore_socket;                               // path; empty: none

@@ -170,7 +170,7 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
                      {{"exit", OnCrash::kExit}, {"pause", OnCrash::kPause}},
                      "When the guest crashes: end, or keep it paused", "exit");
   AddChoice<bool>(command, "--xen", machine.xen.enabled, {{"on", true}, {"off", false}},
-                  "Show the guest a Xen HVM machine (so far for one vCPU), or plain KVM", "off");
+                  "Show the guest a Xen HVM machine, or plain KVM", "on");
   AddParsed<XenVersion>(command, "--xen-version", machine.xen.version, ParseXenVersion,
                         "Xen version to show, 4.0 or later", "MAJOR.MINOR", "4.17");
   AddChoice<CallbackChoice>(command, "--callback", machine.xen.callback,

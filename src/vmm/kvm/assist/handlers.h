@@ -17,5 +17,6 @@ InstructionHandler FindSystemInstruction(ZydisMnemonic mnemonic);
 InstructionHandler FindAtomicInstruction(ZydisMnemonic mnemonic);
 InstructionHandler FindFpuInstruction(ZydisMnemonic mnemonic);
 InstructionHandler FindXsaveInstruction(ZydisMnemonic mnemonic);
+InstructionHandler FindSegmentInstruction(ZydisMnemonic mnemonic);
 
 }  // namespace veneer

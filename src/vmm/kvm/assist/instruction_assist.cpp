@@ -11,7 +11,8 @@ namespace {
 
 InstructionHandler FindHandler(ZydisMnemonic mnemonic) {
   for (const auto find :
-       {FindSystemInstruction, FindAtomicInstruction, FindFpuInstruction, FindXsaveInstruction}) {
+       {FindSystemInstruction, FindSegmentInstruction, FindAtomicInstruction, FindFpuInstruction,
+        FindXsaveInstruction}) {
     if (const InstructionHandler handler = find(mnemonic)) {
       return handler;
     }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "kernel_patcher.h"
+#include "vcpu_clock.h"
 #include "veneer/base/check.h"
 #include "veneer/base/log.h"
 #include "veneer/xencpuid/xen_cpuid.h"
@@ -16,10 +17,6 @@
 
 namespace veneer {
 namespace {
-
-// KVM's MSR for the clock it keeps in guest memory (Linux, Documentation/virt/kvm/x86/msr.rst). The
-// layout is the same as Xen's vcpu_time_info.
-constexpr std::uint32_t kMsrKvmSystemTime = 0x4b564d01;
 
 using Uuid = std::array<std::uint8_t, 16>;
 
@@ -71,7 +68,7 @@ Result<std::unique_ptr<XenGuest>> XenGuest::Create(Parts parts,
   return guest;
 }
 
-XenGuest::XenGuest(Parts parts) : parts_(std::move(parts)) {}
+XenGuest::XenGuest(Parts parts) : parts_(std::move(parts)), clocks_(parts_.config.vcpus) {}
 
 XenGuest::~XenGuest() {
   if (console_ != nullptr) {
@@ -205,7 +202,7 @@ std::vector<MsrRange> XenGuest::Msrs() const {
 std::unique_ptr<VcpuAssist> XenGuest::MakeVcpu(Vcpu& vcpu) {
   return std::make_unique<XenVcpu>(
       XenVcpu::Parts{*domain_, *hypercalls_, *upcalls_, parts_.memory, parts_.gate, parts_.metrics,
-                     parts_.config.entry == KernelEntry::kDecompressor},
+                     parts_.config.entry == KernelEntry::kDecompressor, clocks_[vcpu.id()]},
       vcpu);
 }
 
@@ -240,12 +237,8 @@ bool XenGuest::Suspend() {
 }
 
 void XenGuest::EnableVcpuTime(unsigned vcpu, Gpa time) {
-  constexpr std::uint64_t kEnable = 1;
-  parts_.vcpus[vcpu]->Post([time](Vcpu& target) {
-    if (!target.SetMsr(kMsrKvmSystemTime, time.value | kEnable)) {
-      LogWarning("KVM does not keep vCPU {}'s clock at {:#x}", target.id(), time.value);
-    }
-  });
+  clocks_[vcpu] = time.value;
+  parts_.vcpus[vcpu]->Post([time](Vcpu& target) { KeepVcpuClock(target, time); });
 }
 
 void XenGuest::InjectNmi(unsigned vcpu) {

@@ -2,6 +2,8 @@
 // console, platform device and clock, wired to the machine around them.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <span>
@@ -85,6 +87,7 @@ class XenGuest final : private XenMachineHooks {
   std::uint64_t StolenNs(unsigned vcpu) override;
 
   Parts parts_;
+  std::vector<std::atomic<std::uint64_t>> clocks_;  // of each vCPU, see XenVcpu::Parts
   std::unique_ptr<LinearSystemTime> time_;
   std::unique_ptr<Upcalls> upcalls_;
   std::unique_ptr<SendPorts> send_ports_;

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "kernel_patcher.h"
+#include "vcpu_clock.h"
 #include "veneer/base/log.h"
 #include "veneer/xencpuid/xen_cpuid.h"
 #include "veneer/xentransport/hypercall_page.h"
@@ -35,6 +36,9 @@ void XenVcpu::BeforeRun(Vcpu& vcpu) {
   if (now - refreshed_ns_ >= kRefreshNs) {
     refreshed_ns_ = now;
     parts_.domain.RefreshVcpu(id_);
+    if (const std::uint64_t clock = parts_.clock; clock != 0) {
+      KeepVcpuClock(vcpu, Gpa{clock});
+    }
   }
 }
 
@@ -43,6 +47,10 @@ VcpuAssist::Outcome XenVcpu::OnExit(Vcpu& vcpu, const VcpuExit& exit) {
   if (!started_ && (id_ == 0 || !std::holds_alternative<InterruptedExit>(exit))) {
     started_ = true;
     parts_.domain.SetRunState(id_, RunState::kRunning);
+  }
+  if (!started_) {
+    // Perhaps the INIT that has just cleared what KVM knew of this vCPU: look at once.
+    refreshed_ns_ = 0;
   }
   if (const auto* port = std::get_if<PioExit>(&exit)) {
     return OnPort(vcpu, *port);

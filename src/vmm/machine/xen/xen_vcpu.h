@@ -2,6 +2,7 @@
 // MSR that places the hypercall page.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 #include "run_gate.h"
@@ -25,6 +26,8 @@ class XenVcpu final : public VcpuAssist {
     Metrics& metrics;
     // The guest unpacks its own kernel: look for hypercall sites at each write of EFER.
     bool patch_running_kernel = false;
+    // The guest-physical address at which KVM keeps this vCPU's clock, 0 for none.
+    const std::atomic<std::uint64_t>& clock;
   };
   XenVcpu(Parts parts, Vcpu& vcpu);
 
