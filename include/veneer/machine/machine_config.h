@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "veneer/boot/kernel_image.h"
@@ -34,6 +35,9 @@ struct XenConfig {
   bool enabled = true;
   XenVersion version;
   CallbackChoice callback = CallbackChoice::kAuto;
+  // How much of its time a vCPU may spend on Xen timer events, percent (1 to 100). Empty: all of
+  // it, but for hosts that interpret guest kernels.
+  std::optional<unsigned> timer_load_limit;
   std::string xenstore_socket;                               // path; empty: none
   CharacterTarget console{CharacterTarget::Kind::kOff, {}};  // hvc0
 };

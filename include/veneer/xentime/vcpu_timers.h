@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "veneer/xen_abi/xen_errno.h"
@@ -22,8 +23,16 @@ class VcpuTimers {
   static constexpr std::uint64_t kMinPeriodNs = 1'000'000;
   static constexpr std::uint64_t kMaxPeriodNs = std::uint64_t{1} << 56;
 
-  // All must outlive this object.
-  VcpuTimers(const SystemTime& time, Deadlines& deadlines, unsigned vcpus, Fire fire);
+  // How much of its time a vCPU may spend on its single-shot timer's events, in percent. A guest
+  // whose kernel is interpreted needs several milliseconds for a tick, and would do nothing else if
+  // it got 250 of them each second. The time from an event to the guest's next setting of the timer
+  // counts as spent; deadlines are put off by up to kLongestDelayNs to make up for it.
+  static constexpr unsigned kNoLimit = 100;
+  static constexpr std::uint64_t kLongestDelayNs = 50'000'000;
+
+  // All must outlive this object. `load_limit`: 1 to kNoLimit.
+  VcpuTimers(const SystemTime& time, Deadlines& deadlines, unsigned vcpus, Fire fire,
+             unsigned load_limit = kNoLimit);
 
   // A deadline in the past fires at once, or is refused with ETIME if `must_be_future`.
   XenResult<void> SetSingleshot(unsigned vcpu, std::uint64_t deadline_ns, bool must_be_future);
@@ -40,8 +49,15 @@ class VcpuTimers {
   struct PerVcpu {
     Deadlines::Id singleshot = 0;
     Deadlines::Id periodic = 0;
-    std::uint64_t period_ns = 0;  // 0: off
+    std::uint64_t period_ns = 0;            // 0: off
+    std::optional<std::uint64_t> fired_ns;  // an event that the guest has not dealt with yet
+    std::uint64_t earliest_ns = 0;          // the next event may not come before
   };
+  void Expire(unsigned vcpu);
+  // The guest has come to the end of an event: works out when the next one may come.
+  void EndEvent(unsigned vcpu);
+  // Sets the single-shot timer to the guest's time `deadline_ns`, or later.
+  void Set(unsigned vcpu, std::uint64_t deadline_ns);
   void OnPeriod(unsigned vcpu);
   // With `mutex_` held: the next tick is one period from now.
   void ArmPeriodic(unsigned vcpu);
@@ -49,7 +65,8 @@ class VcpuTimers {
   const SystemTime& time_;
   Deadlines& deadlines_;
   const Fire fire_;
-  // Guards the periods and keeps a stop from being overtaken by the tick under way.
+  const unsigned load_limit_;
+  // Guards the numbers of the vCPUs and keeps a stop from being overtaken by the tick under way.
   std::mutex mutex_;
   std::vector<PerVcpu> vcpus_;
 };

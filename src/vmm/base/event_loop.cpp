@@ -149,8 +149,7 @@ void EventLoop::Run() {
   std::array<epoll_event, 32> events{};
   for (;;) {
     ArmTimer();
-    const int count =
-        epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), -1);
+    const int count = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), -1);
     VENEER_CHECK(count >= 0 || errno == EINTR);
     for (int i = 0; i < count; ++i) {
       const epoll_event& event = events[static_cast<std::size_t>(i)];

@@ -68,6 +68,18 @@ Result<unsigned> ParseCpus(const std::string& text) {
   return count;
 }
 
+Result<std::optional<unsigned>> ParseTimerLoad(const std::string& text) {
+  if (text == "auto") {
+    return std::optional<unsigned>();
+  }
+  unsigned percent = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), percent);
+  if (error != std::errc() || end != text.data() + text.size() || percent < 1 || percent > 100) {
+    return UsageError("'{}' is neither auto nor a percentage from 1 to 100", text);
+  }
+  return std::optional(percent);
+}
+
 // "4.17". Guests switch features off below 4.0.
 Result<XenVersion> ParseXenVersion(const std::string& text) {
   XenVersion version;
@@ -180,6 +192,12 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
                             "How Xen events interrupt the guest: per-vCPU vectors (auto), one "
                             "vector without EOI, or the platform device's INTx",
                             "auto");
+  AddParsed<std::optional<unsigned>>(
+      command, "--timer-load", machine.xen.timer_load_limit, ParseTimerLoad,
+      "Most of a vCPU's time that its Xen timer interrupts may take, in percent: a kernel that "
+      "ticks more often than the host can follow then gets on (auto: 25 where guest kernels are "
+      "interpreted, else 100)",
+      "auto|N", "auto");
   AddParsed<CharacterTarget>(command, "--console", machine.xen.console, ParseCharacterTarget,
                              "Where the PV console hvc0 goes: stdio, file:PATH or off", "TARGET",
                              "off");

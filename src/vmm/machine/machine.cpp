@@ -189,6 +189,7 @@ Result<void> MachineImpl::MakeXen(const PreparedBoot& boot) {
                         .gate = gate_,
                         .metrics = metrics_,
                         .vcpus = vcpus_,
+                        .emulated_kernel = host_.emulated_kernel,
                         .request_stop = [this](MachineStop stop) { RequestStop(std::move(stop)); },
                         .console_output = outputs_.console,
                         .console_room = outputs_.console_room};

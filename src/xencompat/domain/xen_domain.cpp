@@ -46,9 +46,9 @@ Result<void> XenDomain::Build(UpcallSink& upcalls, Metrics& metrics) {
   if (options_.initial_pages != 0) {
     physmap_->SetMaximum(options_.initial_pages);
   }
-  timers_ = std::make_unique<VcpuTimers>(time_, deadlines_, options_.vcpus, [this](unsigned vcpu) {
-    events_->RaiseVirq(vcpu, VIRQ_TIMER);
-  });
+  timers_ = std::make_unique<VcpuTimers>(
+      time_, deadlines_, options_.vcpus,
+      [this](unsigned vcpu) { events_->RaiseVirq(vcpu, VIRQ_TIMER); }, options_.timer_load_limit);
   shutdown_ = std::make_unique<Shutdown>(clock_, deadlines_, hooks_);
   for (unsigned vcpu = 0; vcpu < options_.vcpus; ++vcpu) {
     vcpus_.push_back(std::make_unique<VcpuState>(time_));

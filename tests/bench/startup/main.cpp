@@ -59,12 +59,13 @@ Contender Veneer(const Options& options) {
 // Guest RAM is a memory file there too, so that it can be told from the rest.
 Contender Qemu(const Options& options) {
   const std::string memory = fmt::format("{}M", options.memory_mib);
-  return {.name = "qemu microvm",
-          .argv = {options.qemu, "-M", "microvm,accel=kvm,kernel-irqchip=on,memory-backend=ram",
-                   "-object", "memory-backend-memfd,id=ram,size=" + memory, "-m", memory, "-cpu",
-                   "host,arch-capabilities=off", "-kernel", options.kernel, "-append", "console=ttyS0", "-nodefaults",
-                   "-no-user-config", "-display", "none", "-serial", "null"},
-          .guest_ram = "/memfd:memory-backend"};
+  return {
+      .name = "qemu microvm",
+      .argv = {options.qemu, "-M", "microvm,accel=kvm,kernel-irqchip=on,memory-backend=ram",
+               "-object", "memory-backend-memfd,id=ram,size=" + memory, "-m", memory, "-cpu",
+               "host,arch-capabilities=off", "-kernel", options.kernel, "-append", "console=ttyS0",
+               "-nodefaults", "-no-user-config", "-display", "none", "-serial", "null"},
+      .guest_ram = "/memfd:memory-backend"};
 }
 
 double Mib(std::uint64_t bytes) { return static_cast<double>(bytes) / (1U << 20U); }

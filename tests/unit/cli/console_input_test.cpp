@@ -1,13 +1,14 @@
 #include "console_input.h"
 
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <string>
+
+#include <gtest/gtest.h>
 
 #include "veneer/base/unique_fd.h"
 

@@ -1,9 +1,9 @@
 #include "host_report.h"
 
+#include <algorithm>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <algorithm>
 
 namespace veneer {
 namespace {

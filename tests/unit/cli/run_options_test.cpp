@@ -81,10 +81,10 @@ TEST_F(RunOptionsTest, TakesEveryOption) {
 }
 
 TEST_F(RunOptionsTest, RefusesValuesOutsideTheirRange) {
-  for (const char* line : {"--kernel k --cpus 0", "--kernel k --cpus 33", "--kernel k --cpus 1x",
-                           "--kernel k --memory 16M", "--kernel k --memory 1M",
-                           "--kernel k --on-reboot maybe", "--kernel k --log-level loud",
-                           "--kernel k --timeout -1", "--kernel k --timeout soon"}) {
+  for (const char* line :
+       {"--kernel k --cpus 0", "--kernel k --cpus 33", "--kernel k --cpus 1x",
+        "--kernel k --memory 16M", "--kernel k --memory 1M", "--kernel k --on-reboot maybe",
+        "--kernel k --log-level loud", "--kernel k --timeout -1", "--kernel k --timeout soon"}) {
     CLI::App app;
     RunOptions options;
     DeclareRunOptions(app, options);

@@ -1,9 +1,9 @@
 #include "terminal.h"
 
-#include <gtest/gtest.h>
-
 #include <string>
 #include <string_view>
+
+#include <gtest/gtest.h>
 
 namespace veneer {
 namespace {

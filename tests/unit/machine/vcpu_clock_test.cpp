@@ -1,5 +1,8 @@
 #include "xen/vcpu_clock.h"
 
+#include <memory>
+#include <utility>
+
 #include <gtest/gtest.h>
 
 #include "support/scripted_vcpu.h"
@@ -14,8 +17,8 @@ class VcpuClock : public ::testing::Test {
  protected:
   VcpuClock() { vcpu.msrs[kMsrKvmSystemTimeNew] = 0; }
 
-  GuestMemory memory;
-  ScriptedVcpu vcpu{memory};
+  std::unique_ptr<GuestMemory> memory = std::move(*GuestMemory::CreateFlat(kPageSize));
+  ScriptedVcpu vcpu{*memory};
 };
 
 TEST_F(VcpuClock, IsEnabledAtItsAddress) {

@@ -88,6 +88,38 @@ TEST_F(VcpuTimersTest, DeadlinesFollowASlowerClock) {
   EXPECT_EQ(wakeup_.deadline, clock_.MonotonicNs() + 20 * kMs);
 }
 
+TEST_F(VcpuTimersTest, EventsTakeNoMoreThanTheirShare) {
+  VcpuTimers timers(
+      time_, deadlines_, 2, [this](unsigned vcpu) { fired_.push_back(vcpu); }, 25);
+  ASSERT_TRUE(timers.SetSingleshot(0, time_.GuestNs() + kMs, false));
+  Advance(kMs);
+  EXPECT_THAT(Take(), ElementsAre(0));  // the first one comes in time
+  Advance(4 * kMs);                     // which the guest spends on it: then it has 12 for itself
+  ASSERT_TRUE(timers.SetSingleshot(0, time_.GuestNs(), false));
+  ASSERT_TRUE(timers.SetSingleshot(1, time_.GuestNs() + kMs, false));
+  Advance(11 * kMs);
+  EXPECT_THAT(Take(), ElementsAre(1));  // the other vCPU is not held up
+  Advance(kMs);
+  EXPECT_THAT(Take(), ElementsAre(0));
+  timers.StopSingleshot(0);  // at once: nothing was spent
+  ASSERT_TRUE(timers.SetSingleshot(0, time_.GuestNs(), false));
+  EXPECT_THAT(Take(), ElementsAre(0));
+}
+
+TEST_F(VcpuTimersTest, AGuestThatForgetsItsTimerIsHeldUpForALimitedTime) {
+  VcpuTimers timers(
+      time_, deadlines_, 1, [this](unsigned vcpu) { fired_.push_back(vcpu); }, 1);
+  Advance(kMs);
+  timers.SetTimerOp(0, 1);
+  EXPECT_THAT(Take(), ElementsAre(0));
+  Advance(3'600'000 * kMs);
+  timers.SetTimerOp(0, 1);
+  Advance(VcpuTimers::kLongestDelayNs - 1);
+  EXPECT_THAT(Take(), IsEmpty());
+  Advance(1);
+  EXPECT_THAT(Take(), ElementsAre(0));
+}
+
 TEST_F(VcpuTimersTest, ADeadlineAtTheEndOfTimeIsHarmless) {
   ASSERT_TRUE(timers_.SetSingleshot(0, ~std::uint64_t{0}, false));
   Advance(~std::uint64_t{0} / 4);

@@ -10,9 +10,8 @@ namespace veneer {
 namespace {
 
 InstructionHandler FindHandler(ZydisMnemonic mnemonic) {
-  for (const auto find :
-       {FindSystemInstruction, FindSegmentInstruction, FindAtomicInstruction, FindFpuInstruction,
-        FindXsaveInstruction}) {
+  for (const auto find : {FindSystemInstruction, FindSegmentInstruction, FindAtomicInstruction,
+                          FindFpuInstruction, FindXsaveInstruction}) {
     if (const InstructionHandler handler = find(mnemonic)) {
       return handler;
     }

@@ -41,7 +41,7 @@ class Descriptor {
 // The system segments and gates that each instruction knows, a bit for each type. Long mode has
 // fewer.
 bool KnowsSystemType(ZydisMnemonic mnemonic, unsigned type, bool long_mode) {
-  constexpr unsigned kLegacyLimit = 0b0000'1010'0000'1110;  // TSS and LDT
+  constexpr unsigned kLegacyLimit = 0b0000'1010'0000'1110;   // TSS and LDT
   constexpr unsigned kLegacyRights = 0b0001'1010'0011'1110;  // and call and task gates
   constexpr unsigned kLongLimit = 0b0000'1010'0000'0100;
   constexpr unsigned kLongRights = 0b0001'1010'0000'0100;
@@ -88,8 +88,7 @@ bool IsAccessible(const InstructionContext& context, std::uint16_t selector,
                   const Descriptor& descriptor) {
   const ZydisMnemonic mnemonic = context.mnemonic();
   const bool long_mode = (context.system().efer & kEferLongModeActive) != 0;
-  if (!descriptor.is_code_or_data() &&
-      !KnowsSystemType(mnemonic, descriptor.type(), long_mode)) {
+  if (!descriptor.is_code_or_data() && !KnowsSystemType(mnemonic, descriptor.type(), long_mode)) {
     return false;
   }
   if ((mnemonic == ZYDIS_MNEMONIC_VERR && !descriptor.is_readable()) ||
@@ -109,8 +108,7 @@ Completion CheckSegment(InstructionContext& context) {
   if (source.type == ZYDIS_OPERAND_TYPE_REGISTER) {
     selector = static_cast<std::uint16_t>(context.ReadRegister(source.reg.value));
   } else {
-    LinearMemory::Resolved resolved =
-        context.Resolve(source, sizeof selector, AccessKind::kRead);
+    LinearMemory::Resolved resolved = context.Resolve(source, sizeof selector, AccessKind::kRead);
     if (const auto* faulted = std::get_if<Faulted>(&resolved)) {
       return *faulted;
     }

@@ -18,6 +18,9 @@
 namespace veneer {
 namespace {
 
+// Leaves three quarters of the time to a kernel that needs longer for a tick than lies between two.
+constexpr unsigned kInterpretedTimerLoad = 25;
+
 using Uuid = std::array<std::uint8_t, 16>;
 
 // A random one (RFC 4122, version 4).
@@ -96,6 +99,8 @@ Result<void> XenGuest::MakeDomain(std::span<const GuestMemory::Range> ram,
   options.version_major = parts_.config.xen.version.major;
   options.version_minor = parts_.config.xen.version.minor;
   options.callback_vector = parts_.config.xen.callback != CallbackChoice::kIntx;
+  options.timer_load_limit = parts_.config.xen.timer_load_limit.value_or(
+      parts_.emulated_kernel ? kInterpretedTimerLoad : VcpuTimers::kNoLimit);
   options.ram.assign(ram.begin(), ram.end());
   for (const E820Entry& entry : boot.e820) {
     options.e820.push_back({entry.base.value, entry.size, static_cast<std::uint32_t>(entry.type)});

@@ -44,6 +44,7 @@ class XenGuest final : private XenMachineHooks {
     RunGate& gate;
     Metrics& metrics;
     const std::vector<std::unique_ptr<VcpuThread>>& vcpus;
+    bool emulated_kernel;  // see HostProfile
     std::function<void(MachineStop)> request_stop;
     std::function<void(std::span<const std::byte>)> console_output;
     std::function<void()> console_room;
