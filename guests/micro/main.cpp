@@ -104,6 +104,10 @@ void RunXen() {
   if (!TestCallbacks()) {
     return;
   }
+  if (HasWord("bench")) {
+    MeasureEvents();
+    return;
+  }
   for (const Group& group : kGroups) {
     if (GroupWanted(group.name)) {
       group.run();

@@ -24,4 +24,7 @@ void TestSmallCalls();
 void TestMulticall();
 void TestFifo();
 
+// Measurements, only with "bench" on the command line.
+void MeasureEvents();
+
 }  // namespace micro

@@ -22,6 +22,9 @@ constexpr Candidate kEmulatedKernel[] = {
     {"watchdog_thresh=60", "watchdog_thresh", "slow is not stuck, and no soft lockup"},
     {"rcupdate.rcu_cpu_stall_timeout=300", "rcupdate.rcu_cpu_stall_timeout", "slow is not stalled"},
     {"cryptomgr.notests", "cryptomgr.notests", "self tests run for minutes there"},
+    {"initcall_blacklist=trace_eval_init,ftrace_check_for_weak_functions,tracer_init_tracefs,"
+     "init_kprobe_trace,init_uprobe_trace,blake2s_mod_init,slab_sysfs_init",
+     "initcall_blacklist", "setting up tracing, slab statistics and a self test take minutes there"},
 };
 
 // A CPU feature by its number in Linux: a word that mirrors a CPUID register, and a bit. Numbers

@@ -1,6 +1,9 @@
 #include "xen_guest.h"
 
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -74,6 +77,9 @@ Result<std::unique_ptr<XenGuest>> XenGuest::Create(Parts parts,
 XenGuest::XenGuest(Parts parts) : parts_(std::move(parts)), clocks_(parts_.config.vcpus) {}
 
 XenGuest::~XenGuest() {
+  if (console_event_.valid()) {
+    parts_.loop.RemoveFd(console_event_.get());
+  }
   if (console_ != nullptr) {
     console_->Drain();
   }
@@ -143,7 +149,16 @@ Result<void> XenGuest::MakeConsole() {
   console_->SetRoomCallback(parts_.console_room);
   domain_->grants().SeedReserved(GrantRef{GNTTAB_RESERVED_CONSOLE}, kConsolePage);
   console_port_ = MustHave(events.AllocGuestUnbound());
-  console_host_port_ = MustHave(events.BindHost(console_port_, [this] { console_->OnEvent(); }));
+  console_event_.Reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!console_event_.valid()) {
+    return ErrnoError(errno, "cannot make an eventfd for the PV console");
+  }
+  VENEER_TRY(parts_.loop.AddFd(console_event_.get(), EPOLLIN, [this](std::uint32_t) {
+    std::uint64_t kicks = 0;
+    static_cast<void>(!read(console_event_.get(), &kicks, sizeof kicks));
+    console_->OnEvent();
+  }));
+  console_host_port_ = MustHave(events.BindHost(console_port_, console_event_.get()));
   domain_->params().Preset(HVM_PARAM_CONSOLE_PFN, kConsolePage.value);
   domain_->params().Preset(HVM_PARAM_CONSOLE_EVTCHN, console_port_.value);
   return {};

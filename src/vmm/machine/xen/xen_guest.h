@@ -15,6 +15,7 @@
 #include "upcalls.h"
 #include "vcpu_thread.h"
 #include "veneer/base/event_loop.h"
+#include "veneer/base/unique_fd.h"
 #include "veneer/boot/boot_loader.h"
 #include "veneer/console/pv_console.h"
 #include "veneer/devices/xen_platform_pci.h"
@@ -106,6 +107,7 @@ class XenGuest final : private XenMachineHooks {
   EvtchnPort console_port_;  // the guest's end
   EvtchnPort console_host_port_;
   std::unique_ptr<PvConsole> console_;
+  UniqueFd console_event_;  // signalled by the guest's kicks, inside the kernel
 
   std::unique_ptr<PlatformPorts> platform_ports_;
   std::unique_ptr<XenPlatformPci> platform_;

@@ -1,0 +1,88 @@
+// What a kick, a hypercall and an upcall cost, measured by a micro guest (guests/micro, bench.cpp):
+// an EVTCHNOP_send that ends at an eventfd in the kernel beside one that leaves to userspace.
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <string>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+#include "bench/support/samples.h"
+
+namespace veneer::bench {
+namespace {
+
+// A kick that ends in the kernel shall cost a third of one that does not, at most.
+constexpr double kBar = 1.0 / 3;
+
+// Microseconds per operation, by the guest's name of it.
+using Figures = std::map<std::string, Samples>;
+
+bool Measure(const std::string& transport, Figures& figures) {
+  const std::string command = fmt::format(
+      "{} run --kernel {} --entry pvh --memory 64M --log-level warning --timeout 120 "
+      "--cmdline 'bench {}' </dev/null",
+      VENEER_PROGRAM, VENEER_MICRO64, transport);
+  FILE* guest = popen(command.c_str(), "re");
+  if (guest == nullptr) {
+    return false;
+  }
+  char line[256];
+  while (std::fgets(line, sizeof line, guest) != nullptr) {
+    char name[64];
+    long count = 0;
+    long long ns = 0;
+    if (std::sscanf(line, "bench %63s %li %lli", name, &count, &ns) == 3 && count > 0) {
+      figures[name].Add(static_cast<double>(ns) / 1e3 / static_cast<double>(count));
+    }
+  }
+  return pclose(guest) == 0 && figures.contains("send-ioeventfd") &&
+         figures.contains("send-userspace") && figures.contains("own-instructions");
+}
+
+void PrintTable(const std::string& transport, const Figures& figures) {
+  // What the guest executes itself is the same for both; on hosts that interpret it, it is dear.
+  const double own = figures.at("own-instructions").Median();
+  const double userspace = figures.at("send-userspace").Median() - own;
+  fmt::print("{}, median [min..max] of {} alternating rounds\n", transport,
+             figures.at("send-userspace").count());
+  fmt::print("{:<18}{:<28}{}\n", "operation", "us",
+             "beyond own-instructions, ratio to send-userspace");
+  for (const auto& [name, samples] : figures) {
+    fmt::print("{:<18}{:<28}{:.2f}\n", name, samples.Text(2), (samples.Median() - own) / userspace);
+  }
+  fmt::print("{:<18}{:<28}{:.2f}\n\n", "bar", "", kBar);
+}
+
+}  // namespace
+}  // namespace veneer::bench
+
+int main(int argc, char** argv) {
+  using namespace veneer::bench;
+  CLI::App app("What kicks, hypercalls and upcalls cost on this host");
+  std::string json_file;
+  app.add_option("--json", json_file, "Write the figures there too")->type_name("FILE");
+  CLI11_PARSE(app, argc, argv);
+  nlohmann::json json;
+  for (const std::string transport : {"transport=page", "transport=sites"}) {
+    Figures figures;
+    if (!Measure(transport, figures)) {
+      fmt::print(stderr, "bench_events: the micro guest gave no figures; its messages are above\n");
+      return 1;
+    }
+    PrintTable(transport, figures);
+    for (const auto& [name, samples] : figures) {
+      json[transport][name] = samples.ToJson();
+    }
+  }
+  if (!json_file.empty() && !(std::ofstream(json_file) << json.dump(2) << '\n')) {
+    fmt::print(stderr, "bench_events: cannot write {}\n", json_file);
+    return 1;
+  }
+  return 0;
+}
