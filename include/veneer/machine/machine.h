@@ -19,6 +19,8 @@
 
 namespace veneer {
 
+class XenstoreClient;
+
 // A point of the guest's boot that the machine noticed.
 struct Milestone {
   std::string name;
@@ -69,6 +71,10 @@ class Machine {
   // Any thread.
   virtual void PressPowerButton() = 0;
 
+  // The guest's xenstore as domain 0 sees it, as long as the machine; null without Xen. Any thread.
+  virtual XenstoreClient* Store() = 0;
+  // The RAM that the guest has at present: without what its balloon has given back. Any thread.
+  virtual std::uint64_t MemoryBytes() const = 0;
   virtual std::vector<Milestone> Milestones() const = 0;
   // Copies KVM's own statistics into the metrics, as "kvm.…". Any thread.
   virtual void CollectStatistics() = 0;

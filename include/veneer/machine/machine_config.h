@@ -49,6 +49,9 @@ struct MachineConfig {
   std::string cmdline;
   KernelEntry entry = KernelEntry::kAuto;
   std::uint64_t memory_bytes = std::uint64_t{256} << 20U;
+  // What the balloon may go up to: the guest finds all of it in its memory map and gives back what
+  // is above `memory_bytes` when its balloon driver starts. 0: no more than `memory_bytes`.
+  std::uint64_t memory_max_bytes = 0;
   unsigned vcpus = 1;
   CharacterTarget serial;
   OnReboot on_reboot = OnReboot::kRestart;
@@ -60,5 +63,9 @@ struct MachineConfig {
 };
 
 inline constexpr unsigned kMaxVcpus = 32;
+
+inline std::uint64_t MaxMemoryBytes(const MachineConfig& config) {
+  return config.memory_max_bytes != 0 ? config.memory_max_bytes : config.memory_bytes;
+}
 
 }  // namespace veneer

@@ -13,7 +13,7 @@ enum class StopReason {
   kEmulationFailure,  // an instruction that neither KVM nor an assist can perform
   kHostError,         // KVM or the host failed
   kTimeout,           // the time the user allowed has passed
-  kQuit,              // the user asked, at the console
+  kQuit,              // the user asked, at the console or by `veneer ctl`
   kSignal,            // SIGINT, SIGTERM or SIGHUP
 };
 

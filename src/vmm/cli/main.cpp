@@ -7,6 +7,7 @@
 #include <CLI/Formatter.hpp>
 
 #include "check_command.h"
+#include "ctl_command.h"
 #include "exit_code.h"
 #include "run_command.h"
 #include "run_options.h"
@@ -23,6 +24,10 @@ int Main(int argc, char** argv) {
   CLI::App* run = app.add_subcommand("run", "Boot a guest");
   veneer::DeclareRunOptions(*run, run_options);
 
+  veneer::CtlOptions ctl_options;
+  CLI::App* ctl = app.add_subcommand("ctl", "Control a guest that runs");
+  veneer::DeclareCtlOptions(*ctl, ctl_options);
+
   bool json = false;
   CLI::App* check =
       app.add_subcommand("check", "Say what this host can do, and what follows from it");
@@ -36,11 +41,15 @@ int Main(int argc, char** argv) {
     if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
       return app.exit(error);  // --help
     }
-    static_cast<void>(std::fprintf(stderr, "veneer: %s\nTry 'veneer run --help'.\n", error.what()));
+    static_cast<void>(std::fprintf(stderr, "veneer: %s\nTry 'veneer %s --help'.\n", error.what(),
+                                   ctl->parsed() ? "ctl" : "run"));
     return static_cast<int>(veneer::ExitCode::kUsage);
   }
   if (run->parsed()) {
     return veneer::RunCommand(run_options);
+  }
+  if (ctl->parsed()) {
+    return veneer::CtlCommand(ctl_options);
   }
   if (check->parsed()) {
     return veneer::CheckCommand(json);

@@ -7,16 +7,21 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <memory>
 #include <optional>
 
+#include "claim_name.h"
 #include "console_input.h"
 #include "exit_code.h"
+#include "machine_control.h"
 #include "metrics_file.h"
 #include "terminal.h"
 #include "veneer/base/clock.h"
 #include "veneer/base/event_loop.h"
 #include "veneer/base/log.h"
+#include "veneer/control/control_server.h"
+#include "veneer/control/control_socket.h"
 #include "veneer/kvm/host_probe.h"
 #include "veneer/kvm/kvm_system.h"
 #include "veneer/machine/machine.h"
@@ -80,25 +85,35 @@ Result<UniqueFd> OpenOutput(const CharacterTarget& target, const char* option) {
   return UniqueFd();
 }
 
+// Lets `veneer ctl` at one life of a guest.
+struct Control {
+  MachineControl guest;
+  std::unique_ptr<ControlServer> server;
+};
+
 // One `veneer run`: what outlives a guest's restarts.
 class Session {
  public:
-  explicit Session(const RunOptions& options) : options_(options) {}
+  explicit Session(RunOptions options) : options_(std::move(options)) {}
 
   Result<void> Prepare();
   // Runs the guest, restarting it as told, until it has stopped for good.
   Result<MachineStop> Run();
   int signal_number() const { return signal_number_; }
+  const std::string& name() const { return options_.machine.name; }
 
  private:
   Result<MachineStop> RunOnce();
   Result<void> WatchSignals(EventLoop& loop);
   void ArmTimeout(EventLoop& loop);
+  // Null without a control socket.
+  Result<std::unique_ptr<Control>> MakeControl(EventLoop& loop, Machine& machine);
   void End(EventLoop& loop, MachineStop stop);
   void OnStopped(EventLoop& loop, Machine& machine, const MachineStop& stop);
 
-  const RunOptions& options_;
+  RunOptions options_;
   UniqueFd signals_;
+  std::unique_ptr<ControlSocket> control_socket_;  // null: none
   UniqueFd serial_output_;
   UniqueFd console_output_;
   std::unique_ptr<KvmSystem> system_;
@@ -111,6 +126,8 @@ class Session {
 
 Result<void> Session::Prepare() {
   VENEER_TRY_ASSIGN(signals_, CatchSignals());
+  VENEER_TRY_ASSIGN(control_socket_,
+                    ClaimName(options_, ControlFolder(geteuid(), std::getenv("XDG_RUNTIME_DIR"))));
   VENEER_TRY_ASSIGN(serial_output_, OpenOutput(options_.machine.serial, "--serial"));
   VENEER_TRY_ASSIGN(console_output_, OpenOutput(options_.machine.xen.console, "--console"));
   VENEER_TRY_ASSIGN(system_, KvmSystem::Open());
@@ -174,6 +191,19 @@ void Session::ArmTimeout(EventLoop& loop) {
   }
 }
 
+Result<std::unique_ptr<Control>> Session::MakeControl(EventLoop& loop, Machine& machine) {
+  if (control_socket_ == nullptr) {
+    return std::unique_ptr<Control>();
+  }
+  const auto stop = [this, &loop] { End(loop, {StopReason::kQuit, {}}); };
+  const auto ended = [this] { return stop_.has_value(); };
+  std::unique_ptr<Control> control(new Control{
+      MachineControl({options_.machine, machine, loop, HostClock(), stop, ended}), nullptr});
+  VENEER_TRY_ASSIGN(control->server,
+                    ControlServer::Create(*control_socket_, control->guest, loop, {}));
+  return control;
+}
+
 Result<MachineStop> Session::RunOnce() {
   stop_.reset();
   VENEER_TRY_ASSIGN(const std::unique_ptr<EventLoop> loop, EventLoop::Create());
@@ -235,6 +265,7 @@ Result<MachineStop> Session::RunOnce() {
     input->Start();
   }
 
+  VENEER_TRY_ASSIGN(const std::unique_ptr<Control> control, MakeControl(*loop, *machine));
   machine->Start();
   loop->Run();
   machine->Stop();
@@ -292,7 +323,7 @@ int RunCommand(const RunOptions& options) {
   }
   const int code = ExitCodeFor(*stop, session.signal_number());
   const LogLevel level = code == 0 ? LogLevel::kInfo : LogLevel::kError;
-  Log(level, "{}: {}", options.machine.name, Describe(stop->reason));
+  Log(level, "{}: {}", session.name(), Describe(stop->reason));
   if (!stop->detail.empty()) {
     Log(level, "{}", stop->detail);
   }

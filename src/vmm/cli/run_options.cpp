@@ -9,6 +9,7 @@
 #include <CLI/Validators.hpp>
 
 #include "veneer/boot/memory_layout.h"
+#include "veneer/control/control_socket.h"
 
 namespace veneer {
 namespace {
@@ -57,6 +58,25 @@ Result<std::uint64_t> ParseMemory(const std::string& text) {
   VENEER_TRY_ASSIGN(const std::uint64_t bytes, ParseSize(text));
   VENEER_TRY(MemoryLayout(bytes));
   return bytes;
+}
+
+Result<std::string> ParseName(const std::string& text) {
+  if (!IsGuestName(text)) {
+    return UsageError("'{}' is not a name of up to 48 letters, digits, '-', '_' and '.'", text);
+  }
+  return text;
+}
+
+// What only the options together show.
+void CheckTogether(const CLI::App& command, RunOptions& options) {
+  MachineConfig& machine = options.machine;
+  options.name_chosen = command.count("--name") > 0;
+  if (machine.memory_max_bytes != 0 && machine.memory_max_bytes < machine.memory_bytes) {
+    throw CLI::ValidationError("--memory-max", "it is less than --memory");
+  }
+  if (machine.memory_max_bytes > machine.memory_bytes && !machine.xen.enabled) {
+    throw CLI::ValidationError("--memory-max", "a guest without Xen (--xen off) has no balloon");
+  }
 }
 
 Result<unsigned> ParseCpus(const std::string& text) {
@@ -154,11 +174,16 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
   AddParsed<std::uint64_t>(command, "--memory", machine.memory_bytes, ParseMemory,
                            "Guest memory, 32M or more (K, M, G, T; a plain number is MiB)", "SIZE",
                            "256M");
+  AddParsed<std::uint64_t>(command, "--memory-max", machine.memory_max_bytes, ParseMemory,
+                           "What 'veneer ctl NAME balloon' can raise the memory to; the guest "
+                           "gives back what is above --memory when its Xen balloon driver starts",
+                           "SIZE", "as --memory");
   AddParsed<unsigned>(command, "--cpus", machine.vcpus, ParseCpus, "Number of vCPUs, 1 to 32", "N",
                       "1");
-  command.add_option("--name", machine.name, "Name of the guest, for messages")
-      ->type_name("NAME")
-      ->capture_default_str();
+  AddParsed<std::string>(command, "--name", machine.name, ParseName,
+                         "Name of the guest, for messages and 'veneer ctl'; no two can have the "
+                         "same (by default veneer, or veneer-2 and so on)",
+                         "NAME", "veneer");
   AddChoice<KernelEntry>(command, "--entry", machine.entry,
                          {{"auto", KernelEntry::kAuto},
                           {"pvh", KernelEntry::kPvh},
@@ -206,6 +231,11 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
                   "Serve xenstore there to Debian's xenstore-utils (XENSTORED_PATH)")
       ->type_name("PATH");
   command
+      .add_option("--control-socket", options.control_socket,
+                  "Where 'veneer ctl' reaches the guest, or off (default: NAME.sock in "
+                  "/run/veneer for root, in $XDG_RUNTIME_DIR/veneer for others)")
+      ->type_name("PATH|off");
+  command
       .add_option("--timeout", options.timeout_seconds,
                   "End the run after this many seconds (exit code 5)")
       ->type_name("SECONDS");
@@ -219,7 +249,8 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
       .add_option("--metrics", options.metrics_file,
                   "At the end, write counters and boot milestones there as JSON")
       ->type_name("FILE");
-  command.callback([&command, &machine] {
+  command.callback([&command, &machine, &options] {
+    CheckTogether(command, options);
     const bool console_on_stdio = machine.xen.console.kind == CharacterTarget::Kind::kStdio;
     if (!console_on_stdio || machine.serial.kind != CharacterTarget::Kind::kStdio) {
       return;

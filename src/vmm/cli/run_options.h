@@ -13,8 +13,12 @@
 
 namespace veneer {
 
+inline constexpr std::string_view kNoControlSocket = "off";
+
 struct RunOptions {
   MachineConfig machine;
+  bool name_chosen = false;      // by the user; else another free one will do
+  std::string control_socket;    // path; empty: the usual place; kNoControlSocket: none
   unsigned timeout_seconds = 0;  // 0: none
   LogLevel log_level = LogLevel::kInfo;
   std::string log_file;      // empty: stderr

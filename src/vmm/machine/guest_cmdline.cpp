@@ -21,6 +21,7 @@ constexpr Candidate kEmulatedKernel[] = {
     {"init_on_alloc=0", "init_on_alloc", "clearing every allocation is slow there"},
     {"watchdog_thresh=60", "watchdog_thresh", "slow is not stuck, and no soft lockup"},
     {"rcupdate.rcu_cpu_stall_timeout=300", "rcupdate.rcu_cpu_stall_timeout", "slow is not stalled"},
+    {"xen_scrub_pages=0", "xen_scrub_pages", "clearing what a balloon gives back is slow there"},
     {"cryptomgr.notests", "cryptomgr.notests", "self tests run for minutes there"},
     {"initcall_blacklist=trace_eval_init,ftrace_check_for_weak_functions,tracer_init_tracefs,"
      "init_kprobe_trace,init_uprobe_trace,blake2s_mod_init,slab_sysfs_init",

@@ -55,7 +55,7 @@ class MachineImpl final : public Machine, private PowerControl {
 
   void Start() override;
   void Pause() override;
-  void Resume() override { gate_.Resume(); }
+  void Resume() override;
   void Stop() override;
   std::size_t SerialInput(std::span<const std::byte> input) override {
     return mainboard_->serial().Receive(input);
@@ -64,6 +64,10 @@ class MachineImpl final : public Machine, private PowerControl {
     return xen_ != nullptr ? xen_->ConsoleInput(input) : input.size();
   }
   void PressPowerButton() override { mainboard_->acpi_pm().PressPowerButton(); }
+  XenstoreClient* Store() override { return xen_ != nullptr ? &xen_->store() : nullptr; }
+  std::uint64_t MemoryBytes() const override {
+    return xen_ != nullptr ? xen_->MemoryBytes() : config_.memory_bytes;
+  }
   std::vector<Milestone> Milestones() const override { return milestones_.Reached(); }
   void CollectStatistics() override;
 
@@ -118,7 +122,7 @@ Result<void> MachineImpl::Assemble(const KvmSystem& system) {
 }
 
 Result<void> MachineImpl::LayOutMemory() {
-  VENEER_TRY_ASSIGN(ram_, MemoryLayout(config_.memory_bytes));
+  VENEER_TRY_ASSIGN(ram_, MemoryLayout(MaxMemoryBytes(config_)));
   std::vector<GuestMemory::Range> ranges = ram_;
   if (config_.xen.enabled) {
     ranges.push_back(kGrantArea);
@@ -252,6 +256,13 @@ void MachineImpl::Pause() {
   gate_.Pause();
   KickAll();
   gate_.WaitUntilHeld(static_cast<unsigned>(vcpus_.size()));
+}
+
+void MachineImpl::Resume() {
+  // Not after it was told that the power is off.
+  if (!stop_requested_) {
+    gate_.Resume();
+  }
 }
 
 void MachineImpl::Stop() {

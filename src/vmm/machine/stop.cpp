@@ -19,7 +19,7 @@ const char* Describe(StopReason reason) {
     case StopReason::kTimeout:
       return "the time limit has passed";
     case StopReason::kQuit:
-      return "stopped from the console";
+      return "stopped by the user";
     case StopReason::kSignal:
       return "stopped by a signal";
   }

@@ -80,11 +80,38 @@ TEST_F(RunOptionsTest, TakesEveryOption) {
   EXPECT_EQ(options_.metrics_file, "m");
 }
 
+TEST_F(RunOptionsTest, TheBalloonsLimitIsTheMemoryUnlessGiven) {
+  Parse("--kernel k --memory 128M");
+  EXPECT_EQ(MaxMemoryBytes(options_.machine), 128 * kMiB);
+}
+
+TEST_F(RunOptionsTest, TakesALimitForTheBalloon) {
+  Parse("--kernel k --memory-max 1G --memory 128M");
+  EXPECT_EQ(options_.machine.memory_bytes, 128 * kMiB);
+  EXPECT_EQ(MaxMemoryBytes(options_.machine), 1024 * kMiB);
+}
+
+TEST_F(RunOptionsTest, KnowsWhetherTheUserChoseTheName) {
+  Parse("--kernel k --control-socket /tmp/c");
+  EXPECT_FALSE(options_.name_chosen);
+  EXPECT_EQ(options_.machine.name, "veneer");
+  EXPECT_EQ(options_.control_socket, "/tmp/c");
+  CLI::App app;
+  RunOptions options;
+  DeclareRunOptions(app, options);
+  app.parse(std::string("--kernel k --name veneer --control-socket off"));
+  EXPECT_TRUE(options.name_chosen);
+  EXPECT_EQ(options.control_socket, kNoControlSocket);
+}
+
 TEST_F(RunOptionsTest, RefusesValuesOutsideTheirRange) {
   for (const char* line :
        {"--kernel k --cpus 0", "--kernel k --cpus 33", "--kernel k --cpus 1x",
         "--kernel k --memory 16M", "--kernel k --memory 1M", "--kernel k --on-reboot maybe",
-        "--kernel k --log-level loud", "--kernel k --timeout -1", "--kernel k --timeout soon"}) {
+        "--kernel k --name a/b", "--kernel k --name \"\"", "--kernel k --memory-max 128M",
+        "--kernel k --memory-max 16M", "--kernel k --memory-max 512M --xen off",
+        "--kernel k --timer-load 0", "--kernel k --timer-load 101", "--kernel k --log-level loud",
+        "--kernel k --timeout -1", "--kernel k --timeout soon"}) {
     CLI::App app;
     RunOptions options;
     DeclareRunOptions(app, options);

@@ -1,5 +1,7 @@
 #include "veneer/xendomain/physmap.h"
 
+#include <sys/stat.h>
+
 #include <thread>
 #include <vector>
 
@@ -47,6 +49,32 @@ TEST(Physmap, ReleasedMemoryIsReallyGivenBack) {
   page[0] = std::byte{1};
   ASSERT_TRUE(map.Release(Gfn{7}));
   EXPECT_EQ(page[0], std::byte{0});
+}
+
+TEST(Physmap, BallooningFreesThePagesOfTheHost) {
+  constexpr std::uint64_t kPages = 64;
+  auto memory = std::move(*GuestMemory::CreateFlat(kPages * kPageSize));
+  Metrics metrics;
+  auto grants = std::move(*GrantTable::Create(*memory, metrics, {}));
+  auto shared_info = std::move(*SharedPages::Create(1));
+  const GuestMemory::Range ram[] = {{Gpa{0}, kPages * kPageSize}};
+  Physmap map(*memory, shared_info, *grants, ram);
+  const auto host_bytes = [&memory] {
+    struct stat status {};
+    EXPECT_EQ(fstat(memory->fd(), &status), 0);
+    return static_cast<std::uint64_t>(status.st_blocks) * 512;
+  };
+  ASSERT_TRUE(memory->Fill(Gpa{0}, kPages * kPageSize, std::byte{1}));
+  EXPECT_EQ(host_bytes(), kPages * kPageSize);
+  for (std::uint64_t i = 1; i < kPages; ++i) {
+    ASSERT_TRUE(map.Release(Gfn{i}));
+  }
+  EXPECT_EQ(host_bytes(), kPageSize);
+  for (std::uint64_t i = 1; i < kPages; ++i) {
+    ASSERT_TRUE(map.Populate(Gfn{i}));
+  }
+  EXPECT_EQ(host_bytes(), kPageSize) << "the host gives a page when it is used";
+  EXPECT_EQ(map.populated_pages(), kPages);
 }
 
 TEST(Physmap, FramesAtTheEndOfTheAddressSpace) {

@@ -169,7 +169,7 @@ Result<void> XenGuest::FillStore() {
   description.name = parts_.config.name;
   description.uuid = ToString(domain_->options().handle);
   description.memory_target_kib = parts_.config.memory_bytes >> 10U;
-  description.memory_max_kib = parts_.config.memory_bytes >> 10U;
+  description.memory_max_kib = MaxMemoryBytes(parts_.config) >> 10U;
   description.vcpus = parts_.config.vcpus;
   description.vcpus_max = parts_.config.vcpus;
   description.store = DomainDescription::Channel{kStorePage, store_port_};

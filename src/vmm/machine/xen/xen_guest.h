@@ -69,6 +69,8 @@ class XenGuest final : private XenMachineHooks {
   // Any thread.
   std::size_t ConsoleInput(std::span<const std::byte> input) { return console_->Input(input); }
   XenstoreClient& store() { return *client_; }
+  // The RAM that the guest's balloon has left it.
+  std::uint64_t MemoryBytes() const { return domain_->physmap().populated_pages() * kPageSize; }
 
  private:
   explicit XenGuest(Parts parts);

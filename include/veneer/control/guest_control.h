@@ -1,0 +1,72 @@
+// What can be asked of a guest while it runs: the contract between the control socket and whoever
+// runs the guest.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "veneer/base/result.h"
+
+namespace veneer {
+
+enum class GuestState {
+  kRunning,
+  kPaused,
+  kCrashed,  // kept to be looked at (--on-crash pause)
+};
+
+struct GuestInfo {
+  struct Milestone {
+    std::string name;
+    std::uint64_t at_ns = 0;  // since the guest's start
+  };
+  std::string name;
+  GuestState state = GuestState::kRunning;
+  unsigned vcpus = 1;
+  std::uint64_t memory_bytes = 0;  // what the guest has now
+  std::uint64_t memory_target_bytes = 0;
+  std::uint64_t memory_max_bytes = 0;
+  bool xen = false;
+  std::uint64_t uptime_ns = 0;  // since the guest's start, or its last reboot
+  std::vector<Milestone> milestones;
+};
+
+// One node of xenstore. Values may hold any byte; here they are escaped, see EscapeStoreValue().
+struct StoreNode {
+  std::string path;
+  std::string value;
+};
+
+// A tree in the order of its paths, each node before its children.
+struct StoreListing {
+  std::vector<StoreNode> nodes;
+  bool truncated = false;  // there is more than one listing may hold
+};
+
+enum class ShutdownKind { kPowerOff, kReboot };
+
+// Called on the event loop's thread; no call may block. Errors are single sentences for the user.
+class GuestControl {
+ public:
+  using Done = std::function<void(Result<void>)>;
+
+  virtual ~GuestControl() = default;
+
+  // Asks the guest to shut down by itself. `done` is called once, at once or later on the loop:
+  // when the guest has taken the request (not: carried it out), or when it does not listen. It is
+  // dropped if the guest ends before.
+  virtual void Shutdown(ShutdownKind kind, Done done) = 0;
+  // No effect on a guest that is paused, or running, already.
+  virtual Result<void> Pause() = 0;
+  virtual Result<void> Resume() = 0;
+  virtual GuestInfo Info() = 0;
+  virtual Result<StoreListing> ListStore() = 0;
+  // Tells the guest's balloon driver how much memory the guest shall have, in bytes.
+  virtual Result<void> SetMemoryTarget(std::uint64_t bytes) = 0;
+  // Ends the machine, soon after this returns.
+  virtual void Stop() = 0;
+};
+
+}  // namespace veneer

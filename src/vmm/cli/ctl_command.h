@@ -1,0 +1,34 @@
+// `veneer ctl`: asks a running guest for something.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <CLI/App.hpp>
+
+#include "veneer/base/result.h"
+
+namespace veneer {
+
+struct CtlOptions {
+  std::string name;
+  std::string command;
+  std::string size;    // balloon only
+  std::string socket;  // path; empty: the usual place
+  bool json = false;
+};
+
+// Declares the options on `command`; parsing fills `options`, which must outlive it.
+void DeclareCtlOptions(CLI::App& command, CtlOptions& options);
+
+// The request that goes over the socket. UsageError for a size that is missing, wrong or too much.
+Result<std::string> CtlRequest(const CtlOptions& options);
+
+// What the user sees of a reply: text for stdout (empty or whole lines), or the guest's refusal as
+// an error.
+Result<std::string> CtlOutput(const CtlOptions& options, std::string_view reply);
+
+// Carries it out. Returns the process' exit code.
+int CtlCommand(const CtlOptions& options);
+
+}  // namespace veneer

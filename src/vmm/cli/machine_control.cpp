@@ -1,0 +1,109 @@
+#include "machine_control.h"
+
+#include <utility>
+
+#include "veneer/base/log.h"
+#include "veneer/boot/memory_layout.h"
+
+namespace veneer {
+
+MachineControl::MachineControl(Parts parts)
+    : parts_(std::move(parts)), start_ns_(parts_.clock.MonotonicNs()) {
+  if (XenstoreClient* const store = parts_.machine.Store(); store != nullptr) {
+    store_.emplace(*store, parts_.loop);
+  }
+}
+
+Result<void> MachineControl::CheckRunning() const {
+  if (parts_.ended()) {
+    return UsageError("the guest has crashed: all that is left is to stop it");
+  }
+  if (paused_) {
+    return UsageError("the guest is paused: resume it first");
+  }
+  return {};
+}
+
+void MachineControl::Shutdown(ShutdownKind kind, Done done) {
+  if (const Result<void> running = CheckRunning(); !running) {
+    done(running);
+  } else if (store_) {
+    LogInfo("{}: asking the guest to {}", parts_.config.name,
+            kind == ShutdownKind::kPowerOff ? "power off" : "reboot");
+    store_->RequestShutdown(kind, std::move(done));
+  } else if (kind == ShutdownKind::kReboot) {
+    done(UsageError("without Xen (--xen off) a guest cannot be asked to reboot"));
+  } else {
+    LogInfo("{}: pressing the power button", parts_.config.name);
+    parts_.machine.PressPowerButton();
+    done({});
+  }
+}
+
+Result<void> MachineControl::Pause() {
+  if (parts_.ended() || paused_) {
+    return {};  // a guest that has crashed stands still
+  }
+  parts_.machine.Pause();
+  paused_ = true;
+  LogInfo("{}: paused", parts_.config.name);
+  return {};
+}
+
+Result<void> MachineControl::Resume() {
+  if (parts_.ended()) {
+    return UsageError("the guest has crashed: all that is left is to stop it");
+  }
+  if (paused_) {
+    paused_ = false;
+    parts_.machine.Resume();
+    LogInfo("{}: resumed", parts_.config.name);
+  }
+  return {};
+}
+
+GuestInfo MachineControl::Info() {
+  const MachineConfig& config = parts_.config;
+  GuestInfo info;
+  info.name = config.name;
+  if (parts_.ended()) {
+    info.state = GuestState::kCrashed;
+  } else if (paused_) {
+    info.state = GuestState::kPaused;
+  }
+  info.vcpus = config.vcpus;
+  info.memory_bytes = parts_.machine.MemoryBytes();
+  info.memory_target_bytes = config.memory_bytes;
+  if (store_) {
+    info.memory_target_bytes = store_->MemoryTarget().value_or(config.memory_bytes);
+  }
+  info.memory_max_bytes = MaxMemoryBytes(config);
+  info.xen = store_.has_value();
+  info.uptime_ns = parts_.clock.MonotonicNs() - start_ns_;
+  for (const Milestone& milestone : parts_.machine.Milestones()) {
+    info.milestones.push_back({milestone.name, milestone.at_ns});
+  }
+  return info;
+}
+
+Result<StoreListing> MachineControl::ListStore() {
+  if (!store_) {
+    return UsageError("without Xen (--xen off) a guest has no xenstore");
+  }
+  return store_->List();
+}
+
+Result<void> MachineControl::SetMemoryTarget(std::uint64_t bytes) {
+  if (!store_) {
+    return UsageError("without Xen (--xen off) a guest has no balloon");
+  }
+  const std::uint64_t most = MaxMemoryBytes(parts_.config);
+  if (bytes < kMinMemoryBytes || bytes > most) {
+    return UsageError("the guest can be given {} to {} MiB (--memory-max)", kMinMemoryBytes >> 20U,
+                      most >> 20U);
+  }
+  LogInfo("{}: memory target {} MiB", parts_.config.name, bytes >> 20U);
+  return store_->SetMemoryTarget(bytes);
+}
+
+}  // namespace veneer

@@ -1,0 +1,50 @@
+// What `veneer ctl` can do to a machine.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string_view>
+
+#include "veneer/base/clock.h"
+#include "veneer/base/event_loop.h"
+#include "veneer/control/guest_control.h"
+#include "veneer/control/store_control.h"
+#include "veneer/machine/machine.h"
+
+namespace veneer {
+
+// On the loop's thread; one per life of the guest.
+class MachineControl final : public GuestControl {
+ public:
+  // All outlive this object.
+  struct Parts {
+    const MachineConfig& config;
+    Machine& machine;
+    EventLoop& loop;
+    const Clock& clock;
+    std::function<void()> stop;   // ends the run
+    std::function<bool()> ended;  // the guest has crashed and is kept for inspection
+  };
+  // The machine is about to start.
+  explicit MachineControl(Parts parts);
+
+  void Shutdown(ShutdownKind kind, Done done) override;
+  Result<void> Pause() override;
+  Result<void> Resume() override;
+  GuestInfo Info() override;
+  Result<StoreListing> ListStore() override;
+  Result<void> SetMemoryTarget(std::uint64_t bytes) override;
+  void Stop() override { parts_.stop(); }
+
+ private:
+  // Why the guest cannot do anything now.
+  Result<void> CheckRunning() const;
+
+  const Parts parts_;
+  const std::uint64_t start_ns_;
+  std::optional<StoreControl> store_;  // empty without Xen
+  bool paused_ = false;
+};
+
+}  // namespace veneer

@@ -1,0 +1,196 @@
+#include "control_connection.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "veneer/base/clock.h"
+
+namespace veneer {
+
+ControlConnection::ControlConnection(GuestControl& guest, EventLoop& loop, UniqueFd fd,
+                                     std::uint64_t stall_ns, std::function<void(int)> gone)
+    : guest_(guest), loop_(loop), fd_(std::move(fd)), stall_ns_(stall_ns), gone_(std::move(gone)) {}
+
+ControlConnection::~ControlConnection() { Close(); }
+
+Result<void> ControlConnection::Open() {
+  listening_ = EPOLLIN;
+  return loop_.AddFd(fd_.get(), listening_, [this](std::uint32_t events) { Serve(events); });
+}
+
+UniqueFd ControlConnection::Close() {
+  if (fd_.valid()) {
+    loop_.RemoveFd(fd_.get());
+  }
+  if (stall_timer_ != 0) {
+    loop_.CancelTimer(std::exchange(stall_timer_, 0));
+  }
+  UniqueFd fd = std::move(fd_);
+  return stopped_ ? std::move(fd) : UniqueFd();
+}
+
+void ControlConnection::Drop() {
+  // The owner forgets this object, which is still in use here.
+  const auto self = shared_from_this();
+  const int number = fd_.get();
+  static_cast<void>(Close());
+  gone_(number);
+}
+
+void ControlConnection::Serve(std::uint32_t events) {
+  if ((events & EPOLLIN) != 0 && !Receive()) {
+    ended_ = true;
+  }
+  serving_ = true;
+  const bool alive = Send() && Work();
+  serving_ = false;
+  const bool idle = !busy_ && output_.empty();
+  if (!alive || (events & (EPOLLHUP | EPOLLERR)) != 0 || (ended_ && idle) || !Listen()) {
+    Drop();
+  }
+}
+
+bool ControlConnection::Receive() {
+  std::array<char, kMaxRequest> buffer;
+  const std::size_t room = kMaxRequest + 1 - input_.size();
+  const ssize_t count = recv(fd_.get(), buffer.data(), std::min(room, buffer.size()), 0);
+  if (count < 0) {
+    return errno == EAGAIN || errno == EINTR;
+  }
+  input_.append(buffer.data(), static_cast<std::size_t>(count));
+  return count > 0;
+}
+
+bool ControlConnection::Send() {
+  const std::size_t before = output_.size();
+  while (!output_.empty()) {
+    const ssize_t count = send(fd_.get(), output_.data(), output_.size(), MSG_NOSIGNAL);
+    if (count < 0 && errno == EINTR) {
+      continue;
+    }
+    if (count < 0) {
+      if (errno != EAGAIN) {
+        return false;
+      }
+      break;
+    }
+    output_.erase(0, static_cast<std::size_t>(count));
+  }
+  // Time counts from the last piece that the client took.
+  if (stall_timer_ != 0 && output_.size() != before) {
+    loop_.CancelTimer(std::exchange(stall_timer_, 0));
+  }
+  if (stall_timer_ == 0 && !output_.empty()) {
+    ArmStallTimer();
+  }
+  return true;
+}
+
+void ControlConnection::ArmStallTimer() {
+  stall_timer_ = loop_.AddTimer(HostClock().MonotonicNs() + stall_ns_, [this] {
+    stall_timer_ = 0;
+    Drop();
+  });
+}
+
+bool ControlConnection::Work() {
+  while (!busy_ && output_.empty()) {
+    const std::size_t end = input_.find('\n');
+    if (end == std::string::npos) {
+      if (input_.size() > kMaxRequest) {
+        Reply(ErrorReply(fmt::format("a request has at most {} bytes", kMaxRequest)));
+        input_.clear();
+        ended_ = true;
+        return Send();
+      }
+      return true;
+    }
+    const std::string line = input_.substr(0, end);
+    input_.erase(0, end + 1);
+    HandleLine(line);
+    if (!Send()) {
+      return false;
+    }
+  }
+  return true;
+}
+
+void ControlConnection::HandleLine(std::string_view line) {
+  const Result<ControlRequest> request = ParseRequest(line);
+  if (!request) {
+    Reply(ErrorReply(request.error().message));
+    return;
+  }
+  Handle(*request);
+}
+
+void ControlConnection::Handle(const ControlRequest& request) {
+  switch (request.command) {
+    case ControlCommand::kShutdown:
+      return HandleShutdown(ShutdownKind::kPowerOff);
+    case ControlCommand::kReboot:
+      return HandleShutdown(ShutdownKind::kReboot);
+    case ControlCommand::kPause:
+      return ReplyResult(guest_.Pause());
+    case ControlCommand::kResume:
+      return ReplyResult(guest_.Resume());
+    case ControlCommand::kInfo:
+      return Reply(InfoReply(guest_.Info()));
+    case ControlCommand::kListStore: {
+      const Result<StoreListing> listing = guest_.ListStore();
+      return Reply(listing ? StoreReply(*listing) : ErrorReply(listing.error().message));
+    }
+    case ControlCommand::kStop:
+      stopped_ = true;
+      guest_.Stop();
+      return Reply(OkReply());
+    case ControlCommand::kBalloon:
+      return ReplyResult(guest_.SetMemoryTarget(request.bytes));
+  }
+}
+
+void ControlConnection::HandleShutdown(ShutdownKind kind) {
+  busy_ = true;
+  guest_.Shutdown(kind, [weak = weak_from_this()](const Result<void>& result) {
+    const auto self = weak.lock();
+    if (self == nullptr || !self->fd_.valid()) {
+      return;
+    }
+    self->busy_ = false;
+    self->ReplyResult(result);
+    if (!self->serving_) {
+      self->Serve(0);
+    }
+  });
+}
+
+void ControlConnection::ReplyResult(const Result<void>& result) {
+  Reply(result ? OkReply() : ErrorReply(result.error().message));
+}
+
+void ControlConnection::Reply(std::string line) {
+  output_ = std::move(line);
+  output_ += '\n';
+}
+
+bool ControlConnection::Listen() {
+  std::uint32_t events = 0;
+  if (!output_.empty()) {
+    events = EPOLLOUT;
+  } else if (!busy_) {
+    events = EPOLLIN;
+  }
+  if (events == listening_) {
+    return true;
+  }
+  loop_.RemoveFd(fd_.get());
+  listening_ = events;
+  return loop_.AddFd(fd_.get(), events, [this](std::uint32_t ready) { Serve(ready); }).has_value();
+}
+
+}  // namespace veneer

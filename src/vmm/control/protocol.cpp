@@ -1,0 +1,102 @@
+#include "protocol.h"
+
+#include <unistd.h>
+
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+namespace veneer {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::pair<std::string_view, ControlCommand> kCommands[] = {
+    {"shutdown", ControlCommand::kShutdown}, {"reboot", ControlCommand::kReboot},
+    {"pause", ControlCommand::kPause},       {"resume", ControlCommand::kResume},
+    {"info", ControlCommand::kInfo},         {"xenstore-ls", ControlCommand::kListStore},
+    {"stop", ControlCommand::kStop},         {"balloon", ControlCommand::kBalloon},
+};
+
+std::string Line(const Json& json) {
+  // Nothing here is known to be UTF-8, and a reply must not fail.
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+double Seconds(std::uint64_t ns) { return static_cast<double>(ns) / 1e9; }
+
+const char* StateName(GuestState state) {
+  switch (state) {
+    case GuestState::kRunning:
+      return "running";
+    case GuestState::kPaused:
+      return "paused";
+    case GuestState::kCrashed:
+      return "crashed";
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+Result<ControlRequest> ParseRequest(std::string_view line) {
+  const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) {
+    return UsageError("a request is one JSON object on one line");
+  }
+  const auto name = json.find("command");
+  if (name == json.end() || !name->is_string()) {
+    return UsageError("a request needs a \"command\"");
+  }
+  const auto& text = name->get_ref<const std::string&>();
+  for (const auto& [command_name, command] : kCommands) {
+    if (text != command_name) {
+      continue;
+    }
+    ControlRequest request{command, 0};
+    if (command == ControlCommand::kBalloon) {
+      const auto bytes = json.find("bytes");
+      if (bytes == json.end() || !bytes->is_number_unsigned()) {
+        return UsageError("\"balloon\" needs \"bytes\", a whole number");
+      }
+      request.bytes = bytes->get<std::uint64_t>();
+    }
+    return request;
+  }
+  return UsageError("there is no such command");
+}
+
+std::string OkReply() { return Line(Json{{"ok", true}}); }
+
+std::string ErrorReply(std::string_view message) {
+  return Line(Json{{"ok", false}, {"error", message}});
+}
+
+std::string InfoReply(const GuestInfo& info) {
+  Json json{{"ok", true},
+            {"name", info.name},
+            {"state", StateName(info.state)},
+            {"vcpus", info.vcpus},
+            {"memory",
+             {{"now", info.memory_bytes},
+              {"target", info.memory_target_bytes},
+              {"max", info.memory_max_bytes}}},
+            {"xen", info.xen},
+            {"uptime_seconds", Seconds(info.uptime_ns)},
+            {"pid", getpid()},
+            {"milestones", Json::array()}};
+  for (const GuestInfo::Milestone& milestone : info.milestones) {
+    json["milestones"].push_back({{"name", milestone.name}, {"seconds", Seconds(milestone.at_ns)}});
+  }
+  return Line(json);
+}
+
+std::string StoreReply(const StoreListing& listing) {
+  Json json{{"ok", true}, {"truncated", listing.truncated}, {"nodes", Json::array()}};
+  for (const StoreNode& node : listing.nodes) {
+    json["nodes"].push_back({{"path", node.path}, {"value", node.value}});
+  }
+  return Line(json);
+}
+
+}  // namespace veneer

@@ -1,0 +1,42 @@
+// The lines that go over a control socket; README.md describes them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "veneer/base/result.h"
+#include "veneer/control/guest_control.h"
+
+namespace veneer {
+
+// The longest request, without its end of line, bytes.
+inline constexpr std::size_t kMaxRequest = 4096;
+
+enum class ControlCommand {
+  kShutdown,
+  kReboot,
+  kPause,
+  kResume,
+  kInfo,
+  kListStore,
+  kStop,
+  kBalloon,
+};
+
+struct ControlRequest {
+  ControlCommand command = ControlCommand::kInfo;
+  std::uint64_t bytes = 0;  // kBalloon only
+};
+
+// UsageError for what is no request.
+Result<ControlRequest> ParseRequest(std::string_view line);
+
+// Replies, without the end of line.
+std::string OkReply();
+std::string ErrorReply(std::string_view message);
+std::string InfoReply(const GuestInfo& info);
+std::string StoreReply(const StoreListing& listing);
+
+}  // namespace veneer

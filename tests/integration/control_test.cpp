@@ -1,0 +1,163 @@
+// Controls a guest from outside, as a user does with `veneer ctl`.
+#include <sys/stat.h>
+
+#include <chrono>
+#include <filesystem>
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "integration/environment.h"
+#include "support/child_process.h"
+
+namespace veneer::test {
+namespace {
+
+using ::testing::HasSubstr;
+using Json = nlohmann::json;
+
+// Far more than each takes; only what hangs gets there.
+constexpr std::chrono::seconds kBootLimit{600};
+constexpr std::chrono::seconds kBalloonLimit{300};
+constexpr std::chrono::seconds kCtlLimit{60};
+constexpr std::uint64_t kMiB = 1U << 20U;
+
+// A guest of the small test kernel, controlled through a socket of its own.
+class ControlledGuest {
+ public:
+  explicit ControlledGuest(const std::vector<std::string>& options)
+      : veneer_(Arguments(options, socket_)) {}
+
+  // Until its shell shows.
+  bool WaitForShell() { return veneer_.WaitForOutput("# ", kBootLimit); }
+
+  struct Outcome {
+    int code;
+    std::string out;
+    std::string err;
+  };
+  Outcome Ctl(std::vector<std::string> words) const {
+    words.insert(words.begin(), {Veneer(), "ctl", "--socket", socket_, "guest"});
+    ChildProcess ctl(words);
+    const int code = ctl.WaitForExit(kCtlLimit);
+    return {code, ctl.out(), ctl.err()};
+  }
+  Json Info() const { return Json::parse(Ctl({"info", "--json"}).out, nullptr, false); }
+  std::uint64_t MemoryNow() const {
+    const Json info = Info();
+    return info.contains("memory") ? info["memory"].value("now", std::uint64_t{0}) : 0;
+  }
+  // Asks again and again until the guest has at most, or at least, that much.
+  bool WaitForMemory(std::uint64_t bytes, bool at_most) const {
+    const auto deadline = std::chrono::steady_clock::now() + kBalloonLimit;
+    while (std::chrono::steady_clock::now() < deadline) {
+      const std::uint64_t now = MemoryNow();
+      if (at_most ? now <= bytes : now >= bytes) {
+        return true;
+      }
+      std::this_thread::sleep_for(std::chrono::seconds(1));
+    }
+    return false;
+  }
+  // What the guest's memory file takes of the host, bytes.
+  std::uint64_t HostBytes() const {
+    const std::filesystem::path folder = "/proc/" + std::to_string(veneer_.pid()) + "/fd";
+    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+      std::error_code ignored;
+      if (std::filesystem::read_symlink(entry, ignored).string().find("veneer-ram") !=
+          std::string::npos) {
+        struct stat status {};
+        return stat(entry.path().c_str(), &status) == 0
+                   ? static_cast<std::uint64_t>(status.st_blocks) * 512
+                   : 0;
+      }
+    }
+    return 0;
+  }
+  ChildProcess& veneer() { return veneer_; }
+  const std::string& socket() const { return socket_; }
+
+ private:
+  static std::vector<std::string> Arguments(const std::vector<std::string>& options,
+                                            const std::string& socket) {
+    std::vector<std::string> argv{Veneer(),           "run",
+                                  "--kernel",         Needed("VENEER_TEST_KERNEL"),
+                                  "--initrd",         Needed("VENEER_TEST_INITRD"),
+                                  "--cmdline",        "console=ttyS0",
+                                  "--name",           "guest",
+                                  "--control-socket", socket};
+    argv.insert(argv.end(), options.begin(), options.end());
+    return argv;
+  }
+
+  ScratchDirectory scratch_;
+  const std::string socket_ = scratch_.File("guest.sock");
+  ChildProcess veneer_;
+};
+
+TEST(Control, PauseInformationAndCleanShutdown) {
+  ControlledGuest guest({"--memory", "256M"});
+  ASSERT_TRUE(guest.WaitForShell()) << guest.veneer().err();
+  EXPECT_THAT(guest.Ctl({"xenstore-ls"}).out, HasSubstr("shutdown = \"\""));
+
+  EXPECT_EQ(guest.Ctl({"pause"}).code, 0);
+  EXPECT_EQ(guest.Info()["state"], "paused");
+  EXPECT_THAT(guest.Ctl({"shutdown"}).err, HasSubstr("paused"));
+  EXPECT_EQ(guest.Ctl({"resume"}).code, 0);
+  EXPECT_EQ(guest.Info()["state"], "running");
+  guest.veneer().Send("echo $((6*7))-alive\n");
+  EXPECT_TRUE(guest.veneer().WaitForOutput("42-alive", kBootLimit));
+
+  const auto shutdown = guest.Ctl({"shutdown"});
+  EXPECT_EQ(shutdown.code, 0) << shutdown.err;
+  EXPECT_EQ(guest.veneer().WaitForExit(kBootLimit), 0) << guest.veneer().err();
+  EXPECT_FALSE(std::filesystem::exists(guest.socket()));
+  EXPECT_THAT(guest.Ctl({"info"}).err, HasSubstr("no guest 'guest' is running"));
+}
+
+TEST(Control, ABalloonGivesMemoryToTheHostAndTakesItBack) {
+  ControlledGuest guest({"--memory", "256M"});
+  ASSERT_TRUE(guest.WaitForShell()) << guest.veneer().err();
+  // Makes the guest use most of its memory, as its page cache would.
+  guest.veneer().Send(
+      "mount -t tmpfs -o size=200m t /mnt; dd if=/dev/zero of=/mnt/x bs=1M count=180; "
+      "rm /mnt/x; echo $((6*7))-filled\n");
+  ASSERT_TRUE(guest.veneer().WaitForOutput("42-filled", kBootLimit)) << guest.veneer().out();
+  const std::uint64_t before = guest.HostBytes();
+  EXPECT_GT(before, 200 * kMiB);
+
+  EXPECT_EQ(guest.Ctl({"balloon", "128M"}).code, 0);
+  EXPECT_TRUE(guest.WaitForMemory(129 * kMiB, /*at_most=*/true));
+  EXPECT_LE(guest.HostBytes() + 100 * kMiB, before);
+
+  EXPECT_EQ(guest.Ctl({"balloon", "256M"}).code, 0);
+  EXPECT_TRUE(guest.WaitForMemory(255 * kMiB, /*at_most=*/false));
+  EXPECT_THAT(guest.Ctl({"balloon", "512M"}).err, HasSubstr("256 MiB"));
+  EXPECT_EQ(guest.Ctl({"stop"}).code, 0);
+  EXPECT_EQ(guest.veneer().WaitForExit(kCtlLimit), 0);
+}
+
+TEST(Control, AGuestWithAMemoryLimitStartsWithItsMemoryAndGrows) {
+  ControlledGuest guest({"--memory", "96M", "--memory-max", "160M"});
+  ASSERT_TRUE(guest.WaitForShell()) << guest.veneer().err();
+  EXPECT_TRUE(guest.WaitForMemory(97 * kMiB, /*at_most=*/true));
+  EXPECT_EQ(guest.Ctl({"balloon", "160M"}).code, 0);
+  EXPECT_TRUE(guest.WaitForMemory(159 * kMiB, /*at_most=*/false));
+  EXPECT_EQ(guest.Ctl({"stop"}).code, 0);
+}
+
+TEST(Control, RebootThroughXenstoreRestartsTheGuest) {
+  ControlledGuest guest({"--memory", "128M"});
+  ASSERT_TRUE(guest.WaitForShell()) << guest.veneer().err();
+  const std::size_t seen = guest.veneer().out().size();
+  EXPECT_EQ(guest.Ctl({"reboot"}).code, 0);
+  EXPECT_TRUE(guest.veneer().WaitForOutput("Linux version", kBootLimit, seen))
+      << guest.veneer().out();
+  EXPECT_EQ(guest.Ctl({"stop"}).code, 0);
+  EXPECT_EQ(guest.veneer().WaitForExit(kCtlLimit), 0);
+}
+
+}  // namespace
+}  // namespace veneer::test

@@ -1,0 +1,72 @@
+// A guest that does nothing but remember what it was asked for.
+#pragma once
+
+#include <condition_variable>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "veneer/control/guest_control.h"
+
+namespace veneer::test {
+
+// Called on the loop's thread, looked at from any.
+class FakeGuest final : public GuestControl {
+ public:
+  void Shutdown(ShutdownKind kind, Done done) override {
+    const bool at_once = answers_at_once;
+    if (!at_once) {
+      waiting = std::move(done);
+    }
+    Note(kind == ShutdownKind::kPowerOff ? "shutdown" : "reboot");
+    if (at_once) {
+      done(outcome);
+    }
+  }
+  Result<void> Pause() override { return Note("pause"); }
+  Result<void> Resume() override { return Note("resume"); }
+  GuestInfo Info() override {
+    static_cast<void>(Note("info"));
+    return {};
+  }
+  Result<StoreListing> ListStore() override {
+    if (const Result<void> noted = Note("xenstore-ls"); !noted) {
+      return tl::unexpected(noted.error());
+    }
+    return listing;
+  }
+  Result<void> SetMemoryTarget(std::uint64_t bytes) override {
+    return Note("balloon " + std::to_string(bytes));
+  }
+  void Stop() override { static_cast<void>(Note("stop")); }
+
+  std::vector<std::string> calls() const {
+    const std::scoped_lock lock(mutex_);
+    return calls_;
+  }
+  void WaitForCalls(std::size_t count) {
+    std::unique_lock lock(mutex_);
+    called_.wait(lock, [&] { return calls_.size() >= count; });
+  }
+
+  // Set before the loop runs.
+  bool answers_at_once = true;
+  Result<void> outcome;
+  StoreListing listing;
+  Done waiting;  // on the loop's thread
+
+ private:
+  Result<void> Note(std::string call) {
+    const std::scoped_lock lock(mutex_);
+    calls_.push_back(std::move(call));
+    called_.notify_all();
+    return outcome;
+  }
+
+  mutable std::mutex mutex_;  // guards calls_
+  std::condition_variable called_;
+  std::vector<std::string> calls_;
+};
+
+}  // namespace veneer::test
