@@ -126,7 +126,7 @@ TEST(Control, ABalloonGivesMemoryToTheHostAndTakesItBack) {
       "rm /mnt/x; echo $((6*7))-filled\n");
   ASSERT_TRUE(guest.veneer().WaitForOutput("42-filled", kBootLimit)) << guest.veneer().out();
   const std::uint64_t before = guest.HostBytes();
-  EXPECT_GT(before, 200 * kMiB);
+  EXPECT_GT(before, 180 * kMiB);
 
   EXPECT_EQ(guest.Ctl({"balloon", "128M"}).code, 0);
   EXPECT_TRUE(guest.WaitForMemory(129 * kMiB, /*at_most=*/true));
@@ -139,18 +139,13 @@ TEST(Control, ABalloonGivesMemoryToTheHostAndTakesItBack) {
   EXPECT_EQ(guest.veneer().WaitForExit(kCtlLimit), 0);
 }
 
-TEST(Control, AGuestWithAMemoryLimitStartsWithItsMemoryAndGrows) {
+TEST(Control, AGuestBelowItsMemoryLimitGrowsAndRebootsThroughXenstore) {
   ControlledGuest guest({"--memory", "96M", "--memory-max", "160M"});
   ASSERT_TRUE(guest.WaitForShell()) << guest.veneer().err();
   EXPECT_TRUE(guest.WaitForMemory(97 * kMiB, /*at_most=*/true));
   EXPECT_EQ(guest.Ctl({"balloon", "160M"}).code, 0);
   EXPECT_TRUE(guest.WaitForMemory(159 * kMiB, /*at_most=*/false));
-  EXPECT_EQ(guest.Ctl({"stop"}).code, 0);
-}
 
-TEST(Control, RebootThroughXenstoreRestartsTheGuest) {
-  ControlledGuest guest({"--memory", "128M"});
-  ASSERT_TRUE(guest.WaitForShell()) << guest.veneer().err();
   const std::size_t seen = guest.veneer().out().size();
   EXPECT_EQ(guest.Ctl({"reboot"}).code, 0);
   EXPECT_TRUE(guest.veneer().WaitForOutput("Linux version", kBootLimit, seen))

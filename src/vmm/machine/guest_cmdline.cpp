@@ -24,8 +24,8 @@ constexpr Candidate kEmulatedKernel[] = {
     {"xen_scrub_pages=0", "xen_scrub_pages", "clearing what a balloon gives back is slow there"},
     {"cryptomgr.notests", "cryptomgr.notests", "self tests run for minutes there"},
     {"initcall_blacklist=trace_eval_init,ftrace_check_for_weak_functions,tracer_init_tracefs,"
-     "init_kprobe_trace,init_uprobe_trace,blake2s_mod_init,slab_sysfs_init",
-     "initcall_blacklist", "setting up tracing, slab statistics and a self test take minutes there"},
+     "init_kprobe_trace,init_uprobe_trace,blake2s_mod_init,slab_sysfs_init,jent_mod_init",
+     "initcall_blacklist", "tracing, slab statistics and self tests take minutes to set up there"},
 };
 
 // A CPU feature by its number in Linux: a word that mirrors a CPUID register, and a bit. Numbers

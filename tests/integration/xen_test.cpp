@@ -1,0 +1,133 @@
+// What a Linux guest makes of the Xen interface, by what it says itself and by its own tools.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "integration/environment.h"
+#include "support/child_process.h"
+
+namespace veneer::test {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ContainsRegex;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// Far more than a boot takes; only a guest that hangs gets there.
+constexpr std::chrono::seconds kBootLimit{600};
+constexpr std::chrono::seconds kToolLimit{60};
+
+std::vector<std::string> RunCommand(const std::string& cmdline,
+                                    const std::vector<std::string>& options) {
+  std::vector<std::string> argv{Veneer(),    "run",  "--kernel", Needed("VENEER_TEST_KERNEL"),
+                                "--cmdline", cmdline};
+  argv.insert(argv.end(), options.begin(), options.end());
+  return argv;
+}
+
+// A shell on the PV console.
+class Shell {
+ public:
+  explicit Shell(ChildProcess& process) : process_(process) {}
+
+  // What `command` prints, or nothing if it does not end.
+  std::string Run(const std::string& command) {
+    const std::size_t begin = process_.out().size();
+    const std::string end = "done-" + std::to_string(++count_);
+    // The shell's echo of the line does not have the mark in it.
+    process_.Send(command + "; echo done''-" + std::to_string(count_) + "\n");
+    return process_.WaitForOutput(end, kBootLimit, begin) ? process_.out().substr(begin)
+                                                          : std::string();
+  }
+
+ private:
+  ChildProcess& process_;
+  int count_ = 0;
+};
+
+// A tool of Debian's xenstore-utils on the host, on the guest's xenstore.
+std::string HostTool(const std::string& socket, const std::vector<std::string>& words) {
+  std::vector<std::string> argv{"/usr/bin/env", "XENSTORED_PATH=" + socket};
+  argv.insert(argv.end(), words.begin(), words.end());
+  ChildProcess tool(argv);
+  tool.CloseInput();
+  EXPECT_EQ(tool.WaitForExit(kToolLimit), 0) << tool.err();
+  return tool.out();
+}
+
+TEST(Xen, TwoVcpusWithTheShellOnThePvConsole) {
+  const ScratchDirectory scratch;
+  const std::string socket = scratch.File("xenstored");
+  ChildProcess veneer(RunCommand(
+      "console=hvc0", {"--initrd", Needed("VENEER_TEST_XEN_INITRD"), "--cpus", "2", "--memory",
+                       "256M", "--console", "stdio", "--xenstore-socket", socket}));
+  ASSERT_TRUE(veneer.WaitForOutput("# ", kBootLimit)) << veneer.out() << veneer.err();
+  Shell shell(veneer);
+
+  EXPECT_THAT(shell.Run("dmesg | grep -i xen"),
+              AllOf(HasSubstr("Hypervisor detected: Xen HVM"), HasSubstr("Xen version 4.17"),
+                    HasSubstr("Xen Platform PCI: I/O protocol version 1"),
+                    HasSubstr("Using FIFO-based ABI"),
+                    HasSubstr("Xen HVM callback vector for event delivery is enabled"),
+                    HasSubstr("installing Xen timer for CPU 1"),
+                    HasSubstr("Grant tables using version 1 layout")));
+  EXPECT_THAT(
+      shell.Run("cat /proc/interrupts"),
+      AllOf(ContainsRegex("xen-percpu +-virq +timer0"), ContainsRegex("xen-percpu +-virq +timer1"),
+            ContainsRegex("xen-percpu +-ipi +resched1"), ContainsRegex("xen-dyn +-event +xenbus")));
+  EXPECT_THAT(shell.Run("cat /sys/devices/system/clocksource/clocksource0/current_clocksource"),
+              HasSubstr("\nxen"));
+  EXPECT_THAT(shell.Run("cat /sys/devices/system/clockevents/clockevent1/current_device"),
+              HasSubstr("\nxen"));
+  EXPECT_THAT(shell.Run("cat /sys/hypervisor/type /sys/hypervisor/version/major "
+                        "/sys/hypervisor/version/minor /sys/hypervisor/uuid"),
+              AllOf(ContainsRegex("xen.*\n4.*\n17.*\n[0-9a-f]+-[0-9a-f]+-4")));
+
+  // One tree, seen from inside and from outside.
+  EXPECT_THAT(shell.Run("xenstore-ls"), HasSubstr("control = \"\""));
+  EXPECT_THAT(shell.Run("xenstore-write data/from-guest hello && xenstore-read data/from-guest"),
+              HasSubstr("\nhello"));
+  EXPECT_EQ(HostTool(socket, {"xenstore-read", "/local/domain/1/data/from-guest"}), "hello\n");
+  EXPECT_THAT(HostTool(socket, {"xenstore-ls", "/local/domain/1"}),
+              HasSubstr("from-guest = \"hello\""));
+  // A watch fires once when it is set and once when the host writes.
+  shell.Run("xenstore-watch -n 2 data/watched >/tmp/watched &");
+  EXPECT_THAT(shell.Run("until [ -s /tmp/watched ]; do usleep 100000; done"), Not(HasSubstr("@")));
+  HostTool(socket, {"xenstore-write", "/local/domain/1/data/watched", "seen"});
+  EXPECT_THAT(shell.Run("wait; cat /tmp/watched; xenstore-read data/watched"),
+              AllOf(ContainsRegex("data/watched.*\n.*data/watched"), HasSubstr("\nseen")));
+
+  veneer.Send("exit\n");
+  EXPECT_EQ(veneer.WaitForExit(kBootLimit), 0) << veneer.err();
+}
+
+// How events arrive is told by what /proc/interrupts counts them as.
+void ExpectEventsBy(const std::string& callback, const std::string& line) {
+  ChildProcess veneer(
+      RunCommand("console=ttyS0 veneer.run='veneer-report; cat /proc/interrupts; dmesg'",
+                 {"--initrd", Needed("VENEER_TEST_INITRD"), "--callback", callback}));
+  EXPECT_EQ(veneer.WaitForExit(kBootLimit), 0) << veneer.err();
+  EXPECT_THAT(veneer.out(), AllOf(HasSubstr("report: ok"), HasSubstr("Hypervisor detected: Xen"),
+                                  ContainsRegex("-event +xenbus"), ContainsRegex(line)));
+}
+
+TEST(Xen, EventsByTheVectorWithoutEoi) {
+  ExpectEventsBy("vector", "callback vector for event delivery is enabled");
+}
+
+TEST(Xen, EventsByThePlatformDevicesInterrupt) {
+  ExpectEventsBy("intx", "IO-APIC +[0-9]+-fasteoi +xen-platform-pci");
+}
+
+TEST(Xen, WithoutXenTheGuestIsOnPlainKvm) {
+  ChildProcess veneer(
+      RunCommand("console=ttyS0 veneer.run='veneer-report; ls /sys/hypervisor'",
+                 {"--initrd", Needed("VENEER_TEST_INITRD"), "--xen", "off", "--cpus", "2"}));
+  EXPECT_EQ(veneer.WaitForExit(kBootLimit), 0) << veneer.err();
+  EXPECT_THAT(veneer.out(),
+              AllOf(HasSubstr("report: ok"), HasSubstr("report: cpus 2"),
+                    HasSubstr("Hypervisor detected: KVM"), Not(HasSubstr("Xen HVM"))));
+}
+
+}  // namespace
+}  // namespace veneer::test
