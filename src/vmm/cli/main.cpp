@@ -1,10 +1,12 @@
 // The `veneer` program: command line in, exit code out.
 #include <cstdio>
 #include <string>
+#include <string_view>
 
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <fmt/core.h>
 
 #include "check_command.h"
 #include "ctl_command.h"
@@ -14,15 +16,38 @@
 
 namespace {
 
+// `command`: what to ask for help, such as "veneer run".
+int UsageFailure(const std::string& what, const char* command) {
+  fmt::print(stderr, "veneer: {}\nTry '{} --help'.\n", what, command);
+  return static_cast<int>(veneer::ExitCode::kUsage);
+}
+
+// By itself, because CLI11 reads a configuration file for a program but not for a subcommand.
+int Run(int argc, char** argv) {
+  CLI::App run{"Boot a guest", "veneer run"};
+  veneer::RunOptions options;
+  veneer::DeclareRunOptions(run, options);
+  try {
+    run.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
+      return run.exit(error);  // --help
+    }
+    return UsageFailure(error.what(), "veneer run");
+  }
+  return veneer::RunCommand(options);
+}
+
 int Main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "run") {
+    return Run(argc - 1, argv + 1);
+  }
   CLI::App app{
       "Veneer runs unmodified Linux guests on KVM and shows them a Xen-compatible machine.",
       "veneer"};
   app.require_subcommand(1);
 
-  veneer::RunOptions run_options;
-  CLI::App* run = app.add_subcommand("run", "Boot a guest");
-  veneer::DeclareRunOptions(*run, run_options);
+  app.add_subcommand("run", "Boot a guest");
 
   veneer::CtlOptions ctl_options;
   CLI::App* ctl = app.add_subcommand("ctl", "Control a guest that runs");
@@ -35,18 +60,17 @@ int Main(int argc, char** argv) {
 
   CLI::App* version = app.add_subcommand("version", "Print the version");
 
+  const auto is_named = [&](const CLI::App* command) { return command->get_name() == argv[1]; };
+  if (argc > 1 && argv[1][0] != '-' && app.get_subcommands(is_named).empty()) {
+    return UsageFailure(fmt::format("there is no command '{}'", argv[1]), "veneer");
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
       return app.exit(error);  // --help
     }
-    static_cast<void>(std::fprintf(stderr, "veneer: %s\nTry 'veneer %s --help'.\n", error.what(),
-                                   ctl->parsed() ? "ctl" : "run"));
-    return static_cast<int>(veneer::ExitCode::kUsage);
-  }
-  if (run->parsed()) {
-    return veneer::RunCommand(run_options);
+    return UsageFailure(error.what(), ctl->parsed() ? "veneer ctl" : "veneer");
   }
   if (ctl->parsed()) {
     return veneer::CtlCommand(ctl_options);

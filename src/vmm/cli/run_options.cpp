@@ -260,6 +260,7 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
     }
     machine.serial.kind = CharacterTarget::Kind::kOff;
   });
+  command.allow_config_extras(CLI::config_extras_mode::error);
   command.set_config("--config", "", "Read options from FILE: lines like memory=\"1G\"")
       ->type_name("FILE");
   command.footer(
