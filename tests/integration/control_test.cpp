@@ -118,23 +118,23 @@ TEST(Control, PauseInformationAndCleanShutdown) {
 }
 
 TEST(Control, ABalloonGivesMemoryToTheHostAndTakesItBack) {
-  ControlledGuest guest({"--memory", "256M"});
+  ControlledGuest guest({"--memory", "128M"});
   ASSERT_TRUE(guest.WaitForShell()) << guest.veneer().err();
   // Makes the guest use most of its memory, as its page cache would.
   guest.veneer().Send(
-      "mount -t tmpfs -o size=200m t /mnt; dd if=/dev/zero of=/mnt/x bs=1M count=180; "
+      "mount -t tmpfs -o size=100m t /mnt; dd if=/dev/zero of=/mnt/x bs=1M count=70; "
       "rm /mnt/x; echo $((6*7))-filled\n");
   ASSERT_TRUE(guest.veneer().WaitForOutput("42-filled", kBootLimit)) << guest.veneer().out();
   const std::uint64_t before = guest.HostBytes();
-  EXPECT_GT(before, 180 * kMiB);
+  EXPECT_GT(before, 90 * kMiB);
+
+  EXPECT_EQ(guest.Ctl({"balloon", "80M"}).code, 0);
+  EXPECT_TRUE(guest.WaitForMemory(81 * kMiB, /*at_most=*/true));
+  EXPECT_LE(guest.HostBytes() + 30 * kMiB, before);
 
   EXPECT_EQ(guest.Ctl({"balloon", "128M"}).code, 0);
-  EXPECT_TRUE(guest.WaitForMemory(129 * kMiB, /*at_most=*/true));
-  EXPECT_LE(guest.HostBytes() + 100 * kMiB, before);
-
-  EXPECT_EQ(guest.Ctl({"balloon", "256M"}).code, 0);
-  EXPECT_TRUE(guest.WaitForMemory(255 * kMiB, /*at_most=*/false));
-  EXPECT_THAT(guest.Ctl({"balloon", "512M"}).err, HasSubstr("256 MiB"));
+  EXPECT_TRUE(guest.WaitForMemory(127 * kMiB, /*at_most=*/false));
+  EXPECT_THAT(guest.Ctl({"balloon", "512M"}).err, HasSubstr("128 MiB"));
   EXPECT_EQ(guest.Ctl({"stop"}).code, 0);
   EXPECT_EQ(guest.veneer().WaitForExit(kCtlLimit), 0);
 }
