@@ -47,17 +47,34 @@ class FakeWakeup final : public WakeupTimer {
   unsigned sets_ = 0;
 };
 
+// Records what it is told, on any thread; tests look when that is over.
 class FakeMachine final : public XenMachineHooks {
  public:
-  void SetUpcallVector(unsigned vcpu, std::uint8_t vector) override { vectors[vcpu] = vector; }
-  void SetCallback(const CallbackMethod& method) override { callbacks.push_back(method); }
-  void Shutdown(ShutdownReason reason) override { shutdowns.push_back(reason); }
+  void SetUpcallVector(unsigned vcpu, std::uint8_t vector) override {
+    const std::scoped_lock lock(mutex_);
+    vectors[vcpu] = vector;
+  }
+  void SetCallback(const CallbackMethod& method) override {
+    const std::scoped_lock lock(mutex_);
+    callbacks.push_back(method);
+  }
+  void Shutdown(ShutdownReason reason) override {
+    const std::scoped_lock lock(mutex_);
+    shutdowns.push_back(reason);
+  }
   bool Suspend() override {
+    const std::scoped_lock lock(mutex_);
     ++suspends;
     return resumes;
   }
-  void EnableVcpuTime(unsigned vcpu, Gpa time) override { times[vcpu] = time; }
-  void InjectNmi(unsigned vcpu) override { nmis.push_back(vcpu); }
+  void EnableVcpuTime(unsigned vcpu, Gpa time) override {
+    const std::scoped_lock lock(mutex_);
+    times[vcpu] = time;
+  }
+  void InjectNmi(unsigned vcpu) override {
+    const std::scoped_lock lock(mutex_);
+    nmis.push_back(vcpu);
+  }
   bool IsOnline(unsigned vcpu) override { return online.contains(vcpu); }
   std::uint64_t StolenNs(unsigned) override { return stolen_ns; }
 
@@ -70,6 +87,9 @@ class FakeMachine final : public XenMachineHooks {
   std::vector<unsigned> nmis;
   std::set<unsigned> online = {0};
   std::uint64_t stolen_ns = 0;
+
+ private:
+  std::mutex mutex_;
 };
 
 // A structure as a C compiler lays it out for the guest's width: members at their natural
