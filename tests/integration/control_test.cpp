@@ -126,7 +126,7 @@ TEST(Control, ABalloonGivesMemoryToTheHostAndTakesItBack) {
       "rm /mnt/x; echo $((6*7))-filled\n");
   ASSERT_TRUE(guest.veneer().WaitForOutput("42-filled", kBootLimit)) << guest.veneer().out();
   const std::uint64_t before = guest.HostBytes();
-  EXPECT_GT(before, 90 * kMiB);
+  EXPECT_GT(before, 80 * kMiB);
 
   EXPECT_EQ(guest.Ctl({"balloon", "80M"}).code, 0);
   EXPECT_TRUE(guest.WaitForMemory(81 * kMiB, /*at_most=*/true));
