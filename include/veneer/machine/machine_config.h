@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "veneer/block/disk_config.h"
 #include "veneer/boot/kernel_image.h"
 
 namespace veneer {
@@ -54,6 +56,7 @@ struct MachineConfig {
   std::uint64_t memory_max_bytes = 0;
   unsigned vcpus = 1;
   CharacterTarget serial;
+  std::vector<DiskConfig> disks;  // need Xen
   OnReboot on_reboot = OnReboot::kRestart;
   OnCrash on_crash = OnCrash::kExit;
   // Whether Veneer may add to the kernel command line what this kind of host needs, and what lets

@@ -67,6 +67,16 @@ Result<std::string> ParseName(const std::string& text) {
   return text;
 }
 
+void AddDisks(MachineConfig& machine, const std::vector<std::string>& texts) {
+  for (const std::string& text : texts) {
+    Result<DiskConfig> disk = ParseDisk(text);
+    if (!disk) {
+      throw CLI::ValidationError("--disk", disk.error().message);
+    }
+    machine.disks.push_back(std::move(*disk));
+  }
+}
+
 // What only the options together show.
 void CheckTogether(const CLI::App& command, RunOptions& options) {
   MachineConfig& machine = options.machine;
@@ -76,6 +86,9 @@ void CheckTogether(const CLI::App& command, RunOptions& options) {
   }
   if (machine.memory_max_bytes > machine.memory_bytes && !machine.xen.enabled) {
     throw CLI::ValidationError("--memory-max", "a guest without Xen (--xen off) has no balloon");
+  }
+  if (!machine.disks.empty() && !machine.xen.enabled) {
+    throw CLI::ValidationError("--disk", "a guest without Xen (--xen off) has no PV disks");
   }
 }
 
@@ -200,6 +213,14 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
                              "Where the serial port ttyS0 goes: stdio (Ctrl-A h for help), "
                              "file:PATH or off; off if --console is stdio",
                              "TARGET", "stdio");
+  command
+      .add_option_function<std::vector<std::string>>(
+          "--disk", [&machine](const std::vector<std::string>& texts) { AddDisks(machine, texts); },
+          "PV disk, once for each: path=FILE (a raw image or a block device) and what follows it "
+          "after commas: vdev=xvda readonly=on direct=on cache=writeback|none|unsafe queues=N "
+          "discard=off serial=TEXT bps=RATE iops=RATE poll=US")
+      ->type_name("path=FILE[,...]")
+      ->allow_extra_args(false);
   AddChoice<OnReboot>(command, "--on-reboot", machine.on_reboot,
                       {{"restart", OnReboot::kRestart}, {"exit", OnReboot::kExit}},
                       "When the guest reboots: start it anew, or end", "restart");

@@ -68,6 +68,7 @@ Result<std::unique_ptr<XenGuest>> XenGuest::Create(Parts parts,
   VENEER_TRY(guest->MakeStore());
   VENEER_TRY(guest->MakeConsole());
   VENEER_TRY(guest->FillStore());
+  VENEER_TRY(guest->MakeDisks());
   VENEER_TRY(guest->AttachPlatform());
   const unsigned sites = PatchLoadedKernel(guest->parts_.memory, boot.kernel.segments);
   LogDebug("rewrote {} hypercall sites in the kernel", sites);
@@ -179,6 +180,19 @@ Result<void> XenGuest::FillStore() {
     return HostError("cannot fill xenstore for the guest: {}", XsErrorName(written.error()));
   }
   store_->IntroduceDomain(kGuestDomId);
+  return {};
+}
+
+Result<void> XenGuest::MakeDisks() {
+  disks_ = std::make_unique<Disks>(BlockBackend::Parts{
+      .store = *client_,
+      .events = domain_->events(),
+      .grants = domain_->grants(),
+      .metrics = parts_.metrics,
+      .post = [&loop = parts_.loop](std::function<void()> task) { loop.Post(std::move(task)); }});
+  for (const DiskConfig& disk : parts_.config.disks) {
+    VENEER_TRY(disks_->Add(disk));
+  }
   return {};
 }
 

@@ -16,6 +16,7 @@
 #include "vcpu_thread.h"
 #include "veneer/base/event_loop.h"
 #include "veneer/base/unique_fd.h"
+#include "veneer/block/disks.h"
 #include "veneer/boot/boot_loader.h"
 #include "veneer/console/pv_console.h"
 #include "veneer/devices/xen_platform_pci.h"
@@ -69,6 +70,8 @@ class XenGuest final : private XenMachineHooks {
   // Any thread.
   std::size_t ConsoleInput(std::span<const std::byte> input) { return console_->Input(input); }
   XenstoreClient& store() { return *client_; }
+  // On the loop's thread.
+  Disks& disks() { return *disks_; }
   // The RAM that the guest's balloon has left it.
   std::uint64_t MemoryBytes() const { return domain_->physmap().populated_pages() * kPageSize; }
 
@@ -78,6 +81,7 @@ class XenGuest final : private XenMachineHooks {
   Result<void> MakeStore();
   Result<void> MakeConsole();
   Result<void> FillStore();
+  Result<void> MakeDisks();
   Result<void> AttachPlatform();
 
   // XenMachineHooks
@@ -113,6 +117,8 @@ class XenGuest final : private XenMachineHooks {
 
   std::unique_ptr<PlatformPorts> platform_ports_;
   std::unique_ptr<XenPlatformPci> platform_;
+
+  std::unique_ptr<Disks> disks_;
 };
 
 }  // namespace veneer

@@ -1,0 +1,125 @@
+// One ring of a disk being served: takes requests, checks them, moves data between granted pages
+// and the image, answers.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "block_job.h"
+#include "block_ring.h"
+#include "disk_state.h"
+#include "poll_window.h"
+#include "veneer/base/event_loop.h"
+#include "veneer/evtchn/event_channels.h"
+#include "veneer/gnttab/grant_table.h"
+
+namespace veneer {
+
+// Segments in one indirect request, and under way in one queue: 8 MiB.
+inline constexpr std::uint32_t kMaxIndirectSegments = 256;
+inline constexpr std::uint32_t kMaxSegmentsUnderWay = 2048;
+
+// A port of domain 0, closed with this object.
+class BoundPort {
+ public:
+  BoundPort(EventChannels& events, EvtchnPort port) : events_(&events), port_(port) {}
+  BoundPort(BoundPort&& other) noexcept
+      : events_(std::exchange(other.events_, nullptr)), port_(other.port_) {}
+  BoundPort& operator=(BoundPort&&) = delete;
+  BoundPort(const BoundPort&) = delete;
+  BoundPort& operator=(const BoundPort&) = delete;
+  ~BoundPort() {
+    if (events_ != nullptr) {
+      static_cast<void>(events_->CloseHost(port_));
+    }
+  }
+  void Notify() const { static_cast<void>(events_->Notify(port_)); }
+
+ private:
+  EventChannels* events_;
+  EvtchnPort port_;
+};
+
+// What one connection of a front-end brings for one queue.
+struct QueueConnection {
+  BlockProtocol protocol = BlockProtocol::k64;
+  std::vector<PinnedGrant> ring;
+  BoundPort port;
+  std::function<void()> on_broken;  // called once, on the queue's thread
+};
+
+// Belongs to its worker's thread.
+class BlockQueue {
+ public:
+  BlockQueue(DiskState& disk, GrantTable& grants, EventLoop& loop, DiskChannel& channel,
+             QueueConnection connection);
+  BlockQueue(const BlockQueue&) = delete;
+  BlockQueue& operator=(const BlockQueue&) = delete;
+  // Nothing is under way.
+  ~BlockQueue();
+
+  // Does what there is to do, looks a while longer for more, and asks to be woken.
+  void Serve();
+  void OnKick() {
+    disk_.counters.kicks.Add();
+    Serve();
+  }
+  // Takes no more requests and calls `done` when none is under way: now or later. `done` may
+  // destroy this object.
+  void Stop(std::function<void()> done);
+
+ private:
+  using Segments = std::span<const blkif_request_segment>;
+
+  bool MayTake(std::uint64_t now_ns);
+  bool TakeRequests(std::uint64_t now_ns);
+  void Begin(const BlockRequest& request, std::uint64_t now_ns);
+  void BeginIndirect(const BlockRequest& request, std::uint64_t now_ns);
+  void BeginDiscard(const BlockRequest& request, std::uint64_t now_ns);
+  void BeginFlush(const BlockRequest& request, std::uint64_t now_ns);
+  void BeginBarrier(const BlockRequest& request, std::uint64_t now_ns);
+  // Checks and maps; nullptr: refused, and answered.
+  BlockJob* PrepareTransfer(const BlockRequest& request, DiskAction action, Segments segments,
+                            std::uint64_t now_ns);
+  BlockJob& NewJob(const BlockRequest& request, std::uint64_t now_ns);
+  void MergeSegments(BlockJob& job, Segments segments);
+  void Run(BlockJob& job);
+  void NextStep(BlockJob& job);
+  bool CollectEnded();
+  void End(BlockJob& job, std::uint64_t now_ns);
+  void CountEnd(const BlockJob& job, std::uint64_t now_ns);
+  void Refuse(const BlockRequest& request, std::int16_t status, const char* reason);
+  bool RangeFits(std::uint64_t sector, std::uint64_t count) const;
+  void Publish();
+  void Break();
+  void WaitForLimit(std::uint64_t delay_ns, std::uint64_t now_ns);
+  void FinishStop();
+
+  DiskState& disk_;
+  GrantTable& grants_;
+  EventLoop& loop_;
+  DiskChannel& channel_;
+  QueueConnection connection_;
+  BlockRing ring_;
+  BlockJobPool jobs_;
+  PollWindow poll_;
+  std::vector<GrantRef> refs_;                   // reused
+  std::vector<blkif_request_segment> indirect_;  // reused
+  std::uint32_t segments_under_way_ = 0;
+  bool queued_ = false;  // something waits for channel_.Submit()
+  bool broken_ = false;
+  // A barrier waits for what is before it, and what is after it waits for the barrier.
+  BlockJob* barrier_ = nullptr;
+  bool barrier_running_ = false;
+  std::optional<EventLoop::TimerId> limit_timer_;
+  std::function<void()> stopped_;
+  bool stopping_ = false;
+  // Told to tasks that outlive this object.
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace veneer

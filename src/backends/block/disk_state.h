@@ -1,0 +1,78 @@
+// What the queues of one disk share.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "token_bucket.h"
+#include "veneer/base/log.h"
+#include "veneer/base/metrics.h"
+#include "veneer/block/disk_config.h"
+#include "veneer/block/disk_image.h"
+
+namespace veneer {
+
+// "disk.NAME.*"; see the area's README.
+struct DiskCounters {
+  DiskCounters(Metrics& metrics, const std::string& vdev);
+
+  // Of requests answered: how long they took, the bucket's number in the name being its upper bound
+  // in µs. The last has none.
+  static constexpr std::size_t kLatencyBuckets = 21;
+  void CountLatency(std::uint64_t ns);
+
+  Counter& reads;
+  Counter& writes;
+  Counter& flushes;
+  Counter& discards;
+  Counter& read_bytes;
+  Counter& written_bytes;
+  Counter& merges;        // segments that continued the one before
+  Counter& bad_requests;  // malformed, or not allowed
+  Counter& errors;        // of the host
+  Counter& kicks;         // wake-ups by the guest
+  Counter& notifications;
+  Counter& suppressed;  // batches of responses that the guest did not want to hear of
+  Counter& throttled;   // times a queue waited for a rate limit
+  Counter& polls_hit;   // polling found work
+  Counter& sleeps;
+  std::array<Counter*, kLatencyBuckets> latency{};
+};
+
+// Thread-safe.
+struct DiskState {
+  DiskState(const DiskConfig& disk_config, DiskImage& disk_image, Metrics& metrics)
+      : config(disk_config),
+        image(disk_image),
+        sectors(disk_image.facts().bytes / 512),
+        readonly(disk_image.facts().readonly),
+        discard(disk_image.facts().discard_granularity > 0),
+        counters(metrics, disk_config.vdev),
+        bytes_limit(disk_config.bytes_per_second),
+        requests_limit(disk_config.requests_per_second) {}
+
+  // Each kind of error is worth one line.
+  void LogHostError(DiskAction action, int error);
+
+  const DiskConfig config;
+  DiskImage& image;
+  std::atomic<std::uint64_t> sectors;  // of 512 bytes
+  const bool readonly;
+  const bool discard;
+  DiskCounters counters;
+  TokenBucket bytes_limit;
+  TokenBucket requests_limit;
+  LogLimiter guest_limiter;
+
+ private:
+  std::mutex mutex_;
+  std::set<std::pair<DiskAction, int>> logged_;
+};
+
+}  // namespace veneer

@@ -1,0 +1,11 @@
+// One run of fio with its io_uring engine.
+#pragma once
+
+#include "veneer/base/result.h"
+#include "workload.h"
+
+namespace veneer::bench {
+
+Result<Outcome> RunFio(const Disk& disk, const Workload& workload);
+
+}  // namespace veneer::bench

@@ -1,0 +1,203 @@
+// The block back-end with a front-end in the same process, and fio with io_uring on the same file
+// in the same alternating run.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+#include "back_end_run.h"
+#include "bench/support/samples.h"
+#include "fio_run.h"
+#include "veneer/base/unique_fd.h"
+#include "workload.h"
+
+namespace veneer::bench {
+namespace {
+
+struct Options {
+  Disk disk;
+  unsigned size_mib = 1024;
+  unsigned rounds = 5;
+  std::string only;
+  std::string json;
+};
+
+struct Series {
+  Workload workload;
+  Samples ours_rate{}, fio_rate{}, rate_ratio{};
+  Samples ours_latency{}, fio_latency{}, latency_ratio{};
+  Samples ours_cpu{}, fio_cpu{};
+  Samples kicks{}, upcalls{};
+
+  void Add(const Outcome& ours, const Outcome& fio) {
+    ours_rate.Add(ours.requests_per_second);
+    fio_rate.Add(fio.requests_per_second);
+    rate_ratio.Add(ours.requests_per_second / fio.requests_per_second);
+    ours_latency.Add(ours.latency_us);
+    fio_latency.Add(fio.latency_us);
+    latency_ratio.Add(ours.latency_us / fio.latency_us);
+    ours_cpu.Add(ours.cpu_us);
+    fio_cpu.Add(fio.cpu_us);
+    kicks.Add(ours.kicks);
+    upcalls.Add(ours.upcalls);
+  }
+};
+
+std::vector<Series> AllWorkloads() {
+  std::vector<Series> all;
+  for (const bool direct : {true, false}) {
+    for (const bool write : {false, true}) {
+      const std::string suffix =
+          fmt::format("{} {}", write ? "write" : "read", direct ? "direct" : "cached");
+      all.push_back({{.name = "256K sequential depth 8 " + suffix,
+                      .write = write,
+                      .random = false,
+                      .direct = direct,
+                      .block_bytes = 256 * 1024,
+                      .depth = 8}});
+      all.push_back({{.name = "4K random depth 32 " + suffix,
+                      .write = write,
+                      .random = true,
+                      .direct = direct,
+                      .block_bytes = 4096,
+                      .depth = 32}});
+      all.push_back({{.name = "4K random depth 1 " + suffix,
+                      .write = write,
+                      .random = true,
+                      .direct = direct,
+                      .block_bytes = 4096,
+                      .depth = 1}});
+    }
+  }
+  return all;
+}
+
+// Writes the whole file once, so that no run measures the making of extents or the reading of
+// holes.
+Result<void> Fill(const Disk& disk) {
+  const UniqueFd file(open(disk.path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  struct stat info {};
+  if (!file.valid() || fstat(file.get(), &info) != 0) {
+    return ErrnoError(errno, fmt::format("cannot make '{}'", disk.path));
+  }
+  if (static_cast<std::uint64_t>(info.st_size) >= disk.bytes &&
+      static_cast<std::uint64_t>(info.st_blocks) * 512 >= disk.bytes) {
+    return {};
+  }
+  std::vector<char> data(1U << 20U);
+  for (std::size_t i = 0; i < data.size(); ++i) {
+    data[i] = static_cast<char>(i * 2654435761U >> 13U);
+  }
+  for (std::uint64_t at = 0; at < disk.bytes; at += data.size()) {
+    if (pwrite(file.get(), data.data(), data.size(), static_cast<off_t>(at)) < 0) {
+      return ErrnoError(errno, fmt::format("cannot fill '{}'", disk.path));
+    }
+  }
+  fsync(file.get());
+  return {};
+}
+
+void Print(const Series& series) {
+  fmt::print("{}\n", series.workload.name);
+  fmt::print("  requests/s  ours {}  fio {}  ratio {}\n", series.ours_rate.Text(0),
+             series.fio_rate.Text(0), series.rate_ratio.Text(3));
+  fmt::print("  latency us  ours {}  fio {}  ratio {}\n", series.ours_latency.Text(1),
+             series.fio_latency.Text(1), series.latency_ratio.Text(3));
+  fmt::print("  CPU us/req  ours {}  fio {}\n", series.ours_cpu.Text(2), series.fio_cpu.Text(2));
+  fmt::print("  per 16 requests: {:.2f} kicks, {:.2f} upcalls\n", series.kicks.Median() * 16,
+             series.upcalls.Median() * 16);
+  static_cast<void>(std::fflush(stdout));
+}
+
+Result<void> WriteJson(const std::vector<Series>& all, const Options& options) {
+  nlohmann::json json = {{"benchmark", "block"},
+                         {"file", options.disk.path},
+                         {"bytes", options.disk.bytes},
+                         {"build_type", VENEER_BUILD_TYPE}};
+  for (const Series& series : all) {
+    json["workloads"].push_back({{"name", series.workload.name},
+                                 {"requests_per_second", series.ours_rate.ToJson()},
+                                 {"fio_requests_per_second", series.fio_rate.ToJson()},
+                                 {"rate_ratio", series.rate_ratio.ToJson()},
+                                 {"latency_us", series.ours_latency.ToJson()},
+                                 {"fio_latency_us", series.fio_latency.ToJson()},
+                                 {"latency_ratio", series.latency_ratio.ToJson()},
+                                 {"cpu_us", series.ours_cpu.ToJson()},
+                                 {"fio_cpu_us", series.fio_cpu.ToJson()},
+                                 {"kicks_per_request", series.kicks.ToJson()},
+                                 {"upcalls_per_request", series.upcalls.ToJson()}});
+  }
+  std::ofstream file(options.json);
+  file << json.dump(2) << '\n';
+  if (!file.flush()) {
+    return HostError("cannot write '{}'", options.json);
+  }
+  return {};
+}
+
+Result<void> Run(Options options) {
+  options.disk.bytes = std::uint64_t{options.size_mib} << 20U;
+  VENEER_TRY(Fill(options.disk));
+  std::vector<Series> all = AllWorkloads();
+  std::erase_if(all, [&options](const Series& series) {
+    return series.workload.name.find(options.only) == std::string::npos;
+  });
+  fmt::print(
+      "Back-end with a front-end in process against fio (io_uring) on {}, {} MiB.\n"
+      "Median [min..max] of {} alternating rounds of {} s.\n\n",
+      options.disk.path, options.size_mib, options.rounds, options.disk.seconds);
+  for (Series& series : all) {
+    for (unsigned round = 0; round < options.rounds; ++round) {
+      VENEER_TRY_ASSIGN(const Outcome ours, RunBackEnd(options.disk, series.workload));
+      VENEER_TRY_ASSIGN(const Outcome fio, RunFio(options.disk, series.workload));
+      series.Add(ours, fio);
+    }
+    Print(series);
+  }
+  return options.json.empty() ? Result<void>{} : WriteJson(all, options);
+}
+
+int Main(int argc, char** argv) {
+  Options options;
+  CLI::App app{"Compares the block back-end with fio.", "bench_block"};
+  app.add_option("--file", options.disk.path, "Where to work; made and filled if need be")
+      ->required();
+  app.add_option("--size", options.size_mib, "Its size in MiB")->capture_default_str();
+  app.add_option("--seconds", options.disk.seconds, "Length of one run")->capture_default_str();
+  app.add_option("--rounds", options.rounds, "Alternating rounds")->capture_default_str();
+  app.add_option("--poll", options.disk.poll_us, "Longest polling of the back-end, us")
+      ->capture_default_str();
+  app.add_flag("--front-sleeps", options.disk.front_sleeps,
+               "The front-end sleeps until an upcall instead of looking at its ring");
+  app.add_option("--only", options.only, "Workloads whose name contains this, such as 'depth 32'");
+  app.add_option("--json", options.json, "Write all figures to this file");
+  CLI11_PARSE(app, argc, argv);
+  if (const Result<void> result = Run(options); !result) {
+    static_cast<void>(std::fprintf(stderr, "bench_block: %s\n", result.error().message.c_str()));
+    return 1;
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace veneer::bench
+
+int main(int argc, char** argv) {
+  try {
+    return veneer::bench::Main(argc, argv);
+  } catch (const std::exception& error) {
+    static_cast<void>(std::fprintf(stderr, "bench_block: %s\n", error.what()));
+    return 1;
+  }
+}

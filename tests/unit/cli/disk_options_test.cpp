@@ -1,0 +1,47 @@
+// --disk among the other options of `veneer run`.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "run_options.h"
+
+namespace veneer {
+namespace {
+
+using ::testing::HasSubstr;
+
+class DiskOptionsTest : public ::testing::Test {
+ protected:
+  DiskOptionsTest() { DeclareRunOptions(app_, options_); }
+  std::string Refusal(const std::string& line) {
+    try {
+      app_.parse(line);
+    } catch (const CLI::ParseError& error) {
+      return error.what();
+    }
+    return "(accepted)";
+  }
+
+  CLI::App app_;
+  RunOptions options_;
+};
+
+TEST_F(DiskOptionsTest, Repeats) {
+  app_.parse("--kernel k --disk path=a,readonly=on --cpus 2 --disk path=b,vdev=xvdz");
+  ASSERT_EQ(options_.machine.disks.size(), 2U);
+  EXPECT_EQ(options_.machine.disks[0].path, "a");
+  EXPECT_TRUE(options_.machine.disks[0].readonly);
+  EXPECT_EQ(options_.machine.disks[1].path, "b");
+  EXPECT_EQ(options_.machine.disks[1].vdev, "xvdz");
+}
+
+TEST_F(DiskOptionsTest, SaysWhatIsWrong) {
+  EXPECT_THAT(Refusal("--kernel k --disk path=a,size=3"), HasSubstr("there is no key 'size'"));
+}
+
+TEST_F(DiskOptionsTest, NeedsXen) {
+  EXPECT_THAT(Refusal("--kernel k --xen off --disk path=a"), HasSubstr("has no PV disks"));
+}
+
+}  // namespace
+}  // namespace veneer
