@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "veneer/base/check.h"
+#include "veneer/base/full_fence.h"
 #include "veneer/ring/ring_memory.h"
 
 namespace veneer {
@@ -94,7 +95,7 @@ class BackRing {
     // Sequentially consistent: the front-end sees the index before we look at its wish, and our
     // read of its wish cannot come early.
     memory_.Word(kRingRspProd).store(published_, std::memory_order_seq_cst);
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    FullFence();
     const std::uint32_t wish = memory_.Word(kRingRspEvent).load(std::memory_order_seq_cst);
     return published_ - wish < published_ - before;
   }
@@ -103,7 +104,7 @@ class BackRing {
   // there after all, or the ring is broken: look again instead of going to sleep.
   bool AskForEvent(std::uint32_t requests = 1) {
     memory_.Word(kRingReqEvent).store(request_consumer_ + requests, std::memory_order_seq_cst);
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    FullFence();
     const std::uint32_t waiting =
         memory_.Word(kRingReqProd).load(std::memory_order_seq_cst) - request_consumer_;
     return waiting >= requests;

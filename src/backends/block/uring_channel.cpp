@@ -6,11 +6,11 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cerrno>
 #include <utility>
 
 #include "veneer/base/check.h"
+#include "veneer/base/full_fence.h"
 
 namespace veneer {
 namespace {
@@ -154,7 +154,7 @@ void UringChannel::Silence(bool silent) {
 bool UringChannel::Arm() {
   Silence(false);
   // The kernel sees the switch before we look for what it may have kept quiet about.
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  FullFence();
   return io_uring_cq_ready(&ring_) > 0 ||
          (IO_URING_READ_ONCE(*ring_.sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
 }
