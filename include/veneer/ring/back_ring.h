@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "veneer/base/check.h"
-#include "veneer/base/full_fence.h"
 #include "veneer/ring/ring_memory.h"
 
 namespace veneer {
@@ -92,10 +91,8 @@ class BackRing {
   bool Publish() {
     const std::uint32_t before = published_;
     published_ = response_producer_;
-    // Sequentially consistent: the front-end sees the index before we look at its wish, and our
-    // read of its wish cannot come early.
+    // Sequentially consistent, both: the front-end sees the index before we look at its wish.
     memory_.Word(kRingRspProd).store(published_, std::memory_order_seq_cst);
-    FullFence();
     const std::uint32_t wish = memory_.Word(kRingRspEvent).load(std::memory_order_seq_cst);
     return published_ - wish < published_ - before;
   }
@@ -104,7 +101,6 @@ class BackRing {
   // there after all, or the ring is broken: look again instead of going to sleep.
   bool AskForEvent(std::uint32_t requests = 1) {
     memory_.Word(kRingReqEvent).store(request_consumer_ + requests, std::memory_order_seq_cst);
-    FullFence();
     const std::uint32_t waiting =
         memory_.Word(kRingReqProd).load(std::memory_order_seq_cst) - request_consumer_;
     return waiting >= requests;

@@ -12,8 +12,9 @@ namespace {
 
 constexpr std::uint32_t kSectorsPerPage = kPageSize / 512;
 constexpr unsigned kSectorShift = 9;
-// Requests taken before the disk gets them and others their answers.
-constexpr unsigned kBatch = 32;
+// Requests taken before the disk gets them and others their answers: half of a small ring, so that
+// the guest works on one half while we work on the other.
+constexpr unsigned kBatch = 16;
 // How long Serve() keeps the thread's other work waiting.
 constexpr std::uint64_t kTurnNs = 1'000'000;
 // With this many requests under way the guest need not tell of each further one: they are seen when

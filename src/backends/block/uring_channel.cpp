@@ -6,11 +6,11 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <utility>
 
 #include "veneer/base/check.h"
-#include "veneer/base/full_fence.h"
 
 namespace veneer {
 namespace {
@@ -62,6 +62,9 @@ Result<std::unique_ptr<DiskChannel>> UringChannel::Create(const Files& files) {
   if (const int error = io_uring_register_eventfd(&channel->ring_, channel->ready_.get());
       error != 0) {
     return ErrnoError(-error, "cannot register an eventfd with io_uring");
+  }
+  if (channel->ring_.cq.kflags == nullptr) {
+    return HostError("disks need io_uring of Linux 5.8 or later");
   }
   channel->Silence(true);
   return channel;
@@ -122,7 +125,8 @@ bool UringChannel::Prepare(DiskOperation& operation) {
       break;
     case DiskAction::kDiscard:
       io_uring_prep_fallocate(entry, kFile, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                              operation.offset, operation.length);
+                              static_cast<off_t>(operation.offset),
+                              static_cast<off_t>(operation.length));
       break;
   }
   entry->flags |= IOSQE_FIXED_FILE;
@@ -147,14 +151,19 @@ void UringChannel::Submit() {
 }
 
 void UringChannel::Silence(bool silent) {
-  VENEER_CHECK(io_uring_cq_eventfd_toggle(&ring_, !silent) == 0);
+  // Shared with the kernel. One locked operation, so that it sees the switch before we look for
+  // what it may have kept quiet about.
+  std::atomic_ref<unsigned> flags(*ring_.cq.kflags);
+  if (silent) {
+    flags.fetch_or(IORING_CQ_EVENTFD_DISABLED);
+  } else {
+    flags.fetch_and(~IORING_CQ_EVENTFD_DISABLED);
+  }
   armed_ = !silent;
 }
 
 bool UringChannel::Arm() {
   Silence(false);
-  // The kernel sees the switch before we look for what it may have kept quiet about.
-  FullFence();
   return io_uring_cq_ready(&ring_) > 0 ||
          (IO_URING_READ_ONCE(*ring_.sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
 }

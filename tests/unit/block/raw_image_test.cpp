@@ -46,6 +46,16 @@ TEST(RawImage, WhatIsNoDisk) {
   EXPECT_THAT(Refusal(empty.path()), HasSubstr("is empty; give it a size first"));
 }
 
+TEST(RawImage, AQcow2ImageIsNotTakenForARawOneUnlessToldSo) {
+  const TemporaryFile file(1U << 20U);
+  file.Write(0, {std::byte{'Q'}, std::byte{'F'}, std::byte{'I'}, std::byte{0xfb}});
+  EXPECT_THAT(Refusal(file.path()), HasSubstr("is a qcow2 image"));
+  DiskConfig config;
+  config.path = file.path();
+  config.format = DiskFormat::kRaw;
+  EXPECT_TRUE(OpenDiskImage(config).has_value());
+}
+
 TEST(RawImage, OneWriterOrManyReaders) {
   const TemporaryFile file(1U << 20U);
   {
