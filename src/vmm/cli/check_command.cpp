@@ -52,7 +52,7 @@ int CheckCommand(bool json) {
   if (!system) {
     return Fail(system.error(), json);
   }
-  const Result<HostProfile> profile = ProbeHost(**system, HostClock());
+  const Result<HostProfile> profile = ProbeHost(**system, HostClock(), /*measure_speed=*/true);
   if (!profile) {
     return Fail(profile.error(), json);
   }
