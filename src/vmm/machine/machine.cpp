@@ -10,6 +10,7 @@
 #include "vcpu_setup.h"
 #include "vcpu_thread.h"
 #include "veneer/acpi/acpi_tables.h"
+#include "veneer/acpi/mp_table.h"
 #include "veneer/base/log.h"
 #include "veneer/boot/boot_loader.h"
 #include "veneer/boot/memory_layout.h"
@@ -163,6 +164,7 @@ Result<PreparedBoot> MachineImpl::LoadGuest() {
     acpi.processors.push_back({static_cast<std::uint8_t>(i), static_cast<std::uint8_t>(i)});
   }
   VENEER_TRY_ASSIGN(const AcpiTables tables, WriteAcpiTables(*memory_, kAcpiTablesDefault, acpi));
+  VENEER_TRY(WriteMpTable(*memory_, acpi));
 
   BootConfig boot;
   boot.kernel = config_.kernel;

@@ -10,12 +10,12 @@
 
 #include "acpi_layout.h"
 #include "dsdt.hex"
+#include "table_bytes.h"
 
 namespace veneer {
 namespace {
 
 using acpi::GenericAddress;
-using Bytes = std::vector<std::byte>;
 
 constexpr std::array<char, 6> kOemId{'V', 'E', 'N', 'E', 'E', 'R'};
 constexpr std::array<char, 8> kOemTableId{'V', 'E', 'N', 'E', 'E', 'R', ' ', ' '};
@@ -70,29 +70,14 @@ acpi::Header MakeHeader(const char (&signature)[5], std::uint8_t revision) {
   return header;
 }
 
-// The value that makes all bytes add up to zero, if the checksum field in them is zero.
-std::uint8_t Checksum(std::span<const std::byte> bytes) {
-  unsigned sum = 0;
-  for (const std::byte b : bytes) {
-    sum += std::to_integer<unsigned>(b);
-  }
-  return static_cast<std::uint8_t>(0U - sum);
-}
-
-template <typename T>
-void Append(Bytes& bytes, const T& value) {
-  const auto raw = std::as_bytes(std::span(&value, 1));
-  bytes.insert(bytes.end(), raw.begin(), raw.end());
-}
-
 // Fills in length and checksum of a table that begins with a Header.
-void Finish(Bytes& table) {
+void Finish(TableBytes& table) {
   const auto length = static_cast<std::uint32_t>(table.size());
   std::memcpy(&table[offsetof(acpi::Header, length)], &length, sizeof length);
-  table[offsetof(acpi::Header, checksum)] = std::byte{Checksum(table)};
+  table[offsetof(acpi::Header, checksum)] = std::byte{TableChecksum(table)};
 }
 
-Bytes MakeFadt(const AcpiConfig& config, std::uint32_t facs, std::uint32_t dsdt) {
+TableBytes MakeFadt(const AcpiConfig& config, std::uint32_t facs, std::uint32_t dsdt) {
   acpi::Fadt fadt{};
   fadt.header = MakeHeader("FACP", kFadtRevision);
   fadt.facs = facs;  // and not x_facs: only one of them may be set
@@ -121,14 +106,14 @@ Bytes MakeFadt(const AcpiConfig& config, std::uint32_t facs, std::uint32_t dsdt)
   fadt.x_pm_timer = IoRegister(config.pm_timer_port, kPmTimerBytes, 4);
   fadt.x_gpe0 = IoRegister(config.gpe0_port, kGpe0Bytes, 1);
   std::copy(kOemId.begin(), kOemId.end(), fadt.hypervisor_vendor.begin());
-  Bytes table;
+  TableBytes table;
   Append(table, fadt);
   Finish(table);
   return table;
 }
 
-Bytes MakeMadt(const AcpiConfig& config) {
-  Bytes table;
+TableBytes MakeMadt(const AcpiConfig& config) {
+  TableBytes table;
   Append(table, acpi::Madt{MakeHeader("APIC", 5), config.local_apic, kMadtHasPic});
   for (const AcpiConfig::Processor& processor : config.processors) {
     Append(table, acpi::MadtLocalApic{.processor_uid = processor.uid,
@@ -146,8 +131,8 @@ Bytes MakeMadt(const AcpiConfig& config) {
   return table;
 }
 
-Bytes MakeXsdt(std::span<const std::uint64_t> tables) {
-  Bytes table;
+TableBytes MakeXsdt(std::span<const std::uint64_t> tables) {
+  TableBytes table;
   Append(table, MakeHeader("XSDT", 1));
   for (const std::uint64_t address : tables) {
     Append(table, address);
@@ -156,23 +141,23 @@ Bytes MakeXsdt(std::span<const std::uint64_t> tables) {
   return table;
 }
 
-Bytes MakeFacs() {
+TableBytes MakeFacs() {
   acpi::Facs facs{};
   facs.signature = {'F', 'A', 'C', 'S'};
   facs.length = sizeof facs;
   facs.version = 2;
-  Bytes table;
+  TableBytes table;
   Append(table, facs);
   return table;
 }
 
-Bytes MakeDsdt() {
-  Bytes table;
+TableBytes MakeDsdt() {
+  TableBytes table;
   Append(table, dsdt_aml_code);
   return table;
 }
 
-Bytes MakeRsdp(std::uint64_t xsdt) {
+TableBytes MakeRsdp(std::uint64_t xsdt) {
   acpi::Rsdp rsdp{};
   rsdp.signature = {'R', 'S', 'D', ' ', 'P', 'T', 'R', ' '};
   rsdp.oem_id = kOemId;
@@ -180,9 +165,9 @@ Bytes MakeRsdp(std::uint64_t xsdt) {
   rsdp.length = sizeof rsdp;
   rsdp.xsdt = xsdt;
   const auto bytes = std::as_bytes(std::span(&rsdp, 1));
-  rsdp.checksum = Checksum(bytes.first(acpi::kRsdpFirstPart));
-  rsdp.extended_checksum = Checksum(bytes);
-  Bytes table;
+  rsdp.checksum = TableChecksum(bytes.first(acpi::kRsdpFirstPart));
+  rsdp.extended_checksum = TableChecksum(bytes);
+  TableBytes table;
   Append(table, rsdp);
   return table;
 }
@@ -222,17 +207,17 @@ class Placer {
   explicit Placer(Gpa where) : where_(where) {}
 
   // Address of the table, a multiple of `alignment`.
-  std::uint32_t Place(const Bytes& table, std::size_t alignment) {
+  std::uint32_t Place(const TableBytes& table, std::size_t alignment) {
     image_.resize((image_.size() + alignment - 1) / alignment * alignment);
     const std::uint64_t address = where_.value + image_.size();
     image_.insert(image_.end(), table.begin(), table.end());
     return static_cast<std::uint32_t>(address);
   }
-  const Bytes& image() const { return image_; }
+  const TableBytes& image() const { return image_; }
 
  private:
   const Gpa where_;
-  Bytes image_;
+  TableBytes image_;
 };
 
 }  // namespace
