@@ -46,14 +46,10 @@ void SetZero(InstructionContext& context, bool equal) {
 }
 
 Completion CompareExchange16Bytes(InstructionContext& context) {
-  LinearMemory::Resolved resolved =
+  LinearMemory::Resolved range =
       context.Resolve(context.operand(0), sizeof(Pair), AccessKind::kWrite, sizeof(Pair));
-  if (const auto* faulted = std::get_if<Faulted>(&resolved)) {
-    return *faulted;
-  }
-  const auto* range = std::get_if<LinearRange>(&resolved);
-  if (range == nullptr) {
-    return NotKnown{};
+  if (!range) {
+    return range.error();
   }
   Registers& registers = context.registers();
   Pair expected{registers[Reg::kRax], registers[Reg::kRdx]};
@@ -73,14 +69,10 @@ std::uint64_t Join(std::uint64_t high, std::uint64_t low) {
 }
 
 Completion CompareExchange8Bytes(InstructionContext& context) {
-  LinearMemory::Resolved resolved =
+  LinearMemory::Resolved range =
       context.Resolve(context.operand(0), sizeof(std::uint64_t), AccessKind::kWrite);
-  if (const auto* faulted = std::get_if<Faulted>(&resolved)) {
-    return *faulted;
-  }
-  auto* range = std::get_if<LinearRange>(&resolved);
-  if (range == nullptr) {
-    return NotKnown{};
+  if (!range) {
+    return range.error();
   }
   Registers& registers = context.registers();
   std::uint64_t expected = Join(registers[Reg::kRdx], registers[Reg::kRax]);

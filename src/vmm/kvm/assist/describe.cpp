@@ -38,8 +38,8 @@ Code CodeAt(const EmulationFailureExit& exit, GuestMemory& memory, const Registe
   const bool wide = CurrentCodeMode(system) == CodeMode::k64;
   const std::uint64_t linear = wide ? registers.rip : system.cs.base + registers.rip;
   const std::size_t length = std::min(code.bytes.size(), kPageSize - (linear & (kPageSize - 1)));
-  LinearMemory::Resolved resolved = view.Resolve(linear, length, AccessKind::kFetch);
-  if (const auto* range = std::get_if<LinearRange>(&resolved)) {
+  const LinearMemory::Resolved range = view.Resolve(linear, length, AccessKind::kFetch);
+  if (range) {
     range->CopyOut(std::as_writable_bytes(std::span(code.bytes).first(length)));
     code.length = length;
   }

@@ -21,14 +21,9 @@ void MarkInUse(XsaveArea& area, std::uint64_t components) {
 // Copies `value` to the memory operand.
 template <typename T>
 Completion StoreOperand(InstructionContext& context, const T& value) {
-  LinearMemory::Resolved resolved =
-      context.Resolve(context.operand(0), sizeof(T), AccessKind::kWrite);
-  if (const auto* faulted = std::get_if<Faulted>(&resolved)) {
-    return *faulted;
-  }
-  auto* range = std::get_if<LinearRange>(&resolved);
-  if (range == nullptr) {
-    return NotKnown{};
+  LinearMemory::Resolved range = context.Resolve(context.operand(0), sizeof(T), AccessKind::kWrite);
+  if (!range) {
+    return range.error();
   }
   range->CopyIn(std::as_bytes(std::span(&value, 1)));
   return Completed{};
@@ -37,14 +32,9 @@ Completion StoreOperand(InstructionContext& context, const T& value) {
 // Copies the memory operand to `value`.
 template <typename T>
 Completion LoadOperand(InstructionContext& context, T& value) {
-  LinearMemory::Resolved resolved =
-      context.Resolve(context.operand(0), sizeof(T), AccessKind::kRead);
-  if (const auto* faulted = std::get_if<Faulted>(&resolved)) {
-    return *faulted;
-  }
-  const auto* range = std::get_if<LinearRange>(&resolved);
-  if (range == nullptr) {
-    return NotKnown{};
+  LinearMemory::Resolved range = context.Resolve(context.operand(0), sizeof(T), AccessKind::kRead);
+  if (!range) {
+    return range.error();
   }
   range->CopyOut(std::as_writable_bytes(std::span(&value, 1)));
   return Completed{};
@@ -54,14 +44,10 @@ Completion Fxsave(InstructionContext& context) {
   if (const auto fault = FpuUnavailable(context, FpuKind::kFxsave)) {
     return *fault;
   }
-  LinearMemory::Resolved resolved =
+  LinearMemory::Resolved range =
       context.Resolve(context.operand(0), kFxSize, AccessKind::kWrite, kFxAlignment);
-  if (const auto* faulted = std::get_if<Faulted>(&resolved)) {
-    return *faulted;
-  }
-  auto* range = std::get_if<LinearRange>(&resolved);
-  if (range == nullptr) {
-    return NotKnown{};
+  if (!range) {
+    return range.error();
   }
   std::array<std::byte, kFxSize> image{};
   range->CopyOut(image);
@@ -77,14 +63,10 @@ Completion Fxrstor(InstructionContext& context) {
   if (const auto fault = FpuUnavailable(context, FpuKind::kFxsave)) {
     return *fault;
   }
-  LinearMemory::Resolved resolved =
+  LinearMemory::Resolved range =
       context.Resolve(context.operand(0), kFxSize, AccessKind::kRead, kFxAlignment);
-  if (const auto* faulted = std::get_if<Faulted>(&resolved)) {
-    return *faulted;
-  }
-  const auto* range = std::get_if<LinearRange>(&resolved);
-  if (range == nullptr) {
-    return NotKnown{};
+  if (!range) {
+    return range.error();
   }
   std::array<std::byte, kFxSize> image{};
   range->CopyOut(image);

@@ -105,13 +105,9 @@ std::size_t InstructionContext::FetchFromMemory(Completion& failure) {
     const std::uint64_t address = start + done;
     const std::size_t length =
         std::min(bytes_.size() - done, kPageSize - (address & (kPageSize - 1)));
-    LinearMemory::Resolved resolved = memory_.Resolve(address, length, AccessKind::kFetch);
-    if (const auto* faulted = std::get_if<Faulted>(&resolved)) {
-      failure = *faulted;
-      break;
-    }
-    const auto* range = std::get_if<LinearRange>(&resolved);
-    if (range == nullptr) {
+    const LinearMemory::Resolved range = memory_.Resolve(address, length, AccessKind::kFetch);
+    if (!range) {
+      failure = range.error();
       break;
     }
     range->CopyOut(std::as_writable_bytes(std::span(bytes_).subspan(done, length)));
@@ -187,11 +183,11 @@ LinearMemory::Resolved InstructionContext::Resolve(const ZydisDecodedOperand& op
                                                    std::size_t alignment) const {
   const auto address = LinearAddress(operand, size);
   if (const auto* faulted = std::get_if<Faulted>(&address)) {
-    return *faulted;
+    return tl::unexpected<Completion>(*faulted);
   }
   const std::uint64_t linear = std::get<std::uint64_t>(address);
   if ((linear & (alignment - 1)) != 0) {
-    return GeneralProtection();
+    return tl::unexpected<Completion>(GeneralProtection());
   }
   return memory_.Resolve(linear, size, access);
 }

@@ -89,15 +89,16 @@ LinearMemory::Resolved LinearMemory::Resolve(std::uint64_t linear, std::size_t s
     const std::size_t length = std::min(size - done, kPageSize - (address & (kPageSize - 1)));
     const WalkResult walk = walker.Walk(address, access);
     if (const auto* fault = std::get_if<PageFault>(&walk)) {
-      return Faulted{Exception{kVectorPageFault, fault->error_code}, address};
+      return tl::unexpected<Completion>(
+          Faulted{Exception{kVectorPageFault, fault->error_code}, address});
     }
     const auto* gpa = std::get_if<Gpa>(&walk);
     if (gpa == nullptr) {
-      return NotKnown{};
+      return tl::unexpected<Completion>(NotKnown{});
     }
     const std::span<std::byte> piece = memory_.Pin(*gpa, length);
     if (piece.empty()) {
-      return NotKnown{};
+      return tl::unexpected<Completion>(NotKnown{});
     }
     range.pieces_[range.piece_count_++] = piece;
     done += length;

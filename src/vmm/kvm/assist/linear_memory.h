@@ -5,7 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <variant>
+
+#include <tl/expected.hpp>
 
 #include "completion.h"
 #include "page_walker.h"
@@ -45,7 +46,8 @@ class LinearMemory {
     cpl_ = cpl;
   }
 
-  using Resolved = std::variant<LinearRange, Faulted, NotKnown>;
+  // Else what becomes of an instruction that needs the range: Faulted or NotKnown.
+  using Resolved = tl::expected<LinearRange, Completion>;
   // Translates `size` (1 to LinearRange::kMaxSize) bytes at `linear`. NotKnown where there is no
   // RAM behind the address.
   Resolved Resolve(std::uint64_t linear, std::size_t size, AccessKind access) const;

@@ -58,16 +58,13 @@ Completion NativeInstructions::Perform(InstructionContext& context) {
   }
   std::optional<LinearRange> range;
   if (traits.memory) {
-    LinearMemory::Resolved resolved = context.Resolve(
+    const LinearMemory::Resolved resolved = context.Resolve(
         context.operand(*traits.memory), traits.memory_size,
         traits.writes_memory ? AccessKind::kWrite : AccessKind::kRead, traits.alignment);
-    if (const auto* faulted = std::get_if<Faulted>(&resolved)) {
-      return *faulted;
+    if (!resolved) {
+      return resolved.error();
     }
-    if (std::holds_alternative<NotKnown>(resolved)) {
-      return NotKnown{};
-    }
-    range = std::get<LinearRange>(resolved);
+    range = *resolved;
     range->CopyOut(std::span(frame_.operand).first(traits.memory_size));
   }
   LoadFrame(context, *prepared);

@@ -54,9 +54,9 @@ bool KnowsSystemType(ZydisMnemonic mnemonic, unsigned type, bool long_mode) {
   return (known >> type & 1U) != 0;
 }
 
-using Fetched = std::variant<std::optional<Descriptor>, Faulted, NotKnown>;
+// The descriptor that `selector` names, none if it names none; or what becomes of the instruction.
+using Fetched = tl::expected<std::optional<Descriptor>, Completion>;
 
-// The descriptor that `selector` names; none if it names none.
 Fetched FetchDescriptor(const InstructionContext& context, std::uint16_t selector) {
   constexpr unsigned kSize = 8;
   const SystemRegisters& system = context.system();
@@ -70,14 +70,10 @@ Fetched FetchDescriptor(const InstructionContext& context, std::uint16_t selecto
   // The processor reads its tables with its own rights, not with the program's.
   LinearMemory memory = context.memory();
   memory.SetPrivilege(kRflagsAlignmentCheck, 0);
-  LinearMemory::Resolved resolved = memory.Resolve(
+  LinearMemory::Resolved range = memory.Resolve(
       (local ? system.ldt.base : system.gdt.base) + offset, kSize, AccessKind::kRead);
-  if (const auto* faulted = std::get_if<Faulted>(&resolved)) {
-    return *faulted;
-  }
-  const auto* range = std::get_if<LinearRange>(&resolved);
-  if (range == nullptr) {
-    return NotKnown{};
+  if (!range) {
+    return tl::unexpected(range.error());
   }
   std::uint64_t raw = 0;
   range->CopyOut(std::as_writable_bytes(std::span(&raw, 1)));
@@ -108,25 +104,18 @@ Completion CheckSegment(InstructionContext& context) {
   if (source.type == ZYDIS_OPERAND_TYPE_REGISTER) {
     selector = static_cast<std::uint16_t>(context.ReadRegister(source.reg.value));
   } else {
-    LinearMemory::Resolved resolved = context.Resolve(source, sizeof selector, AccessKind::kRead);
-    if (const auto* faulted = std::get_if<Faulted>(&resolved)) {
-      return *faulted;
-    }
-    const auto* range = std::get_if<LinearRange>(&resolved);
-    if (range == nullptr) {
-      return NotKnown{};
+    LinearMemory::Resolved range = context.Resolve(source, sizeof selector, AccessKind::kRead);
+    if (!range) {
+      return range.error();
     }
     range->CopyOut(std::as_writable_bytes(std::span(&selector, 1)));
   }
   const Fetched fetched = FetchDescriptor(context, selector);
-  if (const auto* faulted = std::get_if<Faulted>(&fetched)) {
-    return *faulted;
+  if (!fetched) {
+    return fetched.error();
   }
-  const auto* descriptor = std::get_if<std::optional<Descriptor>>(&fetched);
-  if (descriptor == nullptr) {
-    return NotKnown{};
-  }
-  const bool accessible = *descriptor && IsAccessible(context, selector, **descriptor);
+  const std::optional<Descriptor>& descriptor = *fetched;
+  const bool accessible = descriptor && IsAccessible(context, selector, *descriptor);
   Registers& registers = context.registers();
   registers.rflags &= ~kRflagsZero;
   if (accessible) {
@@ -134,8 +123,8 @@ Completion CheckSegment(InstructionContext& context) {
   }
   if (accessible && has_result) {
     context.WriteRegister(context.operand(0).reg.value, mnemonic == ZYDIS_MNEMONIC_LSL
-                                                            ? (*descriptor)->limit()
-                                                            : (*descriptor)->access_rights());
+                                                            ? descriptor->limit()
+                                                            : descriptor->access_rights());
   }
   return Completed{};
 }

@@ -46,9 +46,8 @@ std::optional<T> ReadSupervisor(GuestMemory& memory, const SystemRegisters& syst
                                 std::uint64_t linear) {
   LinearMemory view(memory, system);
   view.SetPrivilege(kRflagsAlignmentCheck, 0);
-  LinearMemory::Resolved resolved = view.Resolve(linear, sizeof(T), AccessKind::kRead);
-  const auto* range = std::get_if<LinearRange>(&resolved);
-  if (range == nullptr) {
+  const LinearMemory::Resolved range = view.Resolve(linear, sizeof(T), AccessKind::kRead);
+  if (!range) {
     return std::nullopt;
   }
   std::array<std::byte, sizeof(T)> bytes{};

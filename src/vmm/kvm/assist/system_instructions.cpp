@@ -58,11 +58,9 @@ Completion ClearDirection(InstructionContext& context) {
 
 // Nothing is cached here, but the address is checked as for a load.
 Completion FlushLine(InstructionContext& context) {
-  LinearMemory::Resolved resolved = context.Resolve(context.operand(0), 1, AccessKind::kRead);
-  if (const auto* faulted = std::get_if<Faulted>(&resolved)) {
-    return *faulted;
-  }
-  return Completed{};
+  const LinearMemory::Resolved range = context.Resolve(context.operand(0), 1, AccessKind::kRead);
+  const bool faulted = !range && std::holds_alternative<Faulted>(range.error());
+  return faulted ? range.error() : Completion{Completed{}};
 }
 
 // A wait may end early for any reason; CF says whether the time limit did it.
@@ -145,14 +143,10 @@ Completion InvalidatePcid(InstructionContext& context) {
     return GeneralProtection();
   }
   const std::uint64_t type = context.ReadRegister(context.operand(0).reg.value);
-  LinearMemory::Resolved resolved =
+  LinearMemory::Resolved range =
       context.Resolve(context.operand(1), sizeof(descriptor), AccessKind::kRead);
-  if (const auto* faulted = std::get_if<Faulted>(&resolved)) {
-    return *faulted;
-  }
-  const auto* range = std::get_if<LinearRange>(&resolved);
-  if (range == nullptr) {
-    return NotKnown{};
+  if (!range) {
+    return range.error();
   }
   range->CopyOut(std::as_writable_bytes(std::span(&descriptor, 1)));
   const bool for_one_pcid = type == kIndividualAddress || type == kSingleContext;

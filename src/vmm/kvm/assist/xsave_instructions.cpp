@@ -154,14 +154,10 @@ Completion Save(InstructionContext& context) {
   if (size > LinearRange::kMaxSize) {
     return NotKnown{};
   }
-  LinearMemory::Resolved resolved =
+  LinearMemory::Resolved range =
       context.Resolve(context.operand(0), size, AccessKind::kWrite, kXsaveAlignment);
-  if (const auto* faulted = std::get_if<Faulted>(&resolved)) {
-    return *faulted;
-  }
-  auto* range = std::get_if<LinearRange>(&resolved);
-  if (range == nullptr) {
-    return NotKnown{};
+  if (!range) {
+    return range.error();
   }
   std::vector<std::byte> image(size);
   range->CopyOut(image);
@@ -240,13 +236,9 @@ std::optional<Completion> Copy(InstructionContext& context, std::uint64_t linear
   if (to.empty()) {
     return std::nullopt;
   }
-  LinearMemory::Resolved resolved = context.memory().Resolve(linear, to.size(), AccessKind::kRead);
-  if (const auto* faulted = std::get_if<Faulted>(&resolved)) {
-    return *faulted;
-  }
-  const auto* range = std::get_if<LinearRange>(&resolved);
-  if (range == nullptr) {
-    return NotKnown{};
+  LinearMemory::Resolved range = context.memory().Resolve(linear, to.size(), AccessKind::kRead);
+  if (!range) {
+    return range.error();
   }
   range->CopyOut(to);
   return std::nullopt;
