@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
+#include "veneer/base/deadline_timer.h"
 #include "veneer/bus/interrupt.h"
 #include "veneer/devices/character_sink.h"
-#include "veneer/devices/deadline_timer.h"
 #include "veneer/devices/power_control.h"
 
 namespace veneer {

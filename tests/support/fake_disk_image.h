@@ -1,9 +1,6 @@
 // A disk in memory that can fail, and can hold back what it has been told to do.
 #pragma once
 
-#include <sys/eventfd.h>
-#include <unistd.h>
-
 #include <condition_variable>
 #include <cstring>
 #include <functional>
@@ -12,7 +9,7 @@
 #include <vector>
 
 #include "veneer/base/check.h"
-#include "veneer/base/unique_fd.h"
+#include "veneer/base/event_fd.h"
 #include "veneer/block/disk_image.h"
 
 namespace veneer::testing {
@@ -21,7 +18,7 @@ namespace veneer::testing {
 class FakeDiskImage final : public DiskImage {
  public:
   explicit FakeDiskImage(std::uint64_t bytes) : bytes_(bytes), data_(bytes) {
-    ready_.Reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    ready_ = EventFd::Create().value();
   }
 
   Facts facts() const override {
@@ -81,8 +78,7 @@ class FakeDiskImage final : public DiskImage {
     }
     std::span<DiskOperation* const> Collect() override {
       ended_.clear();
-      std::uint64_t count = 0;
-      static_cast<void>(!read(image_.ready_.get(), &count, sizeof count));
+      image_.ready_.Drain();
       const std::scoped_lock lock(image_.mutex_);
       if (!image_.held_) {
         ended_.swap(started_);
@@ -106,10 +102,7 @@ class FakeDiskImage final : public DiskImage {
     std::vector<DiskOperation*> ended_;
   };
 
-  void Wake() {
-    const std::uint64_t one = 1;
-    static_cast<void>(!write(ready_.get(), &one, sizeof one));
-  }
+  void Wake() { ready_.Signal(); }
   void Perform(DiskOperation& operation) {
     operation.error = verdict_ ? verdict_(operation) : 0;
     std::uint64_t at = operation.offset;
@@ -135,7 +128,7 @@ class FakeDiskImage final : public DiskImage {
   bool held_ = false;
   std::function<int(const DiskOperation&)> verdict_;
   std::vector<DiskAction> seen_;
-  UniqueFd ready_;
+  EventFd ready_;
 };
 
 inline Result<std::unique_ptr<DiskChannel>> FakeDiskImage::OpenChannel() {

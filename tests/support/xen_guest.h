@@ -28,7 +28,7 @@
 namespace veneer::testing {
 
 // Remembers what it is told; a test calls OnTimer() when it finds that the time has come.
-class FakeWakeup final : public WakeupTimer {
+class FakeWakeup final : public DeadlineTimer {
  public:
   void SetDeadline(std::optional<std::uint64_t> deadline_ns) override {
     const std::scoped_lock lock(mutex_);

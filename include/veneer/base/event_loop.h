@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "veneer/base/event_fd.h"
 #include "veneer/base/result.h"
 #include "veneer/base/unique_fd.h"
 
@@ -54,7 +55,7 @@ class EventLoop {
   void ArmTimer();
 
   UniqueFd epoll_;
-  UniqueFd wake_;
+  EventFd wake_;
   UniqueFd timer_;
   std::uint64_t armed_ns_ = 0;  // what timer_ is set to; 0: nothing
   std::map<int, std::shared_ptr<FdHandler>> handlers_;

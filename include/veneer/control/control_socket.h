@@ -20,7 +20,8 @@ bool IsGuestName(std::string_view name);
 // The folder in which a user's guests have their sockets: /run/veneer for root, else
 // $XDG_RUNTIME_DIR/veneer. HostError if that is not set.
 Result<std::string> ControlFolder(uid_t user, const char* xdg_runtime_dir);
-// The same for this process, and the socket of the guest `name` in it.
+// The socket of the guest `name` in such a folder, and in that of this process.
+std::string ControlSocketIn(std::string_view folder, std::string_view name);
 Result<std::string> DefaultControlSocket(std::string_view name);
 
 // A listening socket of mode 0600 at `path`, and a locked file at `path`.lock. Whoever holds the

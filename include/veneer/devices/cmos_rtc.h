@@ -9,10 +9,10 @@
 #include <optional>
 
 #include "veneer/base/clock.h"
+#include "veneer/base/deadline_timer.h"
 #include "veneer/base/result.h"
 #include "veneer/bus/bus.h"
 #include "veneer/bus/interrupt.h"
-#include "veneer/devices/deadline_timer.h"
 
 namespace veneer {
 

@@ -67,8 +67,8 @@ class XenDomain {
   ~XenDomain() = default;
 
   // Who calls OnTimer(). Before vCPUs run.
-  void AttachTimer(WakeupTimer& timer) { deadlines_.Attach(timer); }
-  // The time the WakeupTimer was set to has come.
+  void AttachTimer(DeadlineTimer& timer) { deadlines_.Attach(timer); }
+  // The time the DeadlineTimer was set to has come.
   void OnTimer() { deadlines_.OnWakeup(); }
 
   const XenDomainOptions& options() const { return options_; }

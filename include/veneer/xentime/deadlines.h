@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "veneer/base/clock.h"
-#include "veneer/xentime/wakeup_timer.h"
+#include "veneer/base/deadline_timer.h"
 
 namespace veneer {
 
@@ -28,7 +28,7 @@ class Deadlines {
 
   Id Add(Handler handler);
   // Who wakes us; OnWakeup() is what it calls. Must outlive the use of Set().
-  void Attach(WakeupTimer& wakeup) { wakeup_ = &wakeup; }
+  void Attach(DeadlineTimer& wakeup) { wakeup_ = &wakeup; }
 
   // Replaces the deadline (CLOCK_MONOTONIC, ns); nothing: stopped. A deadline that has passed runs
   // its handler before this returns.
@@ -49,7 +49,7 @@ class Deadlines {
   void Rearm();
 
   const Clock& clock_;
-  WakeupTimer* wakeup_ = nullptr;
+  DeadlineTimer* wakeup_ = nullptr;
   std::mutex mutex_;  // guards the deadlines
   std::vector<Entry> entries_;
   std::optional<std::uint64_t> armed_;

@@ -2,10 +2,7 @@
 
 #include <pthread.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <csignal>
 #include <future>
 #include <utility>
@@ -22,10 +19,7 @@ Result<std::unique_ptr<BlockWorker>> BlockWorker::Create(DiskState& disk, GrantT
 }
 
 Result<void> BlockWorker::Start(unsigned index) {
-  kick_.Reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!kick_.valid()) {
-    return ErrnoError(errno, "cannot make an eventfd for a disk's queue");
-  }
+  VENEER_TRY_ASSIGN(kick_, EventFd::Create());
   VENEER_TRY_ASSIGN(loop_, EventLoop::Create());
   // The thread takes no signals: they are the main thread's.
   sigset_t all;
@@ -64,9 +58,7 @@ Result<void> BlockWorker::SetUp() {
 }
 
 void BlockWorker::OnKick() {
-  std::uint64_t count = 0;
-  // Nothing to do when it fails: it was woken, and that is all the count says.
-  static_cast<void>(!read(kick_.get(), &count, sizeof count));
+  kick_.Drain();
   if (queue_ != nullptr) {
     queue_->OnKick();
   }

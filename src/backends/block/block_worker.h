@@ -9,8 +9,8 @@
 
 #include "block_queue.h"
 #include "disk_state.h"
+#include "veneer/base/event_fd.h"
 #include "veneer/base/event_loop.h"
-#include "veneer/base/unique_fd.h"
 
 namespace veneer {
 
@@ -41,7 +41,7 @@ class BlockWorker {
 
   DiskState& disk_;
   GrantTable& grants_;
-  UniqueFd kick_;
+  EventFd kick_;
   std::unique_ptr<EventLoop> loop_;
   // The thread's own.
   std::unique_ptr<DiskChannel> channel_;

@@ -1,13 +1,10 @@
 #include "uring_channel.h"
 
 #include <linux/falloc.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <cerrno>
 #include <utility>
 
 #include "veneer/base/check.h"
@@ -55,10 +52,7 @@ Result<std::unique_ptr<DiskChannel>> UringChannel::Create(const Files& files) {
   if (const int error = io_uring_register_files(&channel->ring_, fds.data(), count); error != 0) {
     return ErrnoError(-error, "cannot register a disk with io_uring");
   }
-  channel->ready_.Reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!channel->ready_.valid()) {
-    return ErrnoError(errno, "cannot make an eventfd for io_uring");
-  }
+  VENEER_TRY_ASSIGN(channel->ready_, EventFd::Create());
   if (const int error = io_uring_register_eventfd(&channel->ring_, channel->ready_.get());
       error != 0) {
     return ErrnoError(-error, "cannot register an eventfd with io_uring");
@@ -173,9 +167,7 @@ void UringChannel::Disarm() {
     return;
   }
   Silence(true);
-  std::uint64_t count = 0;
-  // Nothing to do when it fails: then nothing has ended.
-  static_cast<void>(!read(ready_.get(), &count, sizeof count));
+  ready_.Drain();
 }
 
 std::span<DiskOperation* const> UringChannel::Collect() {

@@ -9,7 +9,7 @@
 
 #include <liburing.h>
 
-#include "veneer/base/unique_fd.h"
+#include "veneer/base/event_fd.h"
 #include "veneer/block/disk_image.h"
 
 namespace veneer {
@@ -45,7 +45,7 @@ class UringChannel final : public DiskChannel {
   io_uring ring_{};
   // The ring's own file would do, but is not woken for completions that wait for this thread to
   // work them off.
-  UniqueFd ready_;
+  EventFd ready_;
   bool armed_ = false;
   bool made_ = false;
   std::deque<DiskOperation*> waiting_;  // the submission queue is full

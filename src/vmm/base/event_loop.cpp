@@ -1,7 +1,6 @@
 #include "veneer/base/event_loop.h"
 
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -21,10 +20,7 @@ Result<std::unique_ptr<EventLoop>> EventLoop::Create() {
   if (!loop->epoll_.valid()) {
     return ErrnoError(errno, "cannot make an epoll instance");
   }
-  loop->wake_.Reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!loop->wake_.valid()) {
-    return ErrnoError(errno, "cannot make an eventfd");
-  }
+  VENEER_TRY_ASSIGN(loop->wake_, EventFd::Create());
   loop->timer_.Reset(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
   if (!loop->timer_.valid()) {
     return ErrnoError(errno, "cannot make a timer");
@@ -36,9 +32,7 @@ Result<std::unique_ptr<EventLoop>> EventLoop::Create() {
     self->armed_ns_ = 0;
   }));
   VENEER_TRY(loop->AddFd(loop->wake_.get(), EPOLLIN, [self](std::uint32_t) {
-    std::uint64_t count = 0;
-    // Nothing to do when it fails: it was woken, and that is all the count says.
-    static_cast<void>(!read(self->wake_.get(), &count, sizeof count));
+    self->wake_.Drain();
     self->RunPosted();
   }));
   return loop;
@@ -54,8 +48,7 @@ void EventLoop::Post(Task task) {
     posted_.push_back(std::move(task));
   }
   if (first) {
-    const std::uint64_t one = 1;
-    static_cast<void>(!write(wake_.get(), &one, sizeof one));
+    wake_.Signal();
   }
 }
 
@@ -64,8 +57,7 @@ void EventLoop::Stop() {
     const std::scoped_lock lock(mutex_);
     stopping_ = true;
   }
-  const std::uint64_t one = 1;
-  static_cast<void>(!write(wake_.get(), &one, sizeof one));
+  wake_.Signal();
 }
 
 Result<void> EventLoop::AddFd(int fd, std::uint32_t events, FdHandler handler) {

@@ -16,7 +16,7 @@ Result<std::unique_ptr<ControlSocket>> ClaimFreeName(RunOptions& options,
   for (unsigned i = 1; i <= kMostUnnamed; ++i) {
     const std::string name = i == 1 ? wish : fmt::format("{}-{}", wish, i);
     VENEER_TRY_ASSIGN(std::unique_ptr<ControlSocket> socket,
-                      ControlSocket::Claim(fmt::format("{}/{}.sock", folder, name)));
+                      ControlSocket::Claim(ControlSocketIn(folder, name)));
     if (socket != nullptr) {
       options.machine.name = name;
       return socket;
@@ -30,9 +30,8 @@ Result<std::unique_ptr<ControlSocket>> ClaimAtUsualPlace(RunOptions& options,
   if (!folder) {
     return tl::unexpected(folder.error());
   }
-  return options.name_chosen
-             ? ControlSocket::Claim(fmt::format("{}/{}.sock", *folder, options.machine.name))
-             : ClaimFreeName(options, *folder);
+  return options.name_chosen ? ControlSocket::Claim(ControlSocketIn(*folder, options.machine.name))
+                             : ClaimFreeName(options, *folder);
 }
 
 }  // namespace

@@ -92,6 +92,18 @@ void CheckTogether(const CLI::App& command, RunOptions& options) {
   }
 }
 
+// The serial port has the standard streams only until the PV console is given them.
+void GiveStdioToOne(const CLI::App& command, MachineConfig& machine) {
+  if (machine.xen.console.kind != CharacterTarget::Kind::kStdio ||
+      machine.serial.kind != CharacterTarget::Kind::kStdio) {
+    return;
+  }
+  if (command.count("--serial") > 0) {
+    throw CLI::ValidationError("--console", "only one of --serial and --console can be stdio");
+  }
+  machine.serial.kind = CharacterTarget::Kind::kOff;
+}
+
 Result<unsigned> ParseCpus(const std::string& text) {
   unsigned count = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
@@ -272,14 +284,7 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
       ->type_name("FILE");
   command.callback([&command, &machine, &options] {
     CheckTogether(command, options);
-    const bool console_on_stdio = machine.xen.console.kind == CharacterTarget::Kind::kStdio;
-    if (!console_on_stdio || machine.serial.kind != CharacterTarget::Kind::kStdio) {
-      return;
-    }
-    if (command.count("--serial") > 0) {
-      throw CLI::ValidationError("--console", "only one of --serial and --console can be stdio");
-    }
-    machine.serial.kind = CharacterTarget::Kind::kOff;
+    GiveStdioToOne(command, machine);
   });
   command.allow_config_extras(CLI::config_extras_mode::error);
   command.set_config("--config", "", "Read options from FILE: lines like memory=\"1G\"")

@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <span>
 
-#include "unix_address.h"
+#include "veneer/base/unix_socket.h"
 
 namespace veneer {
 namespace {

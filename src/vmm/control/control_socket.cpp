@@ -10,12 +10,11 @@
 #include <cstdlib>
 #include <utility>
 
-#include "unix_address.h"
+#include "veneer/base/unix_socket.h"
 
 namespace veneer {
 namespace {
 
-constexpr int kBacklog = 16;
 constexpr mode_t kOwnerOnly = S_IRUSR | S_IWUSR;
 
 std::string LockPath(const std::string& path) { return path + ".lock"; }
@@ -62,33 +61,16 @@ Result<UniqueFd> Lock(const std::string& path) {
 
 // With the lock held: a socket that is there belongs to nobody any more.
 Result<void> RemoveStale(const std::string& path) {
-  struct stat status {};
-  if (lstat(path.c_str(), &status) != 0) {
-    return {};
-  }
-  if (!S_ISSOCK(status.st_mode)) {
-    return UsageError("'{}' is not a socket: remove it or choose another path", path);
-  }
-  if (unlink(path.c_str()) != 0) {
+  VENEER_TRY_ASSIGN(const bool there, IsSocketAt(path));
+  if (there && unlink(path.c_str()) != 0) {
     return ErrnoError(errno, fmt::format("cannot remove the stale socket '{}'", path));
   }
   return {};
 }
 
-Result<UniqueFd> Listen(const std::string& path, const UnixAddress& address) {
+Result<UniqueFd> Listen(const std::string& path) {
   VENEER_TRY(RemoveStale(path));
-  UniqueFd fd = MakeUnixSocket(SOCK_NONBLOCK);
-  // The mode goes onto the name that bind() makes, so that there is no moment with a wider one.
-  if (!fd.valid() || fchmod(fd.get(), kOwnerOnly) != 0 ||
-      bind(fd.get(), address.generic(), sizeof address.value) != 0) {
-    return ErrnoError(errno, fmt::format("cannot make the socket '{}'", path));
-  }
-  if (chmod(path.c_str(), kOwnerOnly) != 0 || listen(fd.get(), kBacklog) != 0) {
-    const int error = errno;
-    unlink(path.c_str());
-    return ErrnoError(error, fmt::format("cannot listen at '{}'", path));
-  }
-  return fd;
+  return ListenAt(path);
 }
 
 }  // namespace
@@ -113,21 +95,25 @@ Result<std::string> ControlFolder(uid_t user, const char* xdg_runtime_dir) {
   return std::string(xdg_runtime_dir) + "/veneer";
 }
 
-Result<std::string> DefaultControlSocket(std::string_view name) {
-  VENEER_TRY_ASSIGN(const std::string folder,
-                    ControlFolder(geteuid(), std::getenv("XDG_RUNTIME_DIR")));
+std::string ControlSocketIn(std::string_view folder, std::string_view name) {
   return fmt::format("{}/{}.sock", folder, name);
 }
 
+Result<std::string> DefaultControlSocket(std::string_view name) {
+  VENEER_TRY_ASSIGN(const std::string folder,
+                    ControlFolder(geteuid(), std::getenv("XDG_RUNTIME_DIR")));
+  return ControlSocketIn(folder, name);
+}
+
 Result<std::unique_ptr<ControlSocket>> ControlSocket::Claim(const std::string& path) {
-  VENEER_TRY_ASSIGN(const UnixAddress address, UnixAddress::Of(path));
+  VENEER_TRY(UnixAddress::Of(path));
   VENEER_TRY(MakeFolderOf(path));
   const std::string lock_path = LockPath(path);
   VENEER_TRY_ASSIGN(UniqueFd lock, Lock(lock_path));
   if (!lock.valid()) {
     return std::unique_ptr<ControlSocket>();
   }
-  Result<UniqueFd> listener = Listen(path, address);
+  Result<UniqueFd> listener = Listen(path);
   if (!listener) {
     unlink(lock_path.c_str());
     return tl::unexpected(std::move(listener).error());

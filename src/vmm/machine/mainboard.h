@@ -7,11 +7,11 @@
 #include <span>
 
 #include "veneer/base/clock.h"
+#include "veneer/base/deadline_timer.h"
 #include "veneer/base/event_loop.h"
 #include "veneer/bus/bus.h"
 #include "veneer/devices/acpi_pm.h"
 #include "veneer/devices/cmos_rtc.h"
-#include "veneer/devices/deadline_timer.h"
 #include "veneer/devices/debug_port.h"
 #include "veneer/devices/i8042.h"
 #include "veneer/devices/pci_bridges.h"

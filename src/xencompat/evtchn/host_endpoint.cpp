@@ -1,16 +1,10 @@
 #include "host_endpoint.h"
 
-#include <unistd.h>
-
-#include <cstdint>
-
 namespace veneer {
 
 void HostEndpoint::Signal() {
   if (event_fd_.valid()) {
-    const std::uint64_t one = 1;
-    // Can only fail when the counter is full, and then the reader has its wake-up already.
-    static_cast<void>(!write(event_fd_.get(), &one, sizeof(one)));
+    event_fd_.Signal();
     return;
   }
   const std::scoped_lock lock(running_);

@@ -4,7 +4,7 @@
 #include <functional>
 #include <mutex>
 
-#include "veneer/base/unique_fd.h"
+#include "veneer/base/event_fd.h"
 
 namespace veneer {
 
@@ -12,7 +12,7 @@ namespace veneer {
 class HostEndpoint {
  public:
   explicit HostEndpoint(std::function<void()> handler) : handler_(std::move(handler)) {}
-  explicit HostEndpoint(UniqueFd event_fd) : event_fd_(std::move(event_fd)) {}
+  explicit HostEndpoint(EventFd event_fd) : event_fd_(std::move(event_fd)) {}
   HostEndpoint(const HostEndpoint&) = delete;
   HostEndpoint& operator=(const HostEndpoint&) = delete;
 
@@ -23,7 +23,7 @@ class HostEndpoint {
   void Shut();
 
  private:
-  const UniqueFd event_fd_;
+  const EventFd event_fd_;
   // Held while the handler runs; recursive, because a handler may close its own port.
   std::recursive_mutex running_;
   bool shut_ = false;

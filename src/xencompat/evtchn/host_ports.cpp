@@ -16,7 +16,7 @@ XenResult<std::shared_ptr<HostEndpoint>> EndpointFor(int event_fd) {
     LogWarning("event channels: cannot duplicate an eventfd (errno {})", errno);
     return XenError(XEN_EMFILE);
   }
-  return std::make_shared<HostEndpoint>(std::move(copy));
+  return std::make_shared<HostEndpoint>(EventFd(std::move(copy)));
 }
 
 XenResult<EvtchnPort> AllocUnboundWith(EventChannelState& state,

@@ -184,8 +184,11 @@ XenstoreHostSocket::~XenstoreHostSocket() = default;
 Result<std::unique_ptr<XenstoreHostSocket>> XenstoreHostSocket::Create(XenstoreService& service,
                                                                        EventLoop& loop,
                                                                        const std::string& path) {
-  VENEER_TRY_ASSIGN(SocketFile file, SocketFile::Listen(path));
-  auto impl = std::make_unique<Impl>(service, loop, std::move(file));
+  Result<SocketFile> file = SocketFile::Listen(path);
+  if (!file) {
+    return WithContext(std::move(file).error(), "xenstore socket");
+  }
+  auto impl = std::make_unique<Impl>(service, loop, std::move(file).value());
   VENEER_TRY(impl->Open());
   return std::unique_ptr<XenstoreHostSocket>(new XenstoreHostSocket(std::move(impl)));
 }

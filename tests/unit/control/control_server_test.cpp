@@ -16,7 +16,7 @@
 #include "fake_guest.h"
 #include "integration/environment.h"
 #include "protocol.h"
-#include "unix_address.h"
+#include "veneer/base/unix_socket.h"
 #include "veneer/control/control_client.h"
 
 namespace veneer::test {

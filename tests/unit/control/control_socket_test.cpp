@@ -11,7 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "integration/environment.h"
-#include "unix_address.h"
+#include "veneer/base/unix_socket.h"
 #include "veneer/control/control_client.h"
 
 namespace veneer {

@@ -110,7 +110,7 @@ TEST_F(DeadlinesTest, AHandlerMaySetItsOwnDeadline) {
 
 TEST(DeadlinesStress, SettersAndWakeupsFromManyThreads) {
   FakeClock clock;
-  class NullWakeup final : public WakeupTimer {
+  class NullWakeup final : public DeadlineTimer {
     void SetDeadline(std::optional<std::uint64_t>) override {}
   } wakeup;
   Deadlines deadlines(clock);

@@ -4,11 +4,11 @@
 #include <cstdint>
 #include <optional>
 
-#include "veneer/xentime/wakeup_timer.h"
+#include "veneer/base/deadline_timer.h"
 
 namespace veneer {
 
-class RecordingWakeup final : public WakeupTimer {
+class RecordingWakeup final : public DeadlineTimer {
  public:
   void SetDeadline(std::optional<std::uint64_t> deadline_ns) override {
     deadline = deadline_ns;

@@ -133,7 +133,7 @@ TEST(VcpuTimersStress, SettersStoppersAndTheLoop) {
   Deadlines deadlines(HostClock());
   std::atomic<int> fired{0};
   VcpuTimers timers(time, deadlines, 3, [&](unsigned) { ++fired; });
-  LoopWakeupTimer wakeup(*loop, [&] { deadlines.OnWakeup(); });
+  LoopTimer wakeup(*loop, [&] { deadlines.OnWakeup(); });
   deadlines.Attach(wakeup);
   std::thread runner([&] { loop->Run(); });
   std::vector<std::thread> threads;

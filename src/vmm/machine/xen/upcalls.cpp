@@ -1,10 +1,7 @@
 #include "upcalls.h"
 
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <utility>
 
 #include "veneer/base/clock.h"
@@ -21,11 +18,6 @@ constexpr std::uint64_t kRetryNs = 1'000'000;
 // Fixed delivery, physical destination, edge (Intel SDM vol. 3, 10.11).
 MsiMessage UpcallMessage(unsigned apic_id, std::uint8_t vector) {
   return MsiMessage{0xfee00000U | (std::uint64_t{apic_id} << 12U), vector};
-}
-
-void Signal(const UniqueFd& fd) {
-  const std::uint64_t one = 1;
-  static_cast<void>(!write(fd.get(), &one, sizeof one));
 }
 
 }  // namespace
@@ -46,17 +38,13 @@ Upcalls::~Upcalls() {
 }
 
 Result<void> Upcalls::Prepare() {
-  assert_.Reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  acknowledged_.Reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!assert_.valid() || !acknowledged_.valid()) {
-    return ErrnoError(errno, "cannot make an eventfd for upcalls");
-  }
+  VENEER_TRY_ASSIGN(assert_, EventFd::Create());
+  VENEER_TRY_ASSIGN(acknowledged_, EventFd::Create());
   return parts_.loop.AddFd(acknowledged_.get(), EPOLLIN, [this](std::uint32_t) {
-    std::uint64_t count = 0;
-    static_cast<void>(!read(acknowledged_.get(), &count, sizeof count));
+    acknowledged_.Drain();
     // The line is level-triggered: it stays up for as long as something is pending.
     if (line_attached_ && vcpus_[0]->vector == 0 && parts_.pending(0)) {
-      Signal(assert_);
+      assert_.Signal();
     }
   });
 }
@@ -122,7 +110,7 @@ void Upcalls::RaiseByMethod(unsigned vcpu) {
       thread.Kick();
     }
   } else if (line_attached_ && vcpu == 0) {
-    Signal(assert_);
+    assert_.Signal();
   }
   // Else the guest has not said how yet; it is told when it does (EventChannels::RaiseIfPending).
 }

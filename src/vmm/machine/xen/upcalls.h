@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "vcpu_thread.h"
+#include "veneer/base/event_fd.h"
 #include "veneer/base/event_loop.h"
 #include "veneer/base/metrics.h"
-#include "veneer/base/unique_fd.h"
 #include "veneer/evtchn/upcall_sink.h"
 #include "veneer/kvm/vm.h"
 #include "veneer/machine/machine_config.h"
@@ -67,8 +67,8 @@ class Upcalls final : public UpcallSink {
   std::atomic<bool> line_attached_{false};
   std::mutex line_mutex_;  // guards line_gsi_
   std::optional<Gsi> line_gsi_;
-  UniqueFd assert_;
-  UniqueFd acknowledged_;
+  EventFd assert_;
+  EventFd acknowledged_;
 };
 
 }  // namespace veneer

@@ -1,9 +1,7 @@
 #include "xen_guest.h"
 
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -114,7 +112,7 @@ Result<void> XenGuest::MakeDomain(std::span<const GuestMemory::Range> ram,
   }
   VENEER_TRY_ASSIGN(domain_, XenDomain::Create(parts_.memory, HostClock(), *time_, *this, *upcalls_,
                                                parts_.metrics, std::move(options)));
-  timer_ = std::make_unique<LoopWakeupTimer>(parts_.loop, [this] { domain_->OnTimer(); });
+  timer_ = std::make_unique<LoopTimer>(parts_.loop, [this] { domain_->OnTimer(); });
   domain_->AttachTimer(*timer_);
   send_ports_ = std::make_unique<SendPorts>(parts_.vm, parts_.metrics);
   domain_->events().SetObserver(send_ports_.get());
@@ -150,13 +148,9 @@ Result<void> XenGuest::MakeConsole() {
   console_->SetRoomCallback(parts_.console_room);
   domain_->grants().SeedReserved(GrantRef{GNTTAB_RESERVED_CONSOLE}, kConsolePage);
   console_port_ = MustHave(events.AllocGuestUnbound());
-  console_event_.Reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!console_event_.valid()) {
-    return ErrnoError(errno, "cannot make an eventfd for the PV console");
-  }
+  VENEER_TRY_ASSIGN(console_event_, EventFd::Create());
   VENEER_TRY(parts_.loop.AddFd(console_event_.get(), EPOLLIN, [this](std::uint32_t) {
-    std::uint64_t kicks = 0;
-    static_cast<void>(!read(console_event_.get(), &kicks, sizeof kicks));
+    console_event_.Drain();
     console_->OnEvent();
   }));
   console_host_port_ = MustHave(events.BindHost(console_port_, console_event_.get()));

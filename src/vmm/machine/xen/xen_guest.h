@@ -14,8 +14,8 @@
 #include "send_ports.h"
 #include "upcalls.h"
 #include "vcpu_thread.h"
+#include "veneer/base/event_fd.h"
 #include "veneer/base/event_loop.h"
-#include "veneer/base/unique_fd.h"
 #include "veneer/block/disks.h"
 #include "veneer/boot/boot_loader.h"
 #include "veneer/console/pv_console.h"
@@ -100,7 +100,7 @@ class XenGuest final : private XenMachineHooks {
   std::unique_ptr<Upcalls> upcalls_;
   std::unique_ptr<SendPorts> send_ports_;
   std::unique_ptr<XenDomain> domain_;
-  std::unique_ptr<LoopWakeupTimer> timer_;
+  std::unique_ptr<LoopTimer> timer_;
   std::unique_ptr<Hypercalls> hypercalls_;
 
   std::unique_ptr<XenstoreService> store_;
@@ -113,7 +113,7 @@ class XenGuest final : private XenMachineHooks {
   EvtchnPort console_port_;  // the guest's end
   EvtchnPort console_host_port_;
   std::unique_ptr<PvConsole> console_;
-  UniqueFd console_event_;  // signalled by the guest's kicks, inside the kernel
+  EventFd console_event_;  // signalled by the guest's kicks, inside the kernel
 
   std::unique_ptr<PlatformPorts> platform_ports_;
   std::unique_ptr<XenPlatformPci> platform_;

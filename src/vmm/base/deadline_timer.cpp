@@ -1,4 +1,4 @@
-#include "veneer/xentime/wakeup_timer.h"
+#include "veneer/base/deadline_timer.h"
 
 #include <limits>
 #include <mutex>
@@ -6,11 +6,11 @@
 
 namespace veneer {
 
-struct LoopWakeupTimer::State : std::enable_shared_from_this<State> {
+struct LoopTimer::State : std::enable_shared_from_this<State> {
   static constexpr std::uint64_t kNever = std::numeric_limits<std::uint64_t>::max();
 
   State(EventLoop& event_loop, EventLoop::Task task)
-      : loop(event_loop), on_wakeup(std::move(task)) {}
+      : loop(event_loop), on_deadline(std::move(task)) {}
 
   // On the loop's thread: makes its timer fit the wanted deadline.
   void Arrange() {
@@ -37,11 +37,11 @@ struct LoopWakeupTimer::State : std::enable_shared_from_this<State> {
       }
       wanted = kNever;
     }
-    on_wakeup();
+    on_deadline();
   }
 
   EventLoop& loop;
-  const EventLoop::Task on_wakeup;
+  const EventLoop::Task on_deadline;
   std::mutex mutex;  // guards the rest
   std::uint64_t wanted = kNever;
   std::uint64_t scheduled = kNever;  // what the loop's timer stands at
@@ -49,10 +49,10 @@ struct LoopWakeupTimer::State : std::enable_shared_from_this<State> {
   bool posted = false;  // an Arrange() is on its way to the loop
 };
 
-LoopWakeupTimer::LoopWakeupTimer(EventLoop& loop, EventLoop::Task on_wakeup)
-    : loop_(loop), state_(std::make_shared<State>(loop, std::move(on_wakeup))) {}
+LoopTimer::LoopTimer(EventLoop& loop, EventLoop::Task on_deadline)
+    : loop_(loop), state_(std::make_shared<State>(loop, std::move(on_deadline))) {}
 
-void LoopWakeupTimer::SetDeadline(std::optional<std::uint64_t> deadline_ns) {
+void LoopTimer::SetDeadline(std::optional<std::uint64_t> deadline_ns) {
   {
     const std::lock_guard lock(state_->mutex);
     state_->wanted = deadline_ns.value_or(State::kNever);

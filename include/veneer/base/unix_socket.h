@@ -1,4 +1,4 @@
-// Addresses of UNIX stream sockets.
+// UNIX stream sockets with a name in the file system.
 #pragma once
 
 #include <sys/socket.h>
@@ -22,5 +22,12 @@ struct UnixAddress {
 
 // Not bound; `flags` may be SOCK_NONBLOCK.
 UniqueFd MakeUnixSocket(int flags);
+
+// Whether a socket is at `path`; false if nothing is there, UsageError if something else is.
+Result<bool> IsSocketAt(const std::string& path);
+
+// A non-blocking socket that listens at `path`, where nothing may be. Its mode is 0600 from the
+// first moment.
+Result<UniqueFd> ListenAt(const std::string& path);
 
 }  // namespace veneer

@@ -1,4 +1,4 @@
-#include "veneer/xentime/wakeup_timer.h"
+#include "veneer/base/deadline_timer.h"
 
 #include <atomic>
 #include <memory>
@@ -12,14 +12,25 @@
 namespace veneer {
 namespace {
 
-class LoopWakeupTimerTest : public testing::Test {
+class LoopTimerTest : public testing::Test {
  protected:
+  // Runs what is posted and due by now.
+  void RunOnce() {
+    bool stop_posted = false;
+    // Timers run after posted tasks, so the stop goes in as a timer behind those that are due.
+    loop_->Post([this, &stop_posted] {
+      loop_->AddTimer(HostClock().MonotonicNs(), [this] { loop_->Stop(); });
+      stop_posted = true;
+    });
+    loop_->Run();
+    EXPECT_TRUE(stop_posted);
+  }
   std::unique_ptr<EventLoop> loop_ = std::move(*EventLoop::Create());
 };
 
-TEST_F(LoopWakeupTimerTest, WakesAtItsDeadlineOnTheLoopsThread) {
+TEST_F(LoopTimerTest, WakesAtItsDeadlineOnTheLoopsThread) {
   std::thread::id woken_on;
-  LoopWakeupTimer timer(*loop_, [&] {
+  LoopTimer timer(*loop_, [&] {
     woken_on = std::this_thread::get_id();
     loop_->Stop();
   });
@@ -30,26 +41,26 @@ TEST_F(LoopWakeupTimerTest, WakesAtItsDeadlineOnTheLoopsThread) {
   EXPECT_EQ(woken_on, std::this_thread::get_id());
 }
 
-TEST_F(LoopWakeupTimerTest, AnEarlierDeadlineReplacesALaterOne) {
-  LoopWakeupTimer timer(*loop_, [&] { loop_->Stop(); });
+TEST_F(LoopTimerTest, AnEarlierDeadlineReplacesALaterOne) {
+  LoopTimer timer(*loop_, [&] { loop_->Stop(); });
   timer.SetDeadline(HostClock().MonotonicNs() + 3'600'000'000'000);
   loop_->Post([&] { timer.SetDeadline(1); });
   loop_->Run();
 }
 
-TEST_F(LoopWakeupTimerTest, ALaterDeadlineIsKept) {
+TEST_F(LoopTimerTest, ALaterDeadlineIsKept) {
   const std::uint64_t first = HostClock().MonotonicNs() + 1'000'000;
   const std::uint64_t second = first + 3'000'000;
-  LoopWakeupTimer timer(*loop_, [&] { loop_->Stop(); });
+  LoopTimer timer(*loop_, [&] { loop_->Stop(); });
   timer.SetDeadline(first);
   loop_->Post([&] { timer.SetDeadline(second); });
   loop_->Run();
   EXPECT_GE(HostClock().MonotonicNs(), second);
 }
 
-TEST_F(LoopWakeupTimerTest, ADisarmedTimerDoesNotWake) {
+TEST_F(LoopTimerTest, ADisarmedTimerDoesNotWake) {
   int woken = 0;
-  LoopWakeupTimer timer(*loop_, [&] { ++woken; });
+  LoopTimer timer(*loop_, [&] { ++woken; });
   timer.SetDeadline(HostClock().MonotonicNs() + 1'000'000);
   timer.SetDeadline(std::nullopt);
   loop_->AddTimer(HostClock().MonotonicNs() + 5'000'000, [&] { loop_->Stop(); });
@@ -57,18 +68,42 @@ TEST_F(LoopWakeupTimerTest, ADisarmedTimerDoesNotWake) {
   EXPECT_EQ(woken, 0);
 }
 
-TEST_F(LoopWakeupTimerTest, ATimerMayGoBeforeItsLoop) {
+TEST_F(LoopTimerTest, ATimerMayGoBeforeItsLoop) {
   {
-    LoopWakeupTimer timer(*loop_, [] {});
+    LoopTimer timer(*loop_, [] {});
     timer.SetDeadline(1);
   }
   loop_->Post([&] { loop_->Stop(); });
   loop_->Run();
 }
 
-TEST_F(LoopWakeupTimerTest, DeadlinesFromManyThreads) {
+TEST_F(LoopTimerTest, CallsBackOnceAtTheDeadline) {
+  int calls = 0;
+  LoopTimer timer(*loop_, [&] { ++calls; });
+  timer.SetDeadline(1);
+  RunOnce();
+  EXPECT_EQ(calls, 1);
+}
+
+TEST_F(LoopTimerTest, MayBeSetAgainFromItsCallback) {
+  int calls = 0;
+  LoopTimer* self = nullptr;
+  LoopTimer timer(*loop_, [&] {
+    if (++calls == 3) {
+      loop_->Stop();
+    } else {
+      self->SetDeadline(1);
+    }
+  });
+  self = &timer;
+  timer.SetDeadline(1);
+  loop_->Run();
+  EXPECT_EQ(calls, 3);
+}
+
+TEST_F(LoopTimerTest, DeadlinesFromManyThreads) {
   std::atomic<int> woken{0};
-  LoopWakeupTimer timer(*loop_, [&] { ++woken; });
+  LoopTimer timer(*loop_, [&] { ++woken; });
   std::thread runner([&] { loop_->Run(); });
   std::vector<std::thread> threads;
   for (int i = 0; i < 3; ++i) {

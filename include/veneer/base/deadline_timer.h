@@ -1,4 +1,4 @@
-// One-shot timers for devices, and the one that runs on an event loop.
+// One-shot timers, and the one that runs on an event loop.
 #pragma once
 
 #include <cstdint>
@@ -20,16 +20,17 @@ class DeadlineTimer {
   virtual void SetDeadline(std::optional<std::uint64_t> deadline_ns) = 0;
 };
 
-// Calls back on `loop`'s thread. The callback must stay valid until the loop has stopped.
+// Calls back on the loop's thread.
 class LoopTimer final : public DeadlineTimer {
  public:
+  // `on_deadline` and what it uses must stay valid until the loop has stopped.
   LoopTimer(EventLoop& loop, EventLoop::Task on_deadline);
   void SetDeadline(std::optional<std::uint64_t> deadline_ns) override;
 
  private:
   struct State;
   EventLoop& loop_;
-  // Shared with the tasks posted to the loop, which may outlive this object.
+  // Shared with what is posted to the loop, which may outlive this object.
   std::shared_ptr<State> state_;
 };
 
