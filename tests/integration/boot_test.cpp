@@ -17,11 +17,8 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// Far more than a boot takes; only a guest that hangs gets there.
-constexpr std::chrono::seconds kBootLimit{600};
-
-std::vector<std::string> RunCommand(const std::vector<std::string>& options,
-                                    const std::string& guest_command) {
+std::vector<std::string> BootCommand(const std::vector<std::string>& options,
+                                     const std::string& guest_command) {
   std::vector<std::string> argv{Veneer(),    "run",
                                 "--initrd",  Needed("VENEER_TEST_INITRD"),
                                 "--cmdline", "console=ttyS0 veneer.run=\"" + guest_command + "\""};
@@ -51,10 +48,10 @@ std::map<std::string, std::string> ParseReport(const std::string& output) {
 TEST(Boot, TwoVcpusReportAndPowerOff) {
   const ScratchDirectory scratch;
   const std::string metrics_file = scratch.File("metrics.json");
-  ChildProcess veneer(RunCommand({"--kernel", Needed("VENEER_TEST_KERNEL"), "--cpus", "2",
-                                  "--memory", "256M", "--metrics", metrics_file},
-                                 "veneer-report"));
-  EXPECT_EQ(veneer.WaitForExit(kBootLimit), 0) << veneer.err();
+  ChildProcess veneer(BootCommand({"--kernel", Needed("VENEER_TEST_KERNEL"), "--cpus", "2",
+                                   "--memory", "256M", "--metrics", metrics_file},
+                                  "veneer-report"));
+  EXPECT_EQ(veneer.WaitForExit(BootLimit()), 0) << veneer.err();
   auto report = ParseReport(veneer.out());
   EXPECT_TRUE(report.contains("ok")) << veneer.out();
   EXPECT_EQ(report["cpus"], "2");
@@ -75,18 +72,18 @@ TEST(Boot, TwoVcpusReportAndPowerOff) {
 
 TEST(Boot, SmallMemoryElfKernel) {
   ChildProcess veneer(
-      RunCommand({"--kernel", Needed("VENEER_TEST_VMLINUX"), "--memory", "64M"}, "veneer-report"));
-  EXPECT_EQ(veneer.WaitForExit(kBootLimit), 0) << veneer.err();
+      BootCommand({"--kernel", Needed("VENEER_TEST_VMLINUX"), "--memory", "64M"}, "veneer-report"));
+  EXPECT_EQ(veneer.WaitForExit(BootLimit()), 0) << veneer.err();
   auto report = ParseReport(veneer.out());
   EXPECT_TRUE(report.contains("ok")) << veneer.out();
   EXPECT_EQ(report["cpus"], "1");
 }
 
 TEST(Boot, FourVcpusSixGigabytesThroughPvhEntry) {
-  ChildProcess veneer(RunCommand({"--kernel", Needed("VENEER_TEST_VMLINUX"), "--entry", "pvh",
-                                  "--cpus", "4", "--memory", "6G"},
-                                 "veneer-report"));
-  EXPECT_EQ(veneer.WaitForExit(kBootLimit), 0) << veneer.err();
+  ChildProcess veneer(BootCommand({"--kernel", Needed("VENEER_TEST_VMLINUX"), "--entry", "pvh",
+                                   "--cpus", "4", "--memory", "6G"},
+                                  "veneer-report"));
+  EXPECT_EQ(veneer.WaitForExit(BootLimit()), 0) << veneer.err();
   auto report = ParseReport(veneer.out());
   EXPECT_TRUE(report.contains("ok")) << veneer.out();
   EXPECT_EQ(report["cpus"], "4");
@@ -95,32 +92,32 @@ TEST(Boot, FourVcpusSixGigabytesThroughPvhEntry) {
 
 TEST(Boot, PanicIsReportedAsGuestCrash) {
   ChildProcess veneer(
-      RunCommand({"--kernel", Needed("VENEER_TEST_KERNEL")}, "echo c > /proc/sysrq-trigger"));
-  EXPECT_EQ(veneer.WaitForExit(kBootLimit), 3) << veneer.err();
+      BootCommand({"--kernel", Needed("VENEER_TEST_KERNEL")}, "echo c > /proc/sysrq-trigger"));
+  EXPECT_EQ(veneer.WaitForExit(BootLimit()), 3) << veneer.err();
   EXPECT_THAT(veneer.out(), HasSubstr("Kernel panic"));
   EXPECT_THAT(veneer.err(), HasSubstr("the guest's kernel panicked"));
 }
 
 TEST(Boot, RebootEndsWhenToldTo) {
   ChildProcess veneer(
-      RunCommand({"--kernel", Needed("VENEER_TEST_KERNEL"), "--on-reboot", "exit"}, "reboot -f"));
-  EXPECT_EQ(veneer.WaitForExit(kBootLimit), 0) << veneer.err();
+      BootCommand({"--kernel", Needed("VENEER_TEST_KERNEL"), "--on-reboot", "exit"}, "reboot -f"));
+  EXPECT_EQ(veneer.WaitForExit(BootLimit()), 0) << veneer.err();
   EXPECT_THAT(veneer.err(), HasSubstr("the guest asked for a reset"));
 }
 
 TEST(Boot, ShellOnTheSerialPortThenRebootAndASignal) {
   ChildProcess veneer({Veneer(), "run", "--kernel", Needed("VENEER_TEST_KERNEL"), "--initrd",
                        Needed("VENEER_TEST_INITRD"), "--cmdline", "console=ttyS0"});
-  ASSERT_TRUE(veneer.WaitForOutput("# ", kBootLimit)) << veneer.out();
+  ASSERT_TRUE(veneer.WaitForOutput("# ", BootLimit())) << veneer.out();
   veneer.Send("echo $((6*7))-marker\n");
-  EXPECT_TRUE(veneer.WaitForOutput("42-marker", kBootLimit)) << veneer.out();
+  EXPECT_TRUE(veneer.WaitForOutput("42-marker", BootLimit())) << veneer.out();
   veneer.Send("reboot -f\n");
-  ASSERT_TRUE(veneer.WaitForOutput("reboot: Restarting system", kBootLimit)) << veneer.out();
+  ASSERT_TRUE(veneer.WaitForOutput("reboot: Restarting system", BootLimit())) << veneer.out();
   // A second kernel introduces itself after the first said goodbye.
   const std::size_t goodbye = veneer.out().size();
-  EXPECT_TRUE(veneer.WaitForOutput("Linux version", kBootLimit, goodbye)) << veneer.out();
+  EXPECT_TRUE(veneer.WaitForOutput("Linux version", BootLimit(), goodbye)) << veneer.out();
   veneer.Signal(SIGTERM);
-  EXPECT_EQ(veneer.WaitForExit(kBootLimit), 128 + SIGTERM) << veneer.err();
+  EXPECT_EQ(veneer.WaitForExit(BootLimit()), 128 + SIGTERM) << veneer.err();
 }
 
 }  // namespace

@@ -19,7 +19,6 @@ using ::testing::HasSubstr;
 using Json = nlohmann::json;
 
 // Far more than each takes; only what hangs gets there.
-constexpr std::chrono::seconds kBootLimit{600};
 constexpr std::chrono::seconds kBalloonLimit{300};
 constexpr std::chrono::seconds kCtlLimit{60};
 constexpr std::uint64_t kMiB = 1U << 20U;
@@ -31,7 +30,7 @@ class ControlledGuest {
       : veneer_(Arguments(options, socket_)) {}
 
   // Until its shell shows.
-  bool WaitForShell() { return veneer_.WaitForOutput("# ", kBootLimit); }
+  bool WaitForShell() { return veneer_.WaitForOutput("# ", BootLimit()); }
 
   struct Outcome {
     int code;
@@ -108,11 +107,11 @@ TEST(Control, PauseInformationAndCleanShutdown) {
   EXPECT_EQ(guest.Ctl({"resume"}).code, 0);
   EXPECT_EQ(guest.Info()["state"], "running");
   guest.veneer().Send("echo $((6*7))-alive\n");
-  EXPECT_TRUE(guest.veneer().WaitForOutput("42-alive", kBootLimit));
+  EXPECT_TRUE(guest.veneer().WaitForOutput("42-alive", BootLimit()));
 
   const auto shutdown = guest.Ctl({"shutdown"});
   EXPECT_EQ(shutdown.code, 0) << shutdown.err;
-  EXPECT_EQ(guest.veneer().WaitForExit(kBootLimit), 0) << guest.veneer().err();
+  EXPECT_EQ(guest.veneer().WaitForExit(BootLimit()), 0) << guest.veneer().err();
   EXPECT_FALSE(std::filesystem::exists(guest.socket()));
   EXPECT_THAT(guest.Ctl({"info"}).err, HasSubstr("no guest 'guest' is running"));
 }
@@ -124,7 +123,7 @@ TEST(Control, ABalloonGivesMemoryToTheHostAndTakesItBack) {
   guest.veneer().Send(
       "mount -t tmpfs -o size=100m t /mnt; dd if=/dev/zero of=/mnt/x bs=1M count=70; "
       "rm /mnt/x; echo $((6*7))-filled\n");
-  ASSERT_TRUE(guest.veneer().WaitForOutput("42-filled", kBootLimit)) << guest.veneer().out();
+  ASSERT_TRUE(guest.veneer().WaitForOutput("42-filled", BootLimit())) << guest.veneer().out();
   const std::uint64_t before = guest.HostBytes();
   EXPECT_GT(before, 80 * kMiB);
 
@@ -148,7 +147,7 @@ TEST(Control, AGuestBelowItsMemoryLimitGrowsAndRebootsThroughXenstore) {
 
   const std::size_t seen = guest.veneer().out().size();
   EXPECT_EQ(guest.Ctl({"reboot"}).code, 0);
-  EXPECT_TRUE(guest.veneer().WaitForOutput("Linux version", kBootLimit, seen))
+  EXPECT_TRUE(guest.veneer().WaitForOutput("Linux version", BootLimit(), seen))
       << guest.veneer().out();
   EXPECT_EQ(guest.Ctl({"stop"}).code, 0);
   EXPECT_EQ(guest.veneer().WaitForExit(kCtlLimit), 0);

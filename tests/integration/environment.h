@@ -1,6 +1,7 @@
 // Where the integration tests find what they run.
 #pragma once
 
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
@@ -22,6 +23,21 @@ inline std::string Needed(const char* variable) {
 }
 
 inline std::string Veneer() { return Needed("VENEER"); }
+
+// Far more than a boot takes; only a guest that hangs gets there. VENEER_TEST_BOOT_SECONDS allows
+// more, for a distribution's kernel on a host that interprets it.
+inline std::chrono::seconds BootLimit() {
+  const char* seconds = std::getenv("VENEER_TEST_BOOT_SECONDS");
+  return std::chrono::seconds(seconds == nullptr ? 600 : std::atoi(seconds));
+}
+
+// "veneer run" with a kernel command line and more options.
+inline std::vector<std::string> RunCommand(const std::string& kernel, const std::string& cmdline,
+                                           const std::vector<std::string>& options) {
+  std::vector<std::string> argv{Veneer(), "run", "--kernel", kernel, "--cmdline", cmdline};
+  argv.insert(argv.end(), options.begin(), options.end());
+  return argv;
+}
 
 // A directory of the test's own, removed afterwards.
 class ScratchDirectory {

@@ -13,17 +13,7 @@ using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-// Far more than a boot takes; only a guest that hangs gets there.
-constexpr std::chrono::seconds kBootLimit{600};
 constexpr std::chrono::seconds kToolLimit{60};
-
-std::vector<std::string> RunCommand(const std::string& cmdline,
-                                    const std::vector<std::string>& options) {
-  std::vector<std::string> argv{Veneer(),    "run",  "--kernel", Needed("VENEER_TEST_KERNEL"),
-                                "--cmdline", cmdline};
-  argv.insert(argv.end(), options.begin(), options.end());
-  return argv;
-}
 
 // A shell on the PV console.
 class Shell {
@@ -36,8 +26,8 @@ class Shell {
     const std::string end = "done-" + std::to_string(++count_);
     // The shell's echo of the line does not have the mark in it.
     process_.Send(command + "; echo done''-" + std::to_string(count_) + "\n");
-    return process_.WaitForOutput(end, kBootLimit, begin) ? process_.out().substr(begin)
-                                                          : std::string();
+    return process_.WaitForOutput(end, BootLimit(), begin) ? process_.out().substr(begin)
+                                                           : std::string();
   }
 
  private:
@@ -58,10 +48,12 @@ std::string HostTool(const std::string& socket, const std::vector<std::string>& 
 TEST(Xen, TwoVcpusWithTheShellOnThePvConsole) {
   const ScratchDirectory scratch;
   const std::string socket = scratch.File("xenstored");
-  ChildProcess veneer(RunCommand(
-      "console=hvc0", {"--initrd", Needed("VENEER_TEST_XEN_INITRD"), "--cpus", "2", "--memory",
-                       "256M", "--console", "stdio", "--xenstore-socket", socket}));
-  ASSERT_TRUE(veneer.WaitForOutput("# ", kBootLimit)) << veneer.out() << veneer.err();
+  const std::string control = scratch.File("control");
+  ChildProcess veneer(
+      RunCommand(Needed("VENEER_TEST_KERNEL"), "console=hvc0",
+                 {"--initrd", Needed("VENEER_TEST_XEN_INITRD"), "--cpus", "2", "--memory", "256M",
+                  "--console", "stdio", "--xenstore-socket", socket, "--control-socket", control}));
+  ASSERT_TRUE(veneer.WaitForOutput("# ", BootLimit())) << veneer.out() << veneer.err();
   Shell shell(veneer);
 
   EXPECT_THAT(shell.Run("dmesg | grep -i xen"),
@@ -100,16 +92,18 @@ TEST(Xen, TwoVcpusWithTheShellOnThePvConsole) {
   EXPECT_TRUE(fired) << veneer.out();
   EXPECT_THAT(shell.Run("xenstore-read data/watched"), HasSubstr("\nseen"));
 
-  veneer.Send("exit\n");
-  EXPECT_EQ(veneer.WaitForExit(kBootLimit), 0) << veneer.err();
+  ChildProcess ctl({Veneer(), "ctl", "guest", "shutdown", "--socket", control});
+  EXPECT_EQ(ctl.WaitForExit(kToolLimit), 0) << ctl.err();
+  EXPECT_EQ(veneer.WaitForExit(BootLimit()), 0) << veneer.err();
 }
 
 // How events arrive is told by what /proc/interrupts counts them as.
 void ExpectEventsBy(const std::string& callback, const std::string& line) {
   ChildProcess veneer(
-      RunCommand("console=ttyS0 veneer.run=\"veneer-report; cat /proc/interrupts; dmesg\"",
+      RunCommand(Needed("VENEER_TEST_KERNEL"),
+                 "console=ttyS0 veneer.run=\"veneer-report; cat /proc/interrupts; dmesg\"",
                  {"--initrd", Needed("VENEER_TEST_INITRD"), "--callback", callback}));
-  EXPECT_EQ(veneer.WaitForExit(kBootLimit), 0) << veneer.err();
+  EXPECT_EQ(veneer.WaitForExit(BootLimit()), 0) << veneer.err();
   EXPECT_THAT(veneer.out(), AllOf(HasSubstr("report: ok"), HasSubstr("Hypervisor detected: Xen"),
                                   ContainsRegex("-event +xenbus"), ContainsRegex(line)));
 }
@@ -124,9 +118,10 @@ TEST(Xen, EventsByThePlatformDevicesInterrupt) {
 
 TEST(Xen, WithoutXenTheGuestIsOnPlainKvm) {
   ChildProcess veneer(
-      RunCommand("console=ttyS0 veneer.run=\"veneer-report; ls /sys/hypervisor\"",
+      RunCommand(Needed("VENEER_TEST_KERNEL"),
+                 "console=ttyS0 veneer.run=\"veneer-report; ls /sys/hypervisor\"",
                  {"--initrd", Needed("VENEER_TEST_INITRD"), "--xen", "off", "--cpus", "2"}));
-  EXPECT_EQ(veneer.WaitForExit(kBootLimit), 0) << veneer.err();
+  EXPECT_EQ(veneer.WaitForExit(BootLimit()), 0) << veneer.err();
   EXPECT_THAT(veneer.out(), AllOf(HasSubstr("report: ok"), HasSubstr("report: cpus 2"),
                                   Not(HasSubstr("Xen HVM"))));
 }
