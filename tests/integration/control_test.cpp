@@ -9,8 +9,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "integration/environment.h"
-#include "support/child_process.h"
+#include "integration/controlled_guest.h"
 
 namespace veneer::test {
 namespace {
@@ -20,30 +19,13 @@ using Json = nlohmann::json;
 
 // Far more than each takes; only what hangs gets there.
 constexpr std::chrono::seconds kBalloonLimit{300};
-constexpr std::chrono::seconds kCtlLimit{60};
 constexpr std::uint64_t kMiB = 1U << 20U;
 
-// A guest of the small test kernel, controlled through a socket of its own.
-class ControlledGuest {
+// A guest whose memory is watched, from inside and outside.
+class MemoryGuest : public ControlledGuest {
  public:
-  explicit ControlledGuest(const std::vector<std::string>& options)
-      : veneer_(Arguments(options, socket_)) {}
+  using ControlledGuest::ControlledGuest;
 
-  // Until its shell shows.
-  bool WaitForShell() { return veneer_.WaitForOutput("# ", BootLimit()); }
-
-  struct Outcome {
-    int code;
-    std::string out;
-    std::string err;
-  };
-  Outcome Ctl(std::vector<std::string> words) const {
-    words.insert(words.begin(), {Veneer(), "ctl", "--socket", socket_, "guest"});
-    ChildProcess ctl(words);
-    const int code = ctl.WaitForExit(kCtlLimit);
-    return {code, ctl.out(), ctl.err()};
-  }
-  Json Info() const { return Json::parse(Ctl({"info", "--json"}).out, nullptr, false); }
   std::uint64_t MemoryNow() const {
     const Json info = Info();
     return info.contains("memory") ? info["memory"].value("now", std::uint64_t{0}) : 0;
@@ -62,7 +44,7 @@ class ControlledGuest {
   }
   // What the guest's memory file takes of the host, bytes.
   std::uint64_t HostBytes() const {
-    const std::filesystem::path folder = "/proc/" + std::to_string(veneer_.pid()) + "/fd";
+    const std::filesystem::path folder = "/proc/" + std::to_string(veneer().pid()) + "/fd";
     for (const auto& entry : std::filesystem::directory_iterator(folder)) {
       std::error_code ignored;
       if (std::filesystem::read_symlink(entry, ignored).string().find("veneer-ram") !=
@@ -75,25 +57,6 @@ class ControlledGuest {
     }
     return 0;
   }
-  ChildProcess& veneer() { return veneer_; }
-  const std::string& socket() const { return socket_; }
-
- private:
-  static std::vector<std::string> Arguments(const std::vector<std::string>& options,
-                                            const std::string& socket) {
-    std::vector<std::string> argv{Veneer(),           "run",
-                                  "--kernel",         Needed("VENEER_TEST_KERNEL"),
-                                  "--initrd",         Needed("VENEER_TEST_INITRD"),
-                                  "--cmdline",        "console=ttyS0",
-                                  "--name",           "guest",
-                                  "--control-socket", socket};
-    argv.insert(argv.end(), options.begin(), options.end());
-    return argv;
-  }
-
-  ScratchDirectory scratch_;
-  const std::string socket_ = scratch_.File("guest.sock");
-  ChildProcess veneer_;
 };
 
 TEST(Control, PauseInformationAndCleanShutdown) {
@@ -117,7 +80,7 @@ TEST(Control, PauseInformationAndCleanShutdown) {
 }
 
 TEST(Control, ABalloonGivesMemoryToTheHostAndTakesItBack) {
-  ControlledGuest guest({"--memory", "128M"});
+  MemoryGuest guest({"--memory", "128M"});
   ASSERT_TRUE(guest.WaitForShell()) << guest.veneer().err();
   // Makes the guest use most of its memory, as its page cache would.
   guest.veneer().Send(
@@ -139,7 +102,7 @@ TEST(Control, ABalloonGivesMemoryToTheHostAndTakesItBack) {
 }
 
 TEST(Control, AGuestBelowItsMemoryLimitGrowsAndRebootsThroughXenstore) {
-  ControlledGuest guest({"--memory", "96M", "--memory-max", "160M"});
+  MemoryGuest guest({"--memory", "96M", "--memory-max", "160M"});
   ASSERT_TRUE(guest.WaitForShell()) << guest.veneer().err();
   EXPECT_TRUE(guest.WaitForMemory(97 * kMiB, /*at_most=*/true));
   EXPECT_EQ(guest.Ctl({"balloon", "160M"}).code, 0);

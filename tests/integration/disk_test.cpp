@@ -1,12 +1,13 @@
 // PV disks as Linux's own blkfront uses them.
+#include <sys/stat.h>
+
 #include <filesystem>
 #include <fstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "integration/environment.h"
-#include "support/child_process.h"
+#include "integration/controlled_guest.h"
 
 namespace veneer::test {
 namespace {
@@ -23,14 +24,38 @@ int RunTool(const std::vector<std::string>& argv) {
   return tool.WaitForExit(kToolLimit);
 }
 
+void MakeImage(const std::string& path, std::uint64_t mib) {
+  std::ofstream(path).close();
+  std::filesystem::resize_file(path, mib << 20U);
+}
+
+std::uint64_t AllocatedBytes(const std::string& path) {
+  struct stat info {};
+  return stat(path.c_str(), &info) == 0 ? static_cast<std::uint64_t>(info.st_blocks) * 512 : 0;
+}
+
+// How the guest is told of a disk's state, by its name; null if there is none.
+nlohmann::json DiskInfo(const ControlledGuest& guest, const std::string& name) {
+  for (const nlohmann::json& disk : guest.Info()["disks"]) {
+    if (disk["name"] == name) {
+      return disk;
+    }
+  }
+  return nullptr;
+}
+
+// The hexadecimal digest in sha256sum's output.
+std::string Digest(const std::string& output) {
+  const std::size_t end = output.find("  /mnt/");
+  return end == std::string::npos || end < 64 ? std::string() : output.substr(end - 64, 64);
+}
+
 TEST(Disk, AFileSystemSurvivesAndAReadOnlyDiskRefuses) {
   const ScratchDirectory scratch;
   const std::string disk = scratch.File("disk.img");
   const std::string locked = scratch.File("locked.img");
-  std::ofstream(disk).close();
-  std::ofstream(locked).close();
-  std::filesystem::resize_file(disk, 64U << 20U);
-  std::filesystem::resize_file(locked, 1U << 20U);
+  MakeImage(disk, 64);
+  MakeImage(locked, 1);
   ASSERT_EQ(RunTool({"/sbin/mkfs.ext4", "-q", "-F", disk}), 0);
 
   ChildProcess veneer(RunCommand(
@@ -52,6 +77,84 @@ TEST(Disk, AFileSystemSurvivesAndAReadOnlyDiskRefuses) {
   ASSERT_NE(first, second);
   EXPECT_EQ(veneer.out().substr(first - 64, 64), veneer.out().substr(second - 64, 64));
   EXPECT_EQ(RunTool({"/sbin/e2fsck", "-fn", disk}), 0);
+}
+
+// Four disks in the end: three at the start, one more while the guest runs.
+TEST(Disk, DisksComeGrowAndGoWhileTheGuestRunsAndSurviveAReboot) {
+  const ScratchDirectory scratch;
+  std::vector<std::string> options;
+  for (const char* name : {"a", "b", "c"}) {
+    MakeImage(scratch.File(name), 32);
+    options.insert(options.end(), {"--disk", "path=" + scratch.File(name)});
+  }
+  MakeImage(scratch.File("d"), 32);
+  ControlledGuest guest(options);
+  ASSERT_TRUE(guest.WaitForShell()) << guest.veneer().err();
+
+  // Hot added, used from a file system of the guest's own.
+  const auto added = guest.Ctl({"disk-add", "path=" + scratch.File("d") + ",vdev=xvdq"});
+  EXPECT_EQ(added.code, 0) << added.err;
+  EXPECT_EQ(added.out, "xvdq\n");
+  EXPECT_THAT(guest.Run("until [ -b /dev/xvdq ]; do usleep 100000; done; cat /proc/partitions"),
+              AllOf(ContainsRegex("32768 xvda"), ContainsRegex("32768 xvdb"),
+                    ContainsRegex("32768 xvdc"), ContainsRegex("32768 xvdq")));
+  const std::string before = guest.Run(
+      "mke2fs /dev/xvdq >/dev/null && mount /dev/xvdq /mnt && "
+      "dd if=/dev/urandom of=/mnt/f bs=64k count=8 && dd if=/dev/zero of=/mnt/big bs=1M count=8 && "
+      "sync && sha256sum /mnt/f");
+  ASSERT_NE(Digest(before), "") << before;
+
+  // What the guest discards, the host gets back.
+  const std::uint64_t full = AllocatedBytes(scratch.File("d"));
+  EXPECT_GE(full, 8U << 20U);
+  EXPECT_THAT(guest.Run("rm /mnt/big && sync && fstrim -v /mnt"), HasSubstr("trimmed"));
+  EXPECT_LE(AllocatedBytes(scratch.File("d")) + (7U << 20U), full);
+
+  // Not from under a file system, but right after.
+  EXPECT_THAT(guest.Ctl({"disk-remove", "xvdq"}).err, HasSubstr("still uses disk xvdq"));
+  EXPECT_EQ(DiskInfo(guest, "xvdq")["removing"], true);
+  EXPECT_EQ(Digest(guest.Run("sha256sum /mnt/f")), Digest(before)) << "it works until then";
+  guest.Run("umount /mnt; while [ -b /dev/xvdq ]; do usleep 100000; done");
+  EXPECT_TRUE(DiskInfo(guest, "xvdq").is_null());
+  EXPECT_EQ(RunTool({"/sbin/e2fsck", "-fn", scratch.File("d")}), 0);
+
+  // A size that the guest sees without a reboot.
+  std::filesystem::resize_file(scratch.File("c"), 48U << 20U);
+  EXPECT_EQ(guest.Ctl({"disk-resize", "xvdc"}).code, 0);
+  EXPECT_THAT(guest.Run("until grep -q '49152 xvdc' /proc/partitions; do usleep 100000; done; "
+                        "cat /proc/partitions"),
+              ContainsRegex("49152 xvdc"));
+
+  // After a reboot the disks are those of before it, and so is what is on them.
+  EXPECT_EQ(guest.Ctl({"disk-remove", "xvdb"}).code, 0);
+  EXPECT_EQ(guest.Ctl({"disk-add", "path=" + scratch.File("d")}).out, "xvdb\n");
+  const std::size_t rebooted = guest.veneer().out().size();
+  guest.veneer().Send("reboot -f\n");
+  ASSERT_TRUE(guest.veneer().WaitForOutput("Linux version", BootLimit(), rebooted));
+  ASSERT_TRUE(guest.WaitForShell(guest.veneer().out().rfind("Linux version")));
+  EXPECT_EQ(Digest(guest.Run("mount /dev/xvdb /mnt && sha256sum /mnt/f")), Digest(before));
+  EXPECT_EQ(guest.Ctl({"stop"}).code, 0);
+  EXPECT_EQ(guest.veneer().WaitForExit(kToolLimit), 0) << guest.veneer().err();
+}
+
+TEST(Disk, TheRootFileSystemIsOnXvda) {
+  const ScratchDirectory scratch;
+  const std::string tree = scratch.File("tree");
+  const std::string disk = scratch.File("root.img");
+  std::filesystem::create_directory(tree);
+  ASSERT_EQ(RunTool({"/bin/sh", "-c",
+                     "cd " + tree + " && busybox cpio -id <" + Needed("VENEER_TEST_INITRD")}),
+            0);
+  ASSERT_EQ(RunTool({"/sbin/mke2fs", "-q", "-t", "ext4", "-d", tree, disk, "32M"}), 0);
+
+  ChildProcess veneer(RunCommand(Needed("VENEER_TEST_KERNEL"),
+                                 "console=ttyS0 root=/dev/xvda rw rootwait init=/init "
+                                 "veneer.run=\"veneer-report; grep xvda /proc/mounts\"",
+                                 {"--disk", "path=" + disk}));
+  veneer.CloseInput();
+  EXPECT_EQ(veneer.WaitForExit(BootLimit()), 0) << veneer.err();
+  EXPECT_THAT(veneer.out(), AllOf(HasSubstr("report: ok"), ContainsRegex("VFS: Mounted root .ext4"),
+                                  HasSubstr("veneer: exit status 0")));
 }
 
 }  // namespace

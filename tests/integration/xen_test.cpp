@@ -2,8 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "integration/environment.h"
-#include "support/child_process.h"
+#include "integration/controlled_guest.h"
 
 namespace veneer::test {
 namespace {
@@ -14,26 +13,6 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 constexpr std::chrono::seconds kToolLimit{60};
-
-// A shell on the PV console.
-class Shell {
- public:
-  explicit Shell(ChildProcess& process) : process_(process) {}
-
-  // What `command` prints, or nothing if it does not end.
-  std::string Run(const std::string& command) {
-    const std::size_t begin = process_.out().size();
-    const std::string end = "done-" + std::to_string(++count_);
-    // The shell's echo of the line does not have the mark in it.
-    process_.Send(command + "; echo done''-" + std::to_string(count_) + "\n");
-    return process_.WaitForOutput(end, BootLimit(), begin) ? process_.out().substr(begin)
-                                                           : std::string();
-  }
-
- private:
-  ChildProcess& process_;
-  int count_ = 0;
-};
 
 // A tool of Debian's xenstore-utils on the host, on the guest's xenstore.
 std::string HostTool(const std::string& socket, const std::vector<std::string>& words) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "veneer/base/result.h"
@@ -31,6 +32,15 @@ struct GuestInfo {
   bool xen = false;
   std::uint64_t uptime_ns = 0;  // since the guest's start, or its last reboot
   std::vector<Milestone> milestones;
+  struct Disk {
+    std::string name;  // "xvda"
+    std::string path;
+    std::uint64_t bytes = 0;
+    bool readonly = false;
+    bool connected = false;  // the guest uses it
+    bool removing = false;   // the guest has been asked to let go of it
+  };
+  std::vector<Disk> disks;
 };
 
 // One node of xenstore. Values may hold any byte; here they are escaped, see EscapeStoreValue().
@@ -65,6 +75,13 @@ class GuestControl {
   virtual Result<StoreListing> ListStore() = 0;
   // Tells the guest's balloon driver how much memory the guest shall have, in bytes.
   virtual Result<void> SetMemoryTarget(std::uint64_t bytes) = 0;
+  // Shows the guest one more PV disk; `text` as after --disk. Returns its name ("xvdb").
+  virtual Result<std::string> AddDisk(std::string_view text) = 0;
+  // Asks the guest to let go of a disk. `done` is called once, now or later: when the disk is gone,
+  // or when the guest still uses it after a while.
+  virtual void RemoveDisk(std::string_view name, Done done) = 0;
+  // The image has another size: tells the guest.
+  virtual Result<void> ResizeDisk(std::string_view name) = 0;
   // Ends the machine, soon after this returns.
   virtual void Stop() = 0;
 };

@@ -214,6 +214,23 @@ constexpr std::uint32_t kExtended = 1U << 28U;
 
 }  // namespace
 
+std::string WithDiskPath(std::string_view text, std::string_view path) {
+  std::string result = "path=";
+  for (const char c : path) {
+    result.append(c == ',' ? 2 : 1, c);
+  }
+  for (const std::string& part : SplitAtCommas(text)) {
+    if (part.starts_with("path=")) {
+      continue;
+    }
+    result += ',';
+    for (const char c : part) {
+      result.append(c == ',' ? 2 : 1, c);
+    }
+  }
+  return result;
+}
+
 Result<DiskConfig> ParseDisk(std::string_view text) { return DiskParser().Parse(text); }
 
 std::optional<std::uint32_t> VirtualDeviceNumber(std::string_view vdev) {

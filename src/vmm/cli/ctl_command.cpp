@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
+#include <map>
 #include <memory>
 
 #include <CLI/Config.hpp>
@@ -12,6 +14,7 @@
 
 #include "exit_code.h"
 #include "run_options.h"
+#include "veneer/block/disk_config.h"
 #include "veneer/control/control_client.h"
 #include "veneer/control/control_socket.h"
 
@@ -57,6 +60,17 @@ std::string InfoText(const Json& reply) {
                           Number(milestone, "/seconds"));
     }
   }
+  if (reply.contains("disks")) {
+    for (const Json& disk : reply["disks"]) {
+      text +=
+          fmt::format("disk        {} {:.1f} MiB{}{} {}\n", Text(disk, "/name"),
+                      Number(disk, "/bytes") / kMiB, Flag(disk, "/readonly") ? ", read-only" : "",
+                      Flag(disk, "/removing")    ? ", being removed"
+                      : Flag(disk, "/connected") ? ", in use"
+                                                 : ", not in use",
+                      Text(disk, "/path"));
+    }
+  }
   return text;
 }
 
@@ -77,6 +91,28 @@ std::string StoreText(const Json& reply) {
     text += "(there is more)\n";
   }
   return text;
+}
+
+// What the commands that need something need, for the user.
+const std::map<std::string_view, std::string_view> kArguments{
+    {"balloon", "a size, for example 128M"},
+    {"disk-add", "a disk as after run --disk, for example path=data.img"},
+    {"disk-remove", "a disk's name, for example xvdb"},
+    {"disk-resize", "a disk's name, for example xvdb"},
+};
+
+// The disk with an absolute path: the guest's process has another working directory.
+Result<std::string> DiskFromHere(const std::string& text) {
+  VENEER_TRY_ASSIGN(const DiskConfig disk, ParseDisk(text));
+  if (disk.path.find("://") != std::string::npos) {
+    return text;  // no file
+  }
+  std::error_code failed;
+  const std::string path = std::filesystem::absolute(disk.path, failed);
+  if (failed) {
+    return HostError("cannot tell where '{}' is: {}", disk.path, failed.message());
+  }
+  return WithDiskPath(text, path);
 }
 
 Result<std::string> SocketPath(const CtlOptions& options) {
@@ -109,13 +145,20 @@ Result<std::string> Carry(const CtlOptions& options) {
 void DeclareCtlOptions(CLI::App& command, CtlOptions& options) {
   command.add_option("name", options.name, "The guest's name (run --name)")->required();
   command
-      .add_option("command", options.command,
-                  "shutdown, reboot: ask the guest; pause, resume: its vCPUs; info; xenstore-ls; "
-                  "stop: end it at once; balloon SIZE: how much memory it shall have")
+      .add_option(
+          "command", options.command,
+          "shutdown, reboot: ask the guest; pause, resume: its vCPUs; info; xenstore-ls; "
+          "stop: end it at once; balloon SIZE: how much memory it shall have; "
+          "disk-add path=FILE[,...]: one more PV disk, as after run --disk; "
+          "disk-remove NAME: ask the guest to let go of a disk; disk-resize NAME: the image "
+          "has another size")
       ->required()
-      ->check(CLI::IsMember(
-          {"shutdown", "reboot", "pause", "resume", "info", "xenstore-ls", "stop", "balloon"}));
-  command.add_option("size", options.size, "For balloon (K, M, G, T; a plain number is MiB)");
+      ->check(CLI::IsMember({"shutdown", "reboot", "pause", "resume", "info", "xenstore-ls", "stop",
+                             "balloon", "disk-add", "disk-remove", "disk-resize"}));
+  command
+      .add_option("argument", options.argument,
+                  "For balloon (K, M, G, T; a plain number is MiB) and the disk commands")
+      ->type_name("TEXT");
   command
       .add_option("--socket", options.socket, "The guest's control socket (run --control-socket)")
       ->type_name("PATH");
@@ -124,19 +167,29 @@ void DeclareCtlOptions(CLI::App& command, CtlOptions& options) {
       "Exit codes: 0 done; 1 no such guest, or it cannot be done; 2 wrong usage.\n\n"
       "Examples:\n"
       "  veneer ctl web info\n"
-      "  veneer ctl web balloon 128M");
+      "  veneer ctl web balloon 128M\n"
+      "  veneer ctl web disk-add path=data.img");
 }
 
 Result<std::string> CtlRequest(const CtlOptions& options) {
   Json request{{"command", options.command}};
-  if (options.command == "balloon") {
-    if (options.size.empty()) {
-      return UsageError("balloon needs a size, for example 128M");
+  const auto argument = kArguments.find(options.command);
+  if (argument == kArguments.end()) {
+    if (!options.argument.empty()) {
+      return UsageError("'{}' takes nothing more, and not '{}'", options.command, options.argument);
     }
-    VENEER_TRY_ASSIGN(const std::uint64_t bytes, ParseSize(options.size));
+    return request.dump();
+  }
+  if (options.argument.empty()) {
+    return UsageError("{} needs {}", options.command, argument->second);
+  }
+  if (options.command == "balloon") {
+    VENEER_TRY_ASSIGN(const std::uint64_t bytes, ParseSize(options.argument));
     request["bytes"] = bytes;
-  } else if (!options.size.empty()) {
-    return UsageError("'{}' takes no size", options.command);
+  } else if (options.command == "disk-add") {
+    VENEER_TRY_ASSIGN(request["disk"], DiskFromHere(options.argument));
+  } else {
+    request["disk"] = options.argument;
   }
   return request.dump();
 }
@@ -157,6 +210,9 @@ Result<std::string> CtlOutput(const CtlOptions& options, std::string_view reply)
   }
   if (options.command == "xenstore-ls") {
     return StoreText(json);
+  }
+  if (options.command == "disk-add") {
+    return Text(json, "/disk") + "\n";
   }
   return std::string();
 }

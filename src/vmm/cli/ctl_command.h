@@ -13,7 +13,8 @@ namespace veneer {
 struct CtlOptions {
   std::string name;
   std::string command;
-  std::string size;    // balloon only
+  // balloon: a size; disk-add: as after --disk; disk-remove, disk-resize: the disk's name
+  std::string argument;
   std::string socket;  // path; empty: the usual place
   bool json = false;
 };
@@ -21,7 +22,8 @@ struct CtlOptions {
 // Declares the options on `command`; parsing fills `options`, which must outlive it.
 void DeclareCtlOptions(CLI::App& command, CtlOptions& options);
 
-// The request that goes over the socket. UsageError for a size that is missing, wrong or too much.
+// The request that goes over the socket. UsageError for an argument that is missing, wrong or too
+// much.
 Result<std::string> CtlRequest(const CtlOptions& options);
 
 // What the user sees of a reply: text for stdout (empty or whole lines), or the guest's refusal as

@@ -12,6 +12,9 @@ MachineControl::MachineControl(Parts parts)
   if (XenstoreClient* const store = parts_.machine.Store(); store != nullptr) {
     store_.emplace(*store, parts_.loop);
   }
+  if (Disks* const disks = parts_.machine.PvDisks(); disks != nullptr) {
+    disks_.emplace(*disks, parts_.loop, parts_.config.disks);
+  }
 }
 
 Result<void> MachineControl::CheckRunning() const {
@@ -83,6 +86,9 @@ GuestInfo MachineControl::Info() {
   for (const Milestone& milestone : parts_.machine.Milestones()) {
     info.milestones.push_back({milestone.name, milestone.at_ns});
   }
+  if (disks_) {
+    info.disks = disks_->List();
+  }
   return info;
 }
 
@@ -104,6 +110,34 @@ Result<void> MachineControl::SetMemoryTarget(std::uint64_t bytes) {
   }
   LogInfo("{}: memory target {} MiB", parts_.config.name, bytes >> 20U);
   return store_->SetMemoryTarget(bytes);
+}
+
+Result<void> MachineControl::CheckDisks() const {
+  if (!disks_) {
+    return UsageError("without Xen (--xen off) a guest has no PV disks");
+  }
+  if (parts_.ended()) {
+    return UsageError("the guest has crashed: all that is left is to stop it");
+  }
+  return {};
+}
+
+Result<std::string> MachineControl::AddDisk(std::string_view text) {
+  VENEER_TRY(CheckDisks());
+  return disks_->Add(text);
+}
+
+void MachineControl::RemoveDisk(std::string_view name, Done done) {
+  if (const Result<void> possible = CheckDisks(); !possible) {
+    done(possible);
+    return;
+  }
+  disks_->Remove(name, std::move(done));
+}
+
+Result<void> MachineControl::ResizeDisk(std::string_view name) {
+  VENEER_TRY(CheckDisks());
+  return disks_->Resize(name);
 }
 
 }  // namespace veneer

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string_view>
 
+#include "disk_control.h"
 #include "veneer/base/clock.h"
 #include "veneer/base/event_loop.h"
 #include "veneer/control/guest_control.h"
@@ -19,7 +20,7 @@ class MachineControl final : public GuestControl {
  public:
   // All outlive this object.
   struct Parts {
-    const MachineConfig& config;
+    MachineConfig& config;  // kept up to date for the guest's next life
     Machine& machine;
     EventLoop& loop;
     const Clock& clock;
@@ -35,15 +36,20 @@ class MachineControl final : public GuestControl {
   GuestInfo Info() override;
   Result<StoreListing> ListStore() override;
   Result<void> SetMemoryTarget(std::uint64_t bytes) override;
+  Result<std::string> AddDisk(std::string_view text) override;
+  void RemoveDisk(std::string_view name, Done done) override;
+  Result<void> ResizeDisk(std::string_view name) override;
   void Stop() override { parts_.stop(); }
 
  private:
   // Why the guest cannot do anything now.
   Result<void> CheckRunning() const;
+  Result<void> CheckDisks() const;
 
   const Parts parts_;
   const std::uint64_t start_ns_;
   std::optional<StoreControl> store_;  // empty without Xen
+  std::optional<DiskControl> disks_;   // the same
   bool paused_ = false;
 };
 

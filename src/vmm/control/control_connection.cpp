@@ -132,9 +132,9 @@ void ControlConnection::HandleLine(std::string_view line) {
 void ControlConnection::Handle(const ControlRequest& request) {
   switch (request.command) {
     case ControlCommand::kShutdown:
-      return HandleShutdown(ShutdownKind::kPowerOff);
+      return guest_.Shutdown(ShutdownKind::kPowerOff, AnswerLater());
     case ControlCommand::kReboot:
-      return HandleShutdown(ShutdownKind::kReboot);
+      return guest_.Shutdown(ShutdownKind::kReboot, AnswerLater());
     case ControlCommand::kPause:
       return ReplyResult(guest_.Pause());
     case ControlCommand::kResume:
@@ -151,12 +151,20 @@ void ControlConnection::Handle(const ControlRequest& request) {
       return Reply(OkReply());
     case ControlCommand::kBalloon:
       return ReplyResult(guest_.SetMemoryTarget(request.bytes));
+    case ControlCommand::kAddDisk: {
+      const Result<std::string> name = guest_.AddDisk(request.disk);
+      return Reply(name ? DiskReply(*name) : ErrorReply(name.error().message));
+    }
+    case ControlCommand::kRemoveDisk:
+      return guest_.RemoveDisk(request.disk, AnswerLater());
+    case ControlCommand::kResizeDisk:
+      return ReplyResult(guest_.ResizeDisk(request.disk));
   }
 }
 
-void ControlConnection::HandleShutdown(ShutdownKind kind) {
+GuestControl::Done ControlConnection::AnswerLater() {
   busy_ = true;
-  guest_.Shutdown(kind, [weak = weak_from_this()](const Result<void>& result) {
+  return [weak = weak_from_this()](const Result<void>& result) {
     const auto self = weak.lock();
     if (self == nullptr || !self->fd_.valid()) {
       return;
@@ -166,7 +174,7 @@ void ControlConnection::HandleShutdown(ShutdownKind kind) {
     if (!self->serving_) {
       self->Serve(0);
     }
-  });
+  };
 }
 
 void ControlConnection::ReplyResult(const Result<void>& result) {

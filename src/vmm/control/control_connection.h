@@ -41,7 +41,8 @@ class ControlConnection : public std::enable_shared_from_this<ControlConnection>
   bool Work();
   void HandleLine(std::string_view line);
   void Handle(const ControlRequest& request);
-  void HandleShutdown(ShutdownKind kind);
+  // For a request that is not answered at once: what to call with its outcome.
+  GuestControl::Done AnswerLater();
   void Reply(std::string line);
   void ReplyResult(const Result<void>& result);
   bool Listen();

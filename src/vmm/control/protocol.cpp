@@ -12,10 +12,17 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::pair<std::string_view, ControlCommand> kCommands[] = {
-    {"shutdown", ControlCommand::kShutdown}, {"reboot", ControlCommand::kReboot},
-    {"pause", ControlCommand::kPause},       {"resume", ControlCommand::kResume},
-    {"info", ControlCommand::kInfo},         {"xenstore-ls", ControlCommand::kListStore},
-    {"stop", ControlCommand::kStop},         {"balloon", ControlCommand::kBalloon},
+    {"shutdown", ControlCommand::kShutdown},
+    {"reboot", ControlCommand::kReboot},
+    {"pause", ControlCommand::kPause},
+    {"resume", ControlCommand::kResume},
+    {"info", ControlCommand::kInfo},
+    {"xenstore-ls", ControlCommand::kListStore},
+    {"stop", ControlCommand::kStop},
+    {"balloon", ControlCommand::kBalloon},
+    {"disk-add", ControlCommand::kAddDisk},
+    {"disk-remove", ControlCommand::kRemoveDisk},
+    {"disk-resize", ControlCommand::kResizeDisk},
 };
 
 std::string Line(const Json& json) {
@@ -37,6 +44,32 @@ const char* StateName(GuestState state) {
   return "unknown";
 }
 
+// What the command needs beside its name.
+Result<void> ReadArgument(const Json& json, ControlRequest& request) {
+  switch (request.command) {
+    case ControlCommand::kBalloon: {
+      const auto bytes = json.find("bytes");
+      if (bytes == json.end() || !bytes->is_number_unsigned()) {
+        return UsageError("\"balloon\" needs \"bytes\", a whole number");
+      }
+      request.bytes = bytes->get<std::uint64_t>();
+      return {};
+    }
+    case ControlCommand::kAddDisk:
+    case ControlCommand::kRemoveDisk:
+    case ControlCommand::kResizeDisk: {
+      const auto disk = json.find("disk");
+      if (disk == json.end() || !disk->is_string()) {
+        return UsageError("{} needs \"disk\", a text", json["command"].dump());
+      }
+      request.disk = disk->get<std::string>();
+      return {};
+    }
+    default:
+      return {};
+  }
+}
+
 }  // namespace
 
 Result<ControlRequest> ParseRequest(std::string_view line) {
@@ -53,14 +86,9 @@ Result<ControlRequest> ParseRequest(std::string_view line) {
     if (text != command_name) {
       continue;
     }
-    ControlRequest request{command, 0};
-    if (command == ControlCommand::kBalloon) {
-      const auto bytes = json.find("bytes");
-      if (bytes == json.end() || !bytes->is_number_unsigned()) {
-        return UsageError("\"balloon\" needs \"bytes\", a whole number");
-      }
-      request.bytes = bytes->get<std::uint64_t>();
-    }
+    ControlRequest request;
+    request.command = command;
+    VENEER_TRY(ReadArgument(json, request));
     return request;
   }
   return UsageError("there is no such command");
@@ -71,6 +99,8 @@ std::string OkReply() { return Line(Json{{"ok", true}}); }
 std::string ErrorReply(std::string_view message) {
   return Line(Json{{"ok", false}, {"error", message}});
 }
+
+std::string DiskReply(std::string_view name) { return Line(Json{{"ok", true}, {"disk", name}}); }
 
 std::string InfoReply(const GuestInfo& info) {
   Json json{{"ok", true},
@@ -84,9 +114,18 @@ std::string InfoReply(const GuestInfo& info) {
             {"xen", info.xen},
             {"uptime_seconds", Seconds(info.uptime_ns)},
             {"pid", getpid()},
-            {"milestones", Json::array()}};
+            {"milestones", Json::array()},
+            {"disks", Json::array()}};
   for (const GuestInfo::Milestone& milestone : info.milestones) {
     json["milestones"].push_back({{"name", milestone.name}, {"seconds", Seconds(milestone.at_ns)}});
+  }
+  for (const GuestInfo::Disk& disk : info.disks) {
+    json["disks"].push_back({{"name", disk.name},
+                             {"path", disk.path},
+                             {"bytes", disk.bytes},
+                             {"readonly", disk.readonly},
+                             {"connected", disk.connected},
+                             {"removing", disk.removing}});
   }
   return Line(json);
 }

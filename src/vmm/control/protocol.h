@@ -23,11 +23,15 @@ enum class ControlCommand {
   kListStore,
   kStop,
   kBalloon,
+  kAddDisk,
+  kRemoveDisk,
+  kResizeDisk,
 };
 
 struct ControlRequest {
   ControlCommand command = ControlCommand::kInfo;
   std::uint64_t bytes = 0;  // kBalloon only
+  std::string disk;         // kAddDisk: as after --disk; kRemoveDisk, kResizeDisk: its name
 };
 
 // UsageError for what is no request.
@@ -36,6 +40,7 @@ Result<ControlRequest> ParseRequest(std::string_view line);
 // Replies, without the end of line.
 std::string OkReply();
 std::string ErrorReply(std::string_view message);
+std::string DiskReply(std::string_view name);
 std::string InfoReply(const GuestInfo& info);
 std::string StoreReply(const StoreListing& listing);
 

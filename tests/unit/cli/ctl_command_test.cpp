@@ -1,5 +1,7 @@
 #include "ctl_command.h"
 
+#include <filesystem>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -22,7 +24,7 @@ CtlOptions Parse(const std::string& line) {
 TEST(CtlOptions, AreANameACommandAndPerhapsASize) {
   EXPECT_EQ(Parse("web info").name, "web");
   EXPECT_EQ(Parse("web info").command, "info");
-  EXPECT_EQ(Parse("web balloon 128M").size, "128M");
+  EXPECT_EQ(Parse("web balloon 128M").argument, "128M");
   EXPECT_EQ(Parse("web stop --socket /tmp/s --json").socket, "/tmp/s");
   EXPECT_TRUE(Parse("web stop --socket /tmp/s --json").json);
   for (const char* line : {"", "web", "web dance", "web info 1 2"}) {
@@ -36,8 +38,17 @@ TEST(CtlRequest, IsALineOfJson) {
             R"({"command":"balloon","bytes":1048576})");
 }
 
-TEST(CtlRequest, OnlyABalloonHasASize) {
-  for (const char* line : {"web balloon", "web balloon much", "web stop 1M"}) {
+TEST(CtlRequest, NamesADisksFileFromTheRoot) {
+  const std::string here = std::filesystem::current_path();
+  EXPECT_EQ(CtlRequest(Parse("web disk-add path=a.img,vdev=xvdc")).value(),
+            R"({"command":"disk-add","disk":"path=)" + here + R"(/a.img,vdev=xvdc"})");
+  EXPECT_EQ(CtlRequest(Parse("web disk-remove xvdb")).value(),
+            R"({"command":"disk-remove","disk":"xvdb"})");
+}
+
+TEST(CtlRequest, HasAnArgumentIfTheCommandNeedsOne) {
+  for (const char* line : {"web balloon", "web balloon much", "web stop 1M", "web disk-add",
+                           "web disk-add file=x", "web disk-remove", "web disk-resize"}) {
     const auto request = CtlRequest(Parse(line));
     ASSERT_FALSE(request) << line;
     EXPECT_EQ(request.error().kind, ErrorKind::kUsage);
@@ -68,6 +79,19 @@ TEST(CtlOutput, ShowsInformation) {
         "pid         42\n", "milestone   init after 3.5 s\n"}) {
     EXPECT_THAT(text, HasSubstr(part));
   }
+}
+
+TEST(CtlOutput, ShowsDisks) {
+  const std::string text =
+      CtlOutput(Parse("web info"),
+                R"({"ok":true,"disks":[{"name":"xvda","path":"/a","bytes":1048576,"readonly":true,)"
+                R"("connected":true,"removing":false},{"name":"xvdb","path":"/b","bytes":524288,)"
+                R"("readonly":false,"connected":true,"removing":true}]})")
+          .value();
+  EXPECT_THAT(text, HasSubstr("disk        xvda 1.0 MiB, read-only, in use /a\n"));
+  EXPECT_THAT(text, HasSubstr("disk        xvdb 0.5 MiB, being removed /b\n"));
+  EXPECT_EQ(CtlOutput(Parse("web disk-add path=x"), R"({"ok":true,"disk":"xvdc"})").value(),
+            "xvdc\n");
 }
 
 TEST(CtlOutput, IndentsXenstoreAsXenstoreLsDoes) {

@@ -27,6 +27,7 @@ class FakeMachine final : public Machine {
   std::size_t ConsoleInput(std::span<const std::byte> input) override { return input.size(); }
   void PressPowerButton() override { calls.emplace_back("power button"); }
   XenstoreClient* Store() override { return store; }
+  Disks* PvDisks() override { return nullptr; }
   std::uint64_t MemoryBytes() const override { return memory; }
   std::vector<Milestone> Milestones() const override { return {{"console", 7, 0}}; }
   void CollectStatistics() override {}

@@ -110,10 +110,15 @@ TEST_F(ControlServerTest, HandsEachCommandToTheGuest) {
     EXPECT_EQ(Ask(*client, command), kOk) << command;
   }
   EXPECT_EQ(client->Ask(R"({"command":"balloon","bytes":4096})", kLimit).value(), kOk);
+  EXPECT_EQ(client->Ask(R"({"command":"disk-add","disk":"path=/a"})", kLimit).value(),
+            R"({"ok":true,"disk":"xvdb"})");
+  EXPECT_EQ(client->Ask(R"({"command":"disk-resize","disk":"xvdb"})", kLimit).value(), kOk);
+  EXPECT_EQ(client->Ask(R"({"command":"disk-remove","disk":"xvdb"})", kLimit).value(), kOk);
   EXPECT_EQ(Json::parse(Ask(*client, "info"))["state"], "running");
   EXPECT_TRUE(Json::parse(Ask(*client, "xenstore-ls"))["nodes"].is_array());
   EXPECT_THAT(guest_.calls(), ElementsAre("shutdown", "reboot", "pause", "resume", "stop",
-                                          "balloon 4096", "info", "xenstore-ls"));
+                                          "balloon 4096", "disk-add path=/a", "disk-resize xvdb",
+                                          "disk-remove xvdb", "info", "xenstore-ls"));
 }
 
 TEST_F(ControlServerTest, PassesTheGuestsRefusalsOn) {

@@ -15,14 +15,7 @@ namespace veneer::test {
 class FakeGuest final : public GuestControl {
  public:
   void Shutdown(ShutdownKind kind, Done done) override {
-    const bool at_once = answers_at_once;
-    if (!at_once) {
-      waiting = std::move(done);
-    }
-    Note(kind == ShutdownKind::kPowerOff ? "shutdown" : "reboot");
-    if (at_once) {
-      done(outcome);
-    }
+    AnswerAtOnceOrLater(kind == ShutdownKind::kPowerOff ? "shutdown" : "reboot", std::move(done));
   }
   Result<void> Pause() override { return Note("pause"); }
   Result<void> Resume() override { return Note("resume"); }
@@ -38,6 +31,18 @@ class FakeGuest final : public GuestControl {
   }
   Result<void> SetMemoryTarget(std::uint64_t bytes) override {
     return Note("balloon " + std::to_string(bytes));
+  }
+  Result<std::string> AddDisk(std::string_view text) override {
+    if (const Result<void> noted = Note("disk-add " + std::string(text)); !noted) {
+      return tl::unexpected(noted.error());
+    }
+    return "xvdb";
+  }
+  void RemoveDisk(std::string_view name, Done done) override {
+    AnswerAtOnceOrLater("disk-remove " + std::string(name), std::move(done));
+  }
+  Result<void> ResizeDisk(std::string_view name) override {
+    return Note("disk-resize " + std::string(name));
   }
   void Stop() override { static_cast<void>(Note("stop")); }
 
@@ -57,6 +62,16 @@ class FakeGuest final : public GuestControl {
   Done waiting;  // on the loop's thread
 
  private:
+  void AnswerAtOnceOrLater(std::string call, Done done) {
+    const bool at_once = answers_at_once;
+    if (!at_once) {
+      waiting = std::move(done);
+    }
+    static_cast<void>(Note(std::move(call)));
+    if (at_once) {
+      done(outcome);
+    }
+  }
   Result<void> Note(std::string call) {
     const std::scoped_lock lock(mutex_);
     calls_.push_back(std::move(call));

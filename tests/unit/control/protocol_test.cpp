@@ -84,6 +84,7 @@ TEST(Replies, InfoHasAllThereIs) {
   info.xen = true;
   info.uptime_ns = 1'500'000'000;
   info.milestones = {{"console", 250'000'000}};
+  info.disks = {{"xvda", "/a", 512, true, false, true}};
   const Json json = Json::parse(InfoReply(info));
   EXPECT_EQ(json["ok"], true);
   EXPECT_EQ(json["name"], "web");
@@ -93,6 +94,13 @@ TEST(Replies, InfoHasAllThereIs) {
   EXPECT_EQ(json["xen"], true);
   EXPECT_EQ(json["uptime_seconds"], 1.5);
   EXPECT_EQ(json["pid"], getpid());
+  ASSERT_EQ(json["disks"].size(), 1U);
+  EXPECT_EQ(json["disks"][0], (Json{{"name", "xvda"},
+                                    {"path", "/a"},
+                                    {"bytes", 512},
+                                    {"readonly", true},
+                                    {"connected", false},
+                                    {"removing", true}}));
   ASSERT_EQ(json["milestones"].size(), 1U);
   EXPECT_EQ(json["milestones"][0], (Json{{"name", "console"}, {"seconds", 0.25}}));
 }
