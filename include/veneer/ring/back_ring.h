@@ -24,6 +24,8 @@ inline constexpr std::size_t kRingRspProd = 8;
 inline constexpr std::size_t kRingRspEvent = 12;
 inline constexpr std::size_t kRingEntries = 64;
 
+enum class RingTake { kRequest, kNothing, kBroken };
+
 // Request and Response as they lie in the ring. A Response has no padding, so that no byte of the
 // VMM's stack ever reaches the guest (XSA-216).
 //
@@ -58,10 +60,9 @@ class BackRing {
   // Answered with Put() and not yet shown by Publish().
   std::uint32_t unpublished() const { return response_producer_ - published_; }
 
-  enum class Taken { kRequest, kNothing, kBroken };
   // The next request. kBroken, and from then on for ever: the front-end claims more requests than
   // the ring has room for.
-  Taken Take(Request& request) {
+  RingTake Take(Request& request) {
     if (request_consumer_ == seen_producer_) {
       // Acquire: the requests were written before the index.
       seen_producer_ = memory_.Word(kRingReqProd).load(std::memory_order_acquire);
@@ -70,14 +71,14 @@ class BackRing {
     // Also true for an index that went backwards.
     if (broken_ || waiting > size_ - unanswered()) {
       broken_ = true;
-      return Taken::kBroken;
+      return RingTake::kBroken;
     }
     if (waiting == 0) {
-      return Taken::kNothing;
+      return RingTake::kNothing;
     }
     memory_.Read(EntryOffset(request_consumer_), std::as_writable_bytes(std::span(&request, 1)));
     ++request_consumer_;
-    return Taken::kRequest;
+    return RingTake::kRequest;
   }
 
   // Answers one of the requests taken; the front-end sees it after Publish().

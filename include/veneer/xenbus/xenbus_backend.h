@@ -35,15 +35,20 @@ class XenbusDriver {
   virtual void Disconnect(std::function<void()> done) = 0;
 };
 
+using XenbusKeys = std::vector<std::pair<std::string, std::string>>;  // name, value
+
+// Writes each key below `path`, up to the first that xenstore does not take.
+XsResult<void> WriteXenbusKeys(XenstoreView& store, const std::string& path,
+                               const XenbusKeys& keys);
+
 class XenbusBackend {
  public:
-  using Keys = std::vector<std::pair<std::string, std::string>>;  // name, value
   struct Device {
     std::string type;      // "vbd"
     std::uint32_t id = 0;  // the number both paths end in
     DomId guest = kGuestDomId;
-    Keys front;  // more than the keys every device has; the guest may change them
-    Keys back;
+    XenbusKeys front;  // more than the keys every device has; the guest may change them
+    XenbusKeys back;
   };
 
   // Makes the keys of both ends in one transaction, offers, and waits for the front-end. `store`
@@ -64,7 +69,7 @@ class XenbusBackend {
 
   // Changes keys below the back-end's path and, if connected, writes its state again, which makes
   // the front-end look at them: how a disk tells its new size.
-  XsResult<void> Announce(const Keys& keys);
+  XsResult<void> Announce(const XenbusKeys& keys);
 
   // The device cannot go on with this front-end (a broken ring): Closing, until it starts over.
   void Fail(std::string_view reason);

@@ -36,8 +36,8 @@ class BlockBackend::Impl final : private XenbusDriver {
                   const std::string& back) override;
   void Disconnect(std::function<void()> done) override;
 
-  XenbusBackend::Keys Features() const;
-  XenbusBackend::Keys Properties() const;
+  XenbusKeys Features() const;
+  XenbusKeys Properties() const;
   Outcome MakeWorkers(std::size_t count);
   tl::expected<QueueConnection, std::string> Take(const FrontKeys& keys, std::size_t index);
   void OnBroken(std::uint64_t connection);
@@ -76,13 +76,13 @@ Result<void> BlockBackend::Impl::Start() {
   return {};
 }
 
-XenbusBackend::Keys BlockBackend::Impl::Features() const {
-  XenbusBackend::Keys keys{{"feature-flush-cache", "1"},
-                           {"feature-barrier", "1"},
-                           {"feature-max-indirect-segments", Number(kMaxIndirectSegments)},
-                           {"max-ring-page-order", Number(kMaxRingPageOrder)},
-                           {"max-ring-pages", Number(1U << kMaxRingPageOrder)},
-                           {"multi-queue-max-queues", Number(disk_.config.queues)}};
+XenbusKeys BlockBackend::Impl::Features() const {
+  XenbusKeys keys{{"feature-flush-cache", "1"},
+                  {"feature-barrier", "1"},
+                  {"feature-max-indirect-segments", Number(kMaxIndirectSegments)},
+                  {"max-ring-page-order", Number(kMaxRingPageOrder)},
+                  {"max-ring-pages", Number(1U << kMaxRingPageOrder)},
+                  {"multi-queue-max-queues", Number(disk_.config.queues)}};
   if (disk_.discard) {
     keys.emplace_back("feature-discard", "1");
     keys.emplace_back("discard-granularity", Number(image_->facts().discard_granularity));
@@ -92,7 +92,7 @@ XenbusBackend::Keys BlockBackend::Impl::Features() const {
   return keys;
 }
 
-XenbusBackend::Keys BlockBackend::Impl::Properties() const {
+XenbusKeys BlockBackend::Impl::Properties() const {
   constexpr unsigned kReadonly = VDISK_READONLY;
   return {{"sectors", Number(disk_.sectors)},
           {"sector-size", "512"},
@@ -101,12 +101,7 @@ XenbusBackend::Keys BlockBackend::Impl::Properties() const {
 }
 
 XsResult<void> BlockBackend::Impl::Offer(XenstoreView& store, const std::string& path) {
-  for (const auto& [name, value] : Features()) {
-    if (const auto written = store.Write(fmt::format("{}/{}", path, name), value); !written) {
-      return written;
-    }
-  }
-  return {};
+  return WriteXenbusKeys(store, path, Features());
 }
 
 XenbusDriver::Outcome BlockBackend::Impl::MakeWorkers(std::size_t count) {
@@ -165,8 +160,9 @@ XenbusDriver::Outcome BlockBackend::Impl::Connect(XenstoreClient& store, const s
     }
     connections.push_back(std::move(*connection));
   }
-  for (const auto& [name, value] : Properties()) {
-    static_cast<void>(store.Write(fmt::format("{}/{}", back, name), value));
+  if (const auto written = WriteXenbusKeys(store, back, Properties()); !written) {
+    return tl::unexpected(
+        fmt::format("xenstore does not take its size: {}", XsErrorName(written.error())));
   }
   for (std::size_t i = 0; i < connections.size(); ++i) {
     workers_[i]->Attach(std::move(connections[i]));

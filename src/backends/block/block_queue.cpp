@@ -136,12 +136,12 @@ bool BlockQueue::TakeRequests(std::uint64_t now_ns) {
   unsigned taken = 0;
   BlockRequest request;
   while (taken < kBatch && MayTake(now_ns)) {
-    const BlockRing::Taken result = ring_.Take(request);
-    if (result == BlockRing::Taken::kBroken) {
+    const RingTake result = ring_.Take(request);
+    if (result == RingTake::kBroken) {
       Break();
       break;
     }
-    if (result == BlockRing::Taken::kNothing) {
+    if (result == RingTake::kNothing) {
       break;
     }
     ++taken;

@@ -80,24 +80,19 @@ BlockRing::BlockRing(BlockProtocol protocol, std::vector<std::span<std::byte>> p
                 ? std::variant<Ring64, Ring32>(std::in_place_type<Ring64>, std::move(pages))
                 : std::variant<Ring64, Ring32>(std::in_place_type<Ring32>, std::move(pages))) {}
 
-BlockRing::Taken BlockRing::Take(BlockRequest& request) {
+RingTake BlockRing::Take(BlockRequest& request) {
   const auto take = [&request](auto& ring, auto& entry, const Layout& layout) {
-    using Ring = std::remove_reference_t<decltype(ring)>;
-    switch (ring.Take(entry)) {
-      case Ring::Taken::kRequest:
-        request = Decode(entry.bytes, layout);
-        return Taken::kRequest;
-      case Ring::Taken::kNothing:
-        return Taken::kNothing;
-      default:
-        return Taken::kBroken;
+    const RingTake taken = ring.Take(entry);
+    if (taken == RingTake::kRequest) {
+      request = Decode(entry.bytes, layout);
     }
+    return taken;
   };
   if (auto* const ring = std::get_if<Ring64>(&ring_)) {
     Entry<sizeof(blkif_request)> entry;
     return take(*ring, entry, k64);
   }
-  Entry<108> entry;
+  Entry<kRequestBytes32> entry;
   return take(std::get<Ring32>(ring_), entry, k32);
 }
 

@@ -47,8 +47,7 @@ class BlockRing {
   // `pages`: see RingMemory.
   BlockRing(BlockProtocol protocol, std::vector<std::span<std::byte>> pages);
 
-  enum class Taken { kRequest, kNothing, kBroken };
-  Taken Take(BlockRequest& request);
+  RingTake Take(BlockRequest& request);
   // `status`: BLKIF_RSP_*.
   void Put(std::uint64_t id, std::uint8_t operation, std::int16_t status);
   bool Publish();
@@ -78,7 +77,8 @@ class BlockRing {
   static_assert(sizeof(Response64) == sizeof(blkif_response));
 
   using Ring64 = BackRing<Entry<sizeof(blkif_request)>, Response64>;
-  using Ring32 = BackRing<Entry<108>, Response32>;
+  static constexpr std::size_t kRequestBytes32 = 108;  // blkif_request as a 32-bit guest has it
+  using Ring32 = BackRing<Entry<kRequestBytes32>, Response32>;
   std::variant<Ring64, Ring32> ring_;
 };
 

@@ -14,29 +14,33 @@ std::string_view ActionName(DiskAction action) {
 
 }  // namespace
 
-DiskCounters::DiskCounters(Metrics& metrics, const std::string& vdev)
-    : reads(metrics.Get("disk." + vdev + ".reads")),
-      writes(metrics.Get("disk." + vdev + ".writes")),
-      flushes(metrics.Get("disk." + vdev + ".flushes")),
-      discards(metrics.Get("disk." + vdev + ".discards")),
-      read_bytes(metrics.Get("disk." + vdev + ".read_bytes")),
-      written_bytes(metrics.Get("disk." + vdev + ".written_bytes")),
-      merges(metrics.Get("disk." + vdev + ".merges")),
-      bad_requests(metrics.Get("disk." + vdev + ".bad_requests")),
-      errors(metrics.Get("disk." + vdev + ".errors")),
-      kicks(metrics.Get("disk." + vdev + ".kicks")),
-      notifications(metrics.Get("disk." + vdev + ".notifications")),
-      suppressed(metrics.Get("disk." + vdev + ".suppressed")),
-      throttled(metrics.Get("disk." + vdev + ".throttled")),
-      polls_hit(metrics.Get("disk." + vdev + ".polls_hit")),
-      sleeps(metrics.Get("disk." + vdev + ".sleeps")) {
+DiskCounters::DiskCounters(const Lookup& counter)
+    : reads(counter("reads")),
+      writes(counter("writes")),
+      flushes(counter("flushes")),
+      discards(counter("discards")),
+      read_bytes(counter("read_bytes")),
+      written_bytes(counter("written_bytes")),
+      merges(counter("merges")),
+      bad_requests(counter("bad_requests")),
+      errors(counter("errors")),
+      kicks(counter("kicks")),
+      notifications(counter("notifications")),
+      suppressed(counter("suppressed")),
+      throttled(counter("throttled")),
+      polls_hit(counter("polls_hit")),
+      sleeps(counter("sleeps")) {
   for (std::size_t i = 0; i < kLatencyBuckets; ++i) {
     latency[i] =
-        &metrics.Get(i + 1 < kLatencyBuckets
-                         ? fmt::format("disk.{}.latency_us.{:07}", vdev, std::uint64_t{1} << i)
-                         : fmt::format("disk.{}.latency_us.more", vdev));
+        &counter(i + 1 < kLatencyBuckets ? fmt::format("latency_us.{:07}", std::uint64_t{1} << i)
+                                         : std::string("latency_us.more"));
   }
 }
+
+DiskCounters::DiskCounters(Metrics& metrics, const std::string& vdev)
+    : DiskCounters([&](std::string_view name) -> Counter& {
+        return metrics.Get(fmt::format("disk.{}.{}", vdev, name));
+      }) {}
 
 void DiskCounters::CountLatency(std::uint64_t ns) {
   const std::uint64_t us = ns / 1000;

@@ -5,9 +5,11 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "token_bucket.h"
@@ -43,6 +45,10 @@ struct DiskCounters {
   Counter& polls_hit;   // polling found work
   Counter& sleeps;
   std::array<Counter*, kLatencyBuckets> latency{};
+
+ private:
+  using Lookup = std::function<Counter&(std::string_view name)>;
+  explicit DiskCounters(const Lookup& counter);
 };
 
 // Thread-safe.

@@ -22,8 +22,10 @@ XsResult<void> MakeDirectory(XenstoreView& store, const std::string& path,
   return store.SetPermissions(path, permissions);
 }
 
-XsResult<void> WriteAll(XenstoreView& store, const std::string& path,
-                        const XenbusBackend::Keys& keys) {
+}  // namespace
+
+XsResult<void> WriteXenbusKeys(XenstoreView& store, const std::string& path,
+                               const XenbusKeys& keys) {
   for (const auto& [name, value] : keys) {
     if (const auto written = store.Write(fmt::format("{}/{}", path, name), value); !written) {
       return written;
@@ -31,8 +33,6 @@ XsResult<void> WriteAll(XenstoreView& store, const std::string& path,
   }
   return {};
 }
-
-}  // namespace
 
 // Shared with the tasks it has posted, which find out by a weak pointer that it is gone.
 class XenbusBackend::Impl : public std::enable_shared_from_this<XenbusBackend::Impl> {
@@ -54,7 +54,7 @@ class XenbusBackend::Impl : public std::enable_shared_from_this<XenbusBackend::I
   const std::string& back() const { return back_; }
   XenbusState state() const { return state_; }
 
-  XsResult<void> Announce(const Keys& keys);
+  XsResult<void> Announce(const XenbusKeys& keys);
   void Fail(std::string_view reason);
   void Remove(std::function<void()> removed);
 
@@ -108,26 +108,26 @@ XsResult<void> XenbusBackend::Impl::WriteKeys(XenstoreTransaction& store) {
   // The back-end first: a guest that looks at the front-end finds its other end complete.
   auto done = MakeDirectory(store, back_, XsShared(kHostDomId, device_.guest, XsAccess::kRead));
   if (done) {
-    done = WriteAll(store, back_,
-                    {{"frontend", front_},
-                     {"frontend-id", Number(device_.guest.value)},
-                     {"online", "1"},
-                     {"state", StateText(XenbusState::kInitialising)}});
+    done = WriteXenbusKeys(store, back_,
+                           {{"frontend", front_},
+                            {"frontend-id", Number(device_.guest.value)},
+                            {"online", "1"},
+                            {"state", StateText(XenbusState::kInitialising)}});
   }
   if (done) {
-    done = WriteAll(store, back_, device_.back);
+    done = WriteXenbusKeys(store, back_, device_.back);
   }
   if (done) {
     done = MakeDirectory(store, front_, XsShared(device_.guest, kHostDomId, XsAccess::kRead));
   }
   if (done) {
-    done = WriteAll(store, front_,
-                    {{"backend", back_},
-                     {"backend-id", Number(kHostDomId.value)},
-                     {"state", StateText(XenbusState::kInitialising)}});
+    done = WriteXenbusKeys(store, front_,
+                           {{"backend", back_},
+                            {"backend-id", Number(kHostDomId.value)},
+                            {"state", StateText(XenbusState::kInitialising)}});
   }
   if (done) {
-    done = WriteAll(store, front_, device_.front);
+    done = WriteXenbusKeys(store, front_, device_.front);
   }
   return done;
 }
@@ -241,9 +241,9 @@ void XenbusBackend::Impl::SwitchTo(XenbusState next) {
   }
 }
 
-XsResult<void> XenbusBackend::Impl::Announce(const Keys& keys) {
+XsResult<void> XenbusBackend::Impl::Announce(const XenbusKeys& keys) {
   return store_.Transact([&](XenstoreTransaction& store) -> XsResult<void> {
-    if (const auto written = WriteAll(store, back_, keys); !written) {
+    if (const auto written = WriteXenbusKeys(store, back_, keys); !written) {
       return written;
     }
     if (state_ != XenbusState::kConnected) {
@@ -312,7 +312,7 @@ const std::string& XenbusBackend::front_path() const { return impl_->front(); }
 const std::string& XenbusBackend::back_path() const { return impl_->back(); }
 XenbusState XenbusBackend::state() const { return impl_->state(); }
 
-XsResult<void> XenbusBackend::Announce(const Keys& keys) { return impl_->Announce(keys); }
+XsResult<void> XenbusBackend::Announce(const XenbusKeys& keys) { return impl_->Announce(keys); }
 void XenbusBackend::Fail(std::string_view reason) { impl_->Fail(reason); }
 void XenbusBackend::Remove(std::function<void()> removed) { impl_->Remove(std::move(removed)); }
 

@@ -50,7 +50,7 @@ void ExpectFieldsArrive() {
   }
   put(transfer);
   BlockRequest request;
-  ASSERT_EQ(ring.Take(request), BlockRing::Taken::kRequest);
+  ASSERT_EQ(ring.Take(request), RingTake::kRequest);
   EXPECT_EQ(request.operation, BLKIF_OP_WRITE);
   EXPECT_EQ(request.AnsweredOperation(), BLKIF_OP_WRITE);
   EXPECT_EQ(request.segment_count, 11U);
@@ -69,7 +69,7 @@ void ExpectFieldsArrive() {
   discard.sector_number = 0x8000000000000001;
   discard.nr_sectors = 0x7000000000000002;
   put(discard);
-  ASSERT_EQ(ring.Take(request), BlockRing::Taken::kRequest);
+  ASSERT_EQ(ring.Take(request), RingTake::kRequest);
   EXPECT_EQ(request.sector, 0x8000000000000001U);
   EXPECT_EQ(request.discard_sectors, 0x7000000000000002U);
 
@@ -84,7 +84,7 @@ void ExpectFieldsArrive() {
     indirect.indirect_grefs[i] = 0xe0000000U + i;
   }
   put(indirect);
-  ASSERT_EQ(ring.Take(request), BlockRing::Taken::kRequest);
+  ASSERT_EQ(ring.Take(request), RingTake::kRequest);
   EXPECT_EQ(request.indirect_operation, BLKIF_OP_READ);
   EXPECT_EQ(request.AnsweredOperation(), BLKIF_OP_READ);
   EXPECT_EQ(request.segment_count, 0x1234U);

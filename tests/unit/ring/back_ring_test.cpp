@@ -12,7 +12,7 @@
 namespace veneer {
 namespace {
 
-using Taken = TestRing::Taken;
+using Taken = RingTake;
 
 // The header's own arithmetic is the reference.
 TEST(BackRingSize, IsWhatTheHeaderComputes) {

@@ -40,7 +40,7 @@ void Answer(TestRing& ring, Wakeup& kicked, Wakeup& answered) {
   std::uint64_t done = 0;
   while (done < kRequests) {
     TestRequest request;
-    while (ring.Take(request) == TestRing::Taken::kRequest) {
+    while (ring.Take(request) == RingTake::kRequest) {
       ring.Put({.id = request.id, .status = request.body[0]});
       ++done;
     }
@@ -105,7 +105,7 @@ TEST(BackRingThreads, AMutatorCannotMakeItTakeMoreThanTheRing) {
     TestRing ring(pages.get());
     TestRequest request;
     std::uint32_t taken = 0;
-    while (ring.Take(request) == TestRing::Taken::kRequest) {
+    while (ring.Take(request) == RingTake::kRequest) {
       ++taken;
       EXPECT_LE(ring.unanswered(), ring.size());
     }
