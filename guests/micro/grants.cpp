@@ -1,4 +1,6 @@
 // HYPERVISOR_grant_table_op, with the table where Linux has it: in the platform device's memory.
+#include "grants.h"
+
 #include "arch.h"
 #include "hypercall.h"
 #include "platform.h"
@@ -18,15 +20,6 @@ alignas(kPageSize) uint32_t to_page[kPageSize / 4];
 
 uint32_t FrameOf(const void* page) { return Word(page) / kPageSize; }
 
-intptr_t MapFrame(xen_ulong_t index, xen_pfn_t frame) {
-  xen_add_to_physmap_t op{};
-  op.domid = DOMID_SELF;
-  op.space = XENMAPSPACE_grant_table;
-  op.idx = index;
-  op.gpfn = frame;
-  return MemoryOp(XENMEM_add_to_physmap, &op);
-}
-
 void CheckSize() {
   gnttab_query_size_t op{};
   op.dom = DOMID_SELF;
@@ -40,7 +33,7 @@ void CheckSize() {
   op.dom = 99;
   Check("grants/query_size-of-nobody", GrantOp(GNTTABOP_query_size, &op), 0);
   Check("grants/query_size-of-nobody-status", op.status, GNTST_bad_domain);
-  Check("grants/beyond", MapFrame(op.max_nr_frames + 100000, 0x2800), -XEN_EINVAL);
+  Check("grants/beyond", MapGrantFrame(op.max_nr_frames + 100000, 0x2800), -XEN_EINVAL);
 }
 
 void CheckSetup(uintptr_t table) {
@@ -156,14 +149,23 @@ void CheckMap() {
   Check("grants/unmap-status", unmap.status, GNTST_bad_handle);
 }
 
-void FillEntry(grant_entry_v1_t& entry, uint16_t flags, domid_t domid, const void* page) {
+}  // namespace
+
+intptr_t MapGrantFrame(uint32_t index, uintptr_t frame) {
+  xen_add_to_physmap_t op{};
+  op.domid = DOMID_SELF;
+  op.space = XENMAPSPACE_grant_table;
+  op.idx = index;
+  op.gpfn = frame;
+  return MemoryOp(XENMEM_add_to_physmap, &op);
+}
+
+void FillGrant(grant_entry_v1_t& entry, uint16_t flags, domid_t domid, uint32_t frame) {
   entry.domid = domid;
-  entry.frame = FrameOf(page);
+  entry.frame = frame;
   Barrier();
   entry.flags = flags;
 }
-
-}  // namespace
 
 void TestGrants() {
   CheckSize();
@@ -172,8 +174,8 @@ void TestGrants() {
     return;
   }
   // Linux asks for the highest frame first.
-  Check("grants/map-frame-1", MapFrame(1, table / kPageSize + 1), 0);
-  Check("grants/map-frame-0", MapFrame(0, table / kPageSize), 0);
+  Check("grants/map-frame-1", MapGrantFrame(1, table / kPageSize + 1), 0);
+  Check("grants/map-frame-0", MapGrantFrame(0, table / kPageSize), 0);
   CheckSetup(table);
   auto* entries = reinterpret_cast<grant_entry_v1_t*>(table);
   uint64_t store = 0;
@@ -183,9 +185,9 @@ void TestGrants() {
   CheckVersions();
   Check("grants/reserved-survives", entries[GNTTAB_RESERVED_XENSTORE].frame,
         static_cast<int64_t>(store));
-  FillEntry(entries[kReadOnly], GTF_permit_access | GTF_readonly, kGuest, from_page);
-  FillEntry(entries[kWritable], GTF_permit_access, kGuest, to_page);
-  FillEntry(entries[kToDomain0], GTF_permit_access, 0, from_page);
+  FillGrant(entries[kReadOnly], GTF_permit_access | GTF_readonly, kGuest, FrameOf(from_page));
+  FillGrant(entries[kWritable], GTF_permit_access, kGuest, FrameOf(to_page));
+  FillGrant(entries[kToDomain0], GTF_permit_access, 0, FrameOf(from_page));
   CheckCopy();
   CheckMap();
   Check("grants/unknown", GrantOp(99, entries), -XEN_ENOSYS);

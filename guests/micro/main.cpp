@@ -108,6 +108,12 @@ void RunXen() {
     MeasureEvents();
     return;
   }
+#ifdef __x86_64__
+  if (HasWord("blkbench")) {
+    MeasureBlock();
+    return;
+  }
+#endif
   for (const Group& group : kGroups) {
     if (GroupWanted(group.name)) {
       group.run();

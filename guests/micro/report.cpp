@@ -123,6 +123,11 @@ bool HasWord(const char* word) {
   return rest != nullptr && EndsWord(*rest);
 }
 
+uint32_t NumberWord(const char* prefix, uint32_t otherwise) {
+  const char* rest = FindWord(prefix);
+  return rest == nullptr ? otherwise : ToNumber(rest);
+}
+
 bool GroupWanted(const char* name) {
   const char* list = FindWord("tests=");
   if (list == nullptr) {
@@ -148,6 +153,14 @@ bool SameText(const char* a, const char* b) {
     ++b;
   }
   return *a == *b;
+}
+
+uint32_t ToNumber(const char* text) {
+  uint32_t value = 0;
+  while (*text >= '0' && *text <= '9') {
+    value = value * 10 + static_cast<uint32_t>(*text++ - '0');
+  }
+  return value;
 }
 
 uint32_t Length(const char* text) {

@@ -22,9 +22,13 @@ void SwitchOff();
 bool HasWord(const char* word);
 // Whether group `name` was asked for: "tests=a,b" on the command line; without it, every group.
 bool GroupWanted(const char* name);
+// The number behind `prefix`, such as "depth=", in the first word that starts so; else `otherwise`.
+uint32_t NumberWord(const char* prefix, uint32_t otherwise);
 void SetCommandLine(const char* text);
 
 bool SameText(const char* a, const char* b);
 uint32_t Length(const char* text);
+// Decimal, up to what is no digit.
+uint32_t ToNumber(const char* text);
 
 }  // namespace micro

@@ -26,5 +26,7 @@ void TestFifo();
 
 // Measurements, only with "bench" on the command line.
 void MeasureEvents();
+// A PV disk from ring 3, only with "blkbench"; 64 bit only.
+void MeasureBlock();
 
 }  // namespace micro
