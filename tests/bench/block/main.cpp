@@ -1,5 +1,5 @@
-// The block back-end with a front-end in the same process, and fio with io_uring on the same file
-// in the same alternating run.
+// The block back-end, with a front-end in the same process or in a guest's ring 3, and fio with
+// io_uring on the same file in the same alternating run.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,6 +19,7 @@
 #include "back_end_run.h"
 #include "bench/support/samples.h"
 #include "fio_run.h"
+#include "guest_run.h"
 #include "veneer/base/unique_fd.h"
 #include "workload.h"
 
@@ -29,6 +30,7 @@ struct Options {
   Disk disk;
   unsigned size_mib = 1024;
   unsigned rounds = 5;
+  bool micro_guest = false;  // the front-end is guests/micro instead of one in this process
   std::string only;
   std::string json;
 };
@@ -114,16 +116,23 @@ void Print(const Series& series) {
              series.fio_rate.Text(0), series.rate_ratio.Text(3));
   fmt::print("  latency us  ours {}  fio {}  ratio {}\n", series.ours_latency.Text(1),
              series.fio_latency.Text(1), series.latency_ratio.Text(3));
-  fmt::print("  CPU us/req  ours {}  fio {}\n", series.ours_cpu.Text(2), series.fio_cpu.Text(2));
+  if (series.ours_cpu.Max() > 0) {
+    fmt::print("  CPU us/req  ours {}  fio {}\n", series.ours_cpu.Text(2), series.fio_cpu.Text(2));
+  }
   fmt::print("  per 16 requests: {:.2f} kicks, {:.2f} upcalls\n", series.kicks.Median() * 16,
              series.upcalls.Median() * 16);
   static_cast<void>(std::fflush(stdout));
+}
+
+const char* FrontEndName(const Options& options) {
+  return options.micro_guest ? "micro guest in ring 3" : "in process";
 }
 
 Result<void> WriteJson(const std::vector<Series>& all, const Options& options) {
   nlohmann::json json = {{"benchmark", "block"},
                          {"file", options.disk.path},
                          {"bytes", options.disk.bytes},
+                         {"front_end", FrontEndName(options)},
                          {"build_type", VENEER_BUILD_TYPE}};
   for (const Series& series : all) {
     json["workloads"].push_back({{"name", series.workload.name},
@@ -154,12 +163,15 @@ Result<void> Run(Options options) {
     return series.workload.name.find(options.only) == std::string::npos;
   });
   fmt::print(
-      "Back-end with a front-end in process against fio (io_uring) on {}, {} MiB.\n"
+      "Back-end, with its front-end {}, against fio (io_uring) on {}, {} MiB.\n"
       "Median [min..max] of {} alternating rounds of {} s.\n\n",
-      options.disk.path, options.size_mib, options.rounds, options.disk.seconds);
+      FrontEndName(options), options.disk.path, options.size_mib, options.rounds,
+      options.disk.seconds);
   for (Series& series : all) {
     for (unsigned round = 0; round < options.rounds; ++round) {
-      VENEER_TRY_ASSIGN(const Outcome ours, RunBackEnd(options.disk, series.workload));
+      VENEER_TRY_ASSIGN(const Outcome ours, options.micro_guest
+                                                ? RunGuest(options.disk, series.workload)
+                                                : RunBackEnd(options.disk, series.workload));
       VENEER_TRY_ASSIGN(const Outcome fio, RunFio(options.disk, series.workload));
       series.Add(ours, fio);
     }
@@ -178,6 +190,8 @@ int Main(int argc, char** argv) {
   app.add_option("--rounds", options.rounds, "Alternating rounds")->capture_default_str();
   app.add_option("--poll", options.disk.poll_us, "Longest polling of the back-end, us")
       ->capture_default_str();
+  app.add_flag("--micro-guest", options.micro_guest,
+               "Run the front-end in a guest's ring 3: with real kicks, upcalls and guest memory");
   app.add_flag("--front-sleeps", options.disk.front_sleeps,
                "The front-end sleeps until an upcall instead of looking at its ring");
   app.add_option("--only", options.only, "Workloads whose name contains this, such as 'depth 32'");

@@ -19,7 +19,7 @@ struct Workload {
 struct Outcome {
   double requests_per_second = 0;
   double latency_us = 0;  // mean, from handing a request in to having its answer
-  double cpu_us = 0;      // of whoever does the work, per request
+  double cpu_us = 0;      // of whoever does the work, per request; 0: not measured
   double kicks = 0;       // per request; ours only, as are the following
   double upcalls = 0;
 };
