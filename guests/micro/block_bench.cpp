@@ -77,6 +77,25 @@ void WriteAndCompare() {
   }
 }
 
+// For whoever kills this guest and looks at the disk.
+void WriteJournal() {
+  work.flush = true;
+  work.check = true;
+  work.write = true;
+  work.random = false;
+  work.requests = 1;
+  for (work.first_block = 0; work.first_block < work.blocks; ++work.first_block) {
+    EnterUser(reinterpret_cast<uintptr_t>(WorkInUser), 0, 0, 0);  // code, called by address
+    if (work.problem != nullptr) {
+      Fail("journal", work.problem);
+      return;
+    }
+    Print("journal ");
+    PrintNumber(static_cast<int64_t>(work.first_block));
+    Print("\n");
+  }
+}
+
 }  // namespace
 
 void MeasureBlock() {
@@ -86,6 +105,8 @@ void MeasureBlock() {
   ring.Start(reinterpret_cast<void*>(kBlockArea));
   if (HasWord("compare")) {
     WriteAndCompare();
+  } else if (HasWord("journal")) {
+    WriteJournal();
   } else {
     Run(work.write ? "write" : "read");
   }

@@ -54,6 +54,14 @@ class Driver {
     }
   }
 
+  void WriteAndFlush() {
+    next_block_ = work_.first_block;
+    Start(0);
+    Finish();
+    PutFlush();
+    Finish();
+  }
+
  private:
   static uintptr_t DataOf(const BlockWork& work, uint32_t slot) {
     return kData + static_cast<uintptr_t>(slot) * work.pages * kPageSize;
@@ -133,6 +141,23 @@ class Driver {
     request.sector_number = sector;
     request.handle = 0;
     request.indirect_grefs[0] = kFirstListRef + slot;
+  }
+  void PutFlush() {
+    volatile blkif_request_t& request = ring_.Next<blkif_request_t>();
+    request.operation = BLKIF_OP_FLUSH_DISKCACHE;
+    request.nr_segments = 0;
+    request.handle = 0;
+    request.id = 0;
+    request.sector_number = 0;
+    ++under_way_;
+  }
+  // What is under way, to its end.
+  void Finish() {
+    Push();
+    while (under_way_ > 0 && work_.problem == nullptr) {
+      TakeResponses();
+      asm volatile("pause" : : : "memory");
+    }
   }
   void Push() {
     if (ring_.Push()) {
@@ -243,7 +268,12 @@ class Driver {
 
 void RunBlockWork(const BlockDevice& device, BlockRing& ring, BlockWork& work) {
   work.problem = nullptr;
-  Driver(device, ring, work).Run();
+  Driver driver(device, ring, work);
+  if (work.flush) {
+    driver.WriteAndFlush();
+  } else {
+    driver.Run();
+  }
 }
 
 }  // namespace micro

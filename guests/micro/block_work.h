@@ -21,6 +21,9 @@ struct BlockWork {
   uint64_t warm_up_ns = 0;  // not counted, before
   uint64_t run_ns = 0;
   uint64_t poll_ns = 0;  // how long to look at the ring before asking for an event
+  // Instead of the rest: one block is written, and flushed.
+  bool flush = false;
+  uint64_t first_block = 0;
   // What came of it.
   uint64_t answered = 0;
   uint64_t ns = 0;

@@ -106,7 +106,7 @@ trap_common:
 // ---- Ring 3: EnterUser(target, number, first, second) calls `target` there, with a hypercall's
 // registers and IOPL 3, and returns what it leaves in RAX.
 
-  .globl EnterUser, LeaveUser
+  .globl EnterUser, LeaveUser, user_code_end
 EnterUser:
   pushq %rbx
   pushq %rbp
@@ -129,6 +129,7 @@ EnterUser:
 
 user_code:
   call *%rbx
+user_code_end:
   ud2                       // the way back: HandleTrap() calls LeaveUser(RAX)
 
 LeaveUser:

@@ -10,6 +10,7 @@ extern uint8_t trap_stack_end[];
 extern uintptr_t trap_table[];
 #ifdef __x86_64__
 extern uintptr_t user_resume_stack;
+extern uint8_t user_code_end[];  // the instruction by which ring 3 comes back
 [[noreturn]] void LeaveUser(uintptr_t result);
 #endif
 }
@@ -209,7 +210,7 @@ extern "C" void HandleTrap(TrapFrame* frame) {
       break;
   }
 #ifdef __x86_64__
-  if ((frame->cs & 3) != 0 && user_resume_stack != 0) {
+  if (frame->ip == reinterpret_cast<uintptr_t>(user_code_end) && user_resume_stack != 0) {
     LeaveUser(frame->ax);
   }
 #endif

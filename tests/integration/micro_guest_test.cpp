@@ -1,8 +1,8 @@
 // Runs the micro guests (guests/micro): the Xen interface looked at from inside, by each transport
 // and in both widths, and a PV disk driven from ring 3. Needs /dev/kvm and nothing else.
-#include <array>
+#include "integration/micro_guest.h"
+
 #include <cstdint>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -11,7 +11,6 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "integration/environment.h"
 #include "support/child_process.h"
 
 namespace veneer::test {
@@ -20,10 +19,6 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-constexpr char kMicro64[] = VENEER_MICRO64;
-constexpr char kMicro32[] = VENEER_MICRO32;
-// A micro guest takes a second or two; this only ends one that hangs.
-constexpr char kGuestLimit[] = "60";
 constexpr std::chrono::seconds kLimit{90};
 
 struct Outcome {
@@ -34,13 +29,7 @@ struct Outcome {
 
 Outcome RunMicro(const std::string& kernel, const std::string& words,
                  const std::vector<std::string>& options = {}) {
-  std::vector<std::string> argv{Veneer(),   "run", "--kernel",  kernel,      "--serial",  "stdio",
-                                "--memory", "64M", "--timeout", kGuestLimit, "--cmdline", words};
-  if (kernel == kMicro64) {
-    argv.insert(argv.end(), {"--entry", "pvh"});
-  }
-  argv.insert(argv.end(), options.begin(), options.end());
-  ChildProcess process(argv);
+  ChildProcess process(MicroCommand(kernel, words, options));
   process.CloseInput();
   const int code = process.WaitForExit(kLimit);
   return {code, process.out(), process.err()};
@@ -123,21 +112,6 @@ BlockRun FindBlockRun(const std::string& out, const std::string& name) {
         << out;
   }
   return run;
-}
-
-// Whether the file holds what the guest writes: BlockPattern() of guests/micro/block_work.h.
-bool HoldsPattern(const std::string& path, std::uint64_t bytes) {
-  std::ifstream file(path, std::ios::binary);
-  for (std::uint64_t at = 0; at < bytes; at += sizeof at) {
-    std::array<char, sizeof at> data{};
-    std::uint64_t word = 0;
-    file.read(data.data(), data.size());
-    std::memcpy(&word, data.data(), sizeof word);
-    if (!file || word != (at / 8 + 1) * 0x9e3779b97f4a7c15) {
-      return false;
-    }
-  }
-  return true;
 }
 
 // Kicks and upcalls depend on who is faster, so on the machine's other load. But a guest that keeps

@@ -1,0 +1,68 @@
+// What a flush promises: once it is answered, the data is on the disk, whoever is killed next.
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+
+#include <gtest/gtest.h>
+
+#include "integration/micro_guest.h"
+#include "support/child_process.h"
+
+namespace veneer::test {
+namespace {
+
+constexpr int kRounds = 50;
+constexpr std::uint64_t kBlock = 4096;
+constexpr std::uint64_t kDiskBytes = 16U << 20U;
+constexpr std::chrono::seconds kLimit{90};
+
+// How many blocks the guest has said are flushed: each whole line "journal BLOCK".
+std::uint64_t FlushedBlocks(const std::string& out) {
+  const std::string whole = out.substr(0, out.rfind('\n') + 1);
+  const std::size_t last = whole.rfind("journal ");
+  unsigned long long block = 0;
+  return last != std::string::npos && sscanf(whole.c_str() + last, "journal %llu", &block) == 1
+             ? block + 1
+             : 0;
+}
+
+// A different moment in each round, from right after the first flush to a hundred flushes later.
+std::string LastLineToWaitFor(int round) {
+  return "journal " + std::to_string(round * 37 % 101) + "\n";
+}
+
+TEST(Flush, WhatIsAnsweredIsThereAfterTheVmmOrTheGuestIsKilled) {
+  std::uint64_t checked = 0;
+  for (int round = 0; round < kRounds; ++round) {
+    const ScratchDirectory scratch;
+    const std::string disk = scratch.File("disk");
+    const std::string socket = scratch.File("control");
+    std::ofstream(disk).close();
+    std::filesystem::resize_file(disk, kDiskBytes);
+    ChildProcess veneer(
+        MicroCommand(kMicro64, "tests=none blkbench journal",
+                     {"--disk", "path=" + disk, "--name", "flush", "--control-socket", socket}));
+    veneer.CloseInput();
+    ASSERT_TRUE(veneer.WaitForOutput(LastLineToWaitFor(round), kLimit))
+        << veneer.out() << veneer.err();
+    if (round % 2 == 0) {
+      veneer.Signal(SIGKILL);
+      EXPECT_EQ(veneer.WaitForExit(kLimit), 128 + SIGKILL);
+    } else {
+      // The guest dies, the VMM ends in order.
+      ChildProcess ctl({Veneer(), "ctl", "flush", "stop", "--socket", socket});
+      EXPECT_EQ(ctl.WaitForExit(kLimit), 0) << ctl.err();
+      EXPECT_EQ(veneer.WaitForExit(kLimit), 0) << veneer.err();
+    }
+    const std::uint64_t flushed = FlushedBlocks(veneer.out());
+    EXPECT_GE(flushed, 1U);
+    EXPECT_TRUE(HoldsPattern(disk, flushed * kBlock)) << "round " << round;
+    checked += flushed;
+  }
+  std::printf("%d kills, %llu flushed blocks found\n", kRounds,
+              static_cast<unsigned long long>(checked));
+}
+
+}  // namespace
+}  // namespace veneer::test
