@@ -14,8 +14,8 @@
 #include "send_ports.h"
 #include "upcalls.h"
 #include "vcpu_thread.h"
-#include "veneer/base/event_fd.h"
 #include "veneer/base/event_loop.h"
+#include "veneer/base/moderated_event.h"
 #include "veneer/block/disks.h"
 #include "veneer/boot/boot_loader.h"
 #include "veneer/console/pv_console.h"
@@ -113,7 +113,8 @@ class XenGuest final : private XenMachineHooks {
   EvtchnPort console_port_;  // the guest's end
   EvtchnPort console_host_port_;
   std::unique_ptr<PvConsole> console_;
-  EventFd console_event_;  // signalled by the guest's kicks, inside the kernel
+  std::unique_ptr<ModeratedEvent>
+      console_event_;  // signalled by the guest's kicks, inside the kernel
 
   std::unique_ptr<PlatformPorts> platform_ports_;
   std::unique_ptr<XenPlatformPci> platform_;
