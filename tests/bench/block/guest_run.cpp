@@ -21,10 +21,10 @@ std::string DiskOption(const Disk& disk, const Workload& workload) {
 
 // The words of guests/micro/README.md.
 std::string Words(const Disk& disk, const Workload& workload) {
-  return fmt::format("tests=none blkbench {} {} block={} depth={} ms={:.0f}{}",
+  return fmt::format("tests=none blkbench {} {} block={} depth={} ms={:.0f} poll={}",
                      workload.write ? "write" : "read", workload.random ? "random" : "sequential",
                      workload.block_bytes / 1024, workload.depth, disk.seconds * 1000,
-                     disk.front_sleeps ? " poll=0" : "");
+                     disk.front_sleeps ? 0 : disk.guest_poll_us);
 }
 
 std::optional<Outcome> ParseLine(const char* line, const Workload& workload) {

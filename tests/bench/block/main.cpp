@@ -194,6 +194,9 @@ int Main(int argc, char** argv) {
                "Run the front-end in a guest's ring 3: with real kicks, upcalls and guest memory");
   app.add_flag("--front-sleeps", options.disk.front_sleeps,
                "The front-end sleeps until an upcall instead of looking at its ring");
+  app.add_option("--guest-poll", options.disk.guest_poll_us,
+                 "How long the micro guest looks at its ring before waiting for an upcall, us")
+      ->capture_default_str();
   app.add_option("--only", options.only, "Workloads whose name contains this, such as 'depth 32'");
   app.add_option("--json", options.json, "Write all figures to this file");
   CLI11_PARSE(app, argc, argv);

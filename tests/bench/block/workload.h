@@ -29,7 +29,8 @@ struct Disk {
   std::uint64_t bytes = 0;
   double seconds = 2;  // per run
   unsigned poll_us = 50;
-  bool front_sleeps = false;  // the front-end waits for upcalls instead of looking all the time
+  bool front_sleeps = false;    // the front-end waits for upcalls instead of looking all the time
+  unsigned guest_poll_us = 50;  // how long a guest looks before it waits for one
 };
 
 }  // namespace veneer::bench
