@@ -11,9 +11,9 @@ Result<Outcome> RunFio(const Disk& disk, const Workload& workload) {
   const std::string command = fmt::format(
       "fio --name=peer --filename='{}' --size={} --ioengine=io_uring --rw={}{} --bs={} "
       "--iodepth={} "
-      "--direct={} --time_based --runtime={}s --invalidate=0 --output-format=json 2>/dev/null",
+      "--direct={} --time_based --runtime={:.0f}ms --invalidate=0 --output-format=json 2>/dev/null",
       disk.path, disk.bytes, workload.random ? "rand" : "", workload.write ? "write" : "read",
-      workload.block_bytes, workload.depth, workload.direct ? 1 : 0, disk.seconds);
+      workload.block_bytes, workload.depth, workload.direct ? 1 : 0, disk.seconds * 1000);
   FILE* fio = popen(command.c_str(), "re");
   if (fio == nullptr) {
     return ErrnoError(errno, "cannot run fio");
