@@ -26,7 +26,7 @@ class PollWindow {
       return;
     }
     asleep_ = false;
-    if (now_ns - idle_since_ns_ < longest_ns_) {
+    if (now_ns - idle_since_ns_ < longest_ns_ + kWakeUpNs) {
       window_ns_ = std::min(std::max(window_ns_ * 2, kFirstNs), longest_ns_);
     } else {
       window_ns_ = window_ns_ > kFirstNs ? window_ns_ / 2 : 0;
@@ -36,6 +36,9 @@ class PollWindow {
 
  private:
   static constexpr std::uint64_t kFirstNs = 8000;
+  // How much of a sleep may have been the wake-up alone. Without it a window that has closed on a
+  // host whose wake-ups are slow, where polling pays most, would never open again.
+  static constexpr std::uint64_t kWakeUpNs = 50'000;
 
   const std::uint64_t longest_ns_;
   std::uint64_t window_ns_ = 0;

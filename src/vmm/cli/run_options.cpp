@@ -253,7 +253,7 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
   AddParsed<std::optional<unsigned>>(
       command, "--timer-load", machine.xen.timer_load_limit, ParseTimerLoad,
       "Most of a vCPU's time that its Xen timer interrupts may take, in percent: a kernel that "
-      "ticks more often than the host can follow then gets on (auto: 25 where guest kernels are "
+      "ticks more often than the host can follow then gets on (auto: 8 where guest kernels are "
       "interpreted, else 100)",
       "auto|N", "auto");
   AddParsed<CharacterTarget>(command, "--console", machine.xen.console, ParseCharacterTarget,

@@ -62,6 +62,15 @@ TEST(PollWindow, GrowsWhilePollingWouldPayAndGoesWhenItDoesNot) {
   EXPECT_EQ(window.window_ns(), 0U);
 }
 
+TEST(PollWindow, ASlowWakeUpDoesNotKeepItClosed) {
+  PollWindow window(50'000);
+  for (int i = 0; i < 10; ++i) {
+    window.OnSleep(0);
+    window.OnWork(90'000);  // 40 us for the work to come, the rest for this thread to wake up
+  }
+  EXPECT_EQ(window.window_ns(), 50'000U);
+}
+
 TEST(PollWindow, ZeroNeverPolls) {
   PollWindow window(0);
   for (int i = 0; i < 10; ++i) {
