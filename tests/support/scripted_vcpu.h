@@ -91,6 +91,7 @@ class ScriptedVcpu final : public Vcpu {
   std::optional<Exception> injected;
   std::vector<std::uint8_t> interrupts;
   int nmis = 0;
+  int stops_noted = 0;
   std::vector<GuestDebug> debug_settings;
   std::vector<SystemRegisters> system_settings;
   int xsave_reads = 0;
@@ -182,6 +183,7 @@ class ScriptedVcpu final : public Vcpu {
     return accepts_interrupts;
   }
   void InjectNmi() override { ++nmis; }
+  void NoteStopped() override { ++stops_noted; }
   void SetGuestDebug(const GuestDebug& debug) override { debug_settings.push_back(debug); }
 
  private:

@@ -124,6 +124,9 @@ class Vcpu {
   // being delivered). Wakes a halted vCPU.
   [[nodiscard]] virtual bool InjectInterrupt(std::uint8_t vector) = 0;
   virtual void InjectNmi() = 0;
+  // Has the guest's clock say that time has passed without the guest, so that its watchdogs do not
+  // take a pause for a hang.
+  virtual void NoteStopped() = 0;
   virtual void SetGuestDebug(const GuestDebug& debug) = 0;
 };
 

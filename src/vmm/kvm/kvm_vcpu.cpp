@@ -311,6 +311,11 @@ bool KvmVcpu::InjectInterrupt(std::uint8_t vector) {
 
 void KvmVcpu::InjectNmi() { static_cast<void>(Ioctl(fd_.get(), KVM_NMI, 0)); }
 
+void KvmVcpu::NoteStopped() {
+  // Fails for a guest that has no PV clock, which is then none the wiser.
+  static_cast<void>(Ioctl(fd_.get(), KVM_KVMCLOCK_CTRL, 0));
+}
+
 void KvmVcpu::SetGuestDebug(const GuestDebug& debug) {
   // DR7 bits: Intel SDM vol. 3, 17.2.4. Length and type 0 mean "execution".
   constexpr std::uint64_t kGlobalEnable0 = 1U << 1U;

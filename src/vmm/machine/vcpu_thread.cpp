@@ -60,7 +60,14 @@ void VcpuThread::Loop() {
   id_ = std::this_thread::get_id();
   // Linux, Documentation/scheduler/sched-stats.rst: run time, wait time, time slices.
   schedstat_ = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
-  while (context_.gate.Pass()) {
+  for (;;) {
+    const bool held = !context_.gate.open();
+    if (!context_.gate.Pass()) {
+      return;
+    }
+    if (held) {
+      vcpu_->NoteStopped();
+    }
     if (tasks_waiting_.load(std::memory_order_acquire)) {
       RunTasks();
     }

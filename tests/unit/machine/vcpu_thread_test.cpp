@@ -301,6 +301,7 @@ TEST_F(VcpuThreadTest, TheLoopStandsStillWhileTheGateIsPaused) {
   gate_.Resume();
   thread_->Join();
   EXPECT_EQ(device_.accesses.size(), 1U);
+  EXPECT_EQ(vcpu_->stops_noted, 1) << "the guest's watchdogs must know";
 }
 
 TEST_F(VcpuThreadTest, AnAssistTakesItsExitsAwayFromTheMachine) {
