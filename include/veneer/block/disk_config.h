@@ -10,7 +10,7 @@
 
 namespace veneer {
 
-enum class DiskFormat { kAuto, kRaw };
+enum class DiskFormat { kAuto, kRaw, kQcow2 };
 
 // What a guest's flush means.
 enum class DiskCache {
@@ -19,7 +19,7 @@ enum class DiskCache {
 };
 
 struct DiskConfig {
-  std::string path;  // a file or a block device
+  std::string path;  // a file, a block device, or the URI of an NBD export
   DiskFormat format = DiskFormat::kAuto;
   std::string vdev;  // "xvda"; empty: the first that is free
   bool readonly = false;
@@ -37,7 +37,7 @@ struct DiskConfig {
 
 inline constexpr unsigned kMaxDiskQueues = 16;
 
-// "path=FILE[,format=raw|auto][,vdev=xvda][,readonly=on|off][,direct=on|off]
+// "path=FILE[,format=raw|qcow2|auto][,vdev=xvda][,readonly=on|off][,direct=on|off]
 // [,cache=writeback|none|unsafe][,queues=N][,discard=on|off][,serial=TEXT][,bps=SIZE][,iops=N]
 // [,poll=MICROSECONDS]"; cache=none is writeback with direct=on. A comma in a value is written
 // twice. UsageError names the key that is unknown, missing, repeated or has a wrong value.

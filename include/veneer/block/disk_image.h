@@ -62,7 +62,8 @@ class DiskImage {
   virtual Result<std::unique_ptr<DiskChannel>> OpenChannel() = 0;
 };
 
-// Opens and locks. UsageError for a path that is no disk image, or that somebody else writes.
+// Opens and locks: a raw image, a qcow2 image, or the export of an NBD server. UsageError for a
+// path that is no disk image, or that somebody else writes.
 Result<std::unique_ptr<DiskImage>> OpenDiskImage(const DiskConfig& config);
 
 }  // namespace veneer

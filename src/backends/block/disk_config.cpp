@@ -160,8 +160,10 @@ Result<void> DiskParser::SetPath(std::string_view, std::string_view value) {
 Result<void> DiskParser::SetFormat(std::string_view key, std::string_view value) {
   if (value == "raw") {
     config_.format = DiskFormat::kRaw;
+  } else if (value == "qcow2") {
+    config_.format = DiskFormat::kQcow2;
   } else if (value != "auto") {
-    return UsageError("{}={} is neither raw nor auto", key, value);
+    return UsageError("{}={} is not one of raw, qcow2 and auto", key, value);
   }
   return {};
 }

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 
 #include "uring_channel.h"
@@ -18,17 +17,6 @@ namespace {
 
 constexpr std::uint64_t kSector = 512;  // bytes
 constexpr std::uint32_t kMemoryAlignment = 512;
-
-// Whoever wrote the file last, a guest perhaps: good enough for a refusal, not for opening it as
-// one.
-bool StartsLikeQcow2(const std::string& path) {
-  constexpr std::array<char, 4> kMagic{'Q', 'F', 'I', '\xfb'};
-  const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  std::array<char, kMagic.size()> start{};
-  return file.valid() &&
-         pread(file.get(), start.data(), start.size(), 0) == static_cast<ssize_t>(start.size()) &&
-         start == kMagic;
-}
 
 Result<std::uint64_t> SizeOf(int fd, const std::string& path) {
   struct stat info {};
@@ -154,16 +142,6 @@ Result<std::unique_ptr<DiskChannel>> RawImage::OpenChannel() {
   files.offset_alignment = offset_alignment_;
   files.memory_alignment = memory_alignment_;
   return UringChannel::Create(files);
-}
-
-Result<std::unique_ptr<DiskImage>> OpenDiskImage(const DiskConfig& config) {
-  if (config.format == DiskFormat::kAuto && StartsLikeQcow2(config.path)) {
-    return UsageError(
-        "disk '{}' is a qcow2 image, which is not supported; convert it with qemu-img convert -O "
-        "raw, or write format=raw to show the guest the file as it is",
-        config.path);
-  }
-  return RawImage::Open(config);
 }
 
 }  // namespace veneer

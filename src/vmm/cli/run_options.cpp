@@ -228,9 +228,10 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
   command
       .add_option_function<std::vector<std::string>>(
           "--disk", [&machine](const std::vector<std::string>& texts) { AddDisks(machine, texts); },
-          "PV disk, once for each: path=FILE (a raw image or a block device) and what follows it "
-          "after commas: vdev=xvda readonly=on direct=on cache=writeback|none|unsafe queues=N "
-          "discard=off serial=TEXT bps=RATE iops=RATE poll=US")
+          "PV disk, once for each: path=FILE (a raw or qcow2 image or a block device) or "
+          "path=nbd://HOST[:PORT][/EXPORT] or path=nbd+unix:///[EXPORT]?socket=FILE, and what "
+          "follows it after commas: format=raw|qcow2|auto vdev=xvda readonly=on direct=on "
+          "cache=writeback|none|unsafe queues=N discard=off serial=TEXT bps=RATE iops=RATE poll=US")
       ->type_name("path=FILE[,...]")
       ->allow_extra_args(false);
   AddChoice<OnReboot>(command, "--on-reboot", machine.on_reboot,

@@ -42,6 +42,12 @@ TEST(ParseDisk, EveryKey) {
   EXPECT_EQ(config->poll_us, 0U);
 }
 
+TEST(ParseDisk, Formats) {
+  EXPECT_EQ(ParseDisk("path=a,format=qcow2")->format, DiskFormat::kQcow2);
+  EXPECT_EQ(ParseDisk("path=a,format=auto")->format, DiskFormat::kAuto);
+  EXPECT_EQ(ParseDisk("path=nbd://host:10809/a,,b")->path, "nbd://host:10809/a,b");
+}
+
 TEST(ParseDisk, CacheNoneIsDirect) {
   EXPECT_TRUE(ParseDisk("path=a,cache=none")->direct);
   EXPECT_EQ(ParseDisk("cache=none,direct=off,path=a").error().message,
@@ -62,7 +68,7 @@ TEST(ParseDisk, NamesWhatIsWrong) {
       {"path=a,path=b", "the key path is given twice"},
       {"path=a,vdev=sda", "vdev=sda is not a name such as xvda"},
       {"path=a,cache=writethrough", "cache=writethrough is not one of"},
-      {"path=a,format=vmdk", "format=vmdk is neither"},
+      {"path=a,format=vmdk", "format=vmdk is not one of raw, qcow2 and auto"},
       {"path=a,queues=0", "queues=0 is not a whole number from 1 to 16"},
       {"path=a,queues=17", "queues=17 is not"},
       {"path=a,queues=2x", "queues=2x is not"},

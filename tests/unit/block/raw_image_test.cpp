@@ -49,7 +49,7 @@ TEST(RawImage, WhatIsNoDisk) {
 TEST(RawImage, AQcow2ImageIsNotTakenForARawOneUnlessToldSo) {
   const TemporaryFile file(1U << 20U);
   file.Write(0, {std::byte{'Q'}, std::byte{'F'}, std::byte{'I'}, std::byte{0xfb}});
-  EXPECT_THAT(Refusal(file.path()), HasSubstr("is a qcow2 image"));
+  EXPECT_THAT(Refusal(file.path()), HasSubstr("is no qcow2 image that can be used"));
   DiskConfig config;
   config.path = file.path();
   config.format = DiskFormat::kRaw;
