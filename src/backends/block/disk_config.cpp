@@ -62,6 +62,15 @@ std::vector<std::string> SplitAtCommas(std::string_view text) {
   return parts;
 }
 
+// The other way round, for one part.
+std::string DoubleCommas(std::string_view part) {
+  std::string text;
+  for (const char c : part) {
+    text.append(c == ',' ? 2 : 1, c);
+  }
+  return text;
+}
+
 class DiskParser {
  public:
   Result<DiskConfig> Parse(std::string_view text);
@@ -217,17 +226,10 @@ constexpr std::uint32_t kExtended = 1U << 28U;
 }  // namespace
 
 std::string WithDiskPath(std::string_view text, std::string_view path) {
-  std::string result = "path=";
-  for (const char c : path) {
-    result.append(c == ',' ? 2 : 1, c);
-  }
+  std::string result = "path=" + DoubleCommas(path);
   for (const std::string& part : SplitAtCommas(text)) {
-    if (part.starts_with("path=")) {
-      continue;
-    }
-    result += ',';
-    for (const char c : part) {
-      result.append(c == ',' ? 2 : 1, c);
+    if (!part.starts_with("path=")) {
+      result += "," + DoubleCommas(part);
     }
   }
   return result;

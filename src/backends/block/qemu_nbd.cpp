@@ -1,26 +1,22 @@
 #include "qemu_nbd.h"
 
 #include <fcntl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <utility>
 #include <vector>
 
 #include "veneer/base/log.h"
+#include "veneer/base/unix_socket.h"
 
 namespace veneer {
 namespace {
 
 constexpr const char* kProgram = "qemu-nbd";
-// As many as a front-end's queues connect at once.
-constexpr int kBacklog = static_cast<int>(kMaxDiskQueues) + 1;
 
 const char* CacheMode(const DiskConfig& disk) {
   if (disk.direct) {
@@ -75,32 +71,22 @@ class PrivateFolder {
 
 // The name of the socket is gone before anybody uses it, so that nothing is left behind however
 // Veneer ends; /proc/self/fd leads to its inode.
-Result<int> QemuNbd::Listen() {
+Result<UniqueFd> QemuNbd::Listen() {
   const PrivateFolder folder;
   if (!folder.made()) {
     return ErrnoError(errno, fmt::format("cannot make the folder {}", folder.path()));
   }
   const std::string path = folder.socket_path();
-  sockaddr_un name{};
-  name.sun_family = AF_UNIX;
-  if (path.size() >= sizeof name.sun_path) {
-    return HostError("the path of the temporary folder, {}, is too long; set TMPDIR to another",
-                     folder.path());
-  }
-  std::memcpy(name.sun_path, path.c_str(), path.size() + 1);
-  UniqueFd listener(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  // All of the kernel's calls about addresses take this base type.
-  if (!listener.valid() ||
-      bind(listener.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0 ||
-      listen(listener.get(), kBacklog) != 0) {
-    return ErrnoError(errno, fmt::format("cannot listen on {}", path));
+  Result<UniqueFd> listener = ListenAt(path);
+  if (!listener) {
+    return WithContext(std::move(listener).error(), "in the temporary folder (see TMPDIR)");
   }
   address_.Reset(open(path.c_str(), O_PATH | O_CLOEXEC));
   if (!address_.valid()) {
     return ErrnoError(errno, fmt::format("cannot open {}", path));
   }
   uri_ = fmt::format("nbd+unix:///?socket=/proc/self/fd/{}", address_.get());
-  return listener.Release();
+  return listener;
 }
 
 Result<std::unique_ptr<QemuNbd>> QemuNbd::Start(const DiskConfig& disk, const std::string& format,
@@ -108,9 +94,9 @@ Result<std::unique_ptr<QemuNbd>> QemuNbd::Start(const DiskConfig& disk, const st
   std::unique_ptr<QemuNbd> server(new QemuNbd(disk.path));
   ChildProcess::Plan plan;
   VENEER_TRY_ASSIGN(plan.program, FindProgram(kProgram, "qemu-utils"));
-  VENEER_TRY_ASSIGN(plan.listener, server->Listen());
   // Closed when the child has its own: then connections end when the child does.
-  const UniqueFd listener(plan.listener);
+  VENEER_TRY_ASSIGN(const UniqueFd listener, server->Listen());
+  plan.listener = listener.get();
   plan.arguments = Arguments(disk, format, connections);
   VENEER_TRY_ASSIGN(server->child_,
                     ChildProcess::Start(plan, [self = server.get()](const auto& outcome) {

@@ -37,7 +37,7 @@ class QemuNbd {
 
  private:
   explicit QemuNbd(const std::string& disk) : disk_(disk) {}
-  Result<int> Listen();
+  Result<UniqueFd> Listen();
   void OnEnd(const ChildProcess::Outcome& outcome) const;
 
   const std::string disk_;
