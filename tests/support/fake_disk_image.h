@@ -10,7 +10,7 @@
 
 #include "veneer/base/check.h"
 #include "veneer/base/event_fd.h"
-#include "veneer/block/disk_image.h"
+#include "veneer/storage/disk_image.h"
 
 namespace veneer::testing {
 

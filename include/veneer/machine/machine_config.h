@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "veneer/block/disk_config.h"
+#include "veneer/storage/disk_config.h"
 #include "veneer/boot/kernel_image.h"
 
 namespace veneer {

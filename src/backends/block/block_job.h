@@ -8,8 +8,8 @@
 #include <span>
 #include <vector>
 
-#include "veneer/block/disk_image.h"
 #include "veneer/gnttab/pinned_grant.h"
+#include "veneer/storage/disk_image.h"
 
 namespace veneer {
 

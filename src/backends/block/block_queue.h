@@ -12,9 +12,9 @@
 #include "block_job.h"
 #include "block_ring.h"
 #include "disk_state.h"
-#include "poll_window.h"
 #include "veneer/base/event_loop.h"
-#include "veneer/evtchn/event_channels.h"
+#include "veneer/base/poll_window.h"
+#include "veneer/evtchn/bound_port.h"
 #include "veneer/gnttab/grant_table.h"
 
 namespace veneer {
@@ -22,27 +22,6 @@ namespace veneer {
 // Segments in one indirect request, and under way in one queue: 8 MiB.
 inline constexpr std::uint32_t kMaxIndirectSegments = 256;
 inline constexpr std::uint32_t kMaxSegmentsUnderWay = 2048;
-
-// A port of domain 0, closed with this object.
-class BoundPort {
- public:
-  BoundPort(EventChannels& events, EvtchnPort port) : events_(&events), port_(port) {}
-  BoundPort(BoundPort&& other) noexcept
-      : events_(std::exchange(other.events_, nullptr)), port_(other.port_) {}
-  BoundPort& operator=(BoundPort&&) = delete;
-  BoundPort(const BoundPort&) = delete;
-  BoundPort& operator=(const BoundPort&) = delete;
-  ~BoundPort() {
-    if (events_ != nullptr) {
-      static_cast<void>(events_->CloseHost(port_));
-    }
-  }
-  void Notify() const { static_cast<void>(events_->Notify(port_)); }
-
- private:
-  EventChannels* events_;
-  EvtchnPort port_;
-};
 
 // What one connection of a front-end brings for one queue.
 struct QueueConnection {

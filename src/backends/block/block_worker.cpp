@@ -1,9 +1,7 @@
 #include "block_worker.h"
 
-#include <pthread.h>
 #include <sys/epoll.h>
 
-#include <csignal>
 #include <future>
 #include <utility>
 
@@ -20,37 +18,20 @@ Result<std::unique_ptr<BlockWorker>> BlockWorker::Create(DiskState& disk, GrantT
 
 Result<void> BlockWorker::Start(unsigned index) {
   VENEER_TRY_ASSIGN(kick_, EventFd::Create());
-  VENEER_TRY_ASSIGN(loop_, EventLoop::Create());
-  // The thread takes no signals: they are the main thread's.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  std::promise<Result<void>> ready;
-  thread_ = std::thread([this, &ready] {
-    Result<void> made = SetUp();
-    const bool good = made.has_value();
-    ready.set_value(std::move(made));
-    if (good) {
-      loop_->Run();
-    }
-    queue_.reset();
-    channel_.reset();
-  });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  const std::string name = fmt::format("{}-{}", disk_.config.vdev, index);
-  static_cast<void>(pthread_setname_np(thread_.native_handle(), name.c_str()));
-  Result<void> result = ready.get_future().get();
-  if (!result) {
-    thread_.join();
-  }
-  return result;
+  VENEER_TRY_ASSIGN(thread_, LoopThread::Start(
+                                 fmt::format("{}-{}", disk_.config.vdev, index),
+                                 [this](EventLoop& loop) { return SetUp(loop); },
+                                 [this] {
+                                   queue_.reset();
+                                   channel_.reset();
+                                 }));
+  return {};
 }
 
-Result<void> BlockWorker::SetUp() {
+Result<void> BlockWorker::SetUp(EventLoop& loop) {
   VENEER_TRY_ASSIGN(channel_, disk_.image.OpenChannel());
-  VENEER_TRY(loop_->AddFd(kick_.get(), EPOLLIN, [this](std::uint32_t) { OnKick(); }));
-  return loop_->AddFd(channel_->ready_fd(), EPOLLIN, [this](std::uint32_t) {
+  VENEER_TRY(loop.AddFd(kick_.get(), EPOLLIN, [this](std::uint32_t) { OnKick(); }));
+  return loop.AddFd(channel_->ready_fd(), EPOLLIN, [this](std::uint32_t) {
     if (queue_ != nullptr) {
       queue_->Serve();
     }
@@ -65,30 +46,33 @@ void BlockWorker::OnKick() {
 }
 
 BlockWorker::~BlockWorker() {
-  if (thread_.joinable()) {
-    Detach([this] { loop_->Stop(); });
-    thread_.join();
+  if (thread_ != nullptr) {
+    // Shared: this may go on while the worker's thread still closes it.
+    const auto detached = std::make_shared<std::promise<void>>();
+    Detach([detached] { detached->set_value(); });
+    detached->get_future().wait();
   }
 }
 
 void BlockWorker::Attach(QueueConnection connection) {
   auto shared = std::make_shared<QueueConnection>(std::move(connection));
-  loop_->Post([this, shared] {
+  thread_->loop().Post([this, shared] {
     VENEER_CHECK(queue_ == nullptr);
-    queue_ = std::make_unique<BlockQueue>(disk_, grants_, *loop_, *channel_, std::move(*shared));
+    queue_ = std::make_unique<BlockQueue>(disk_, grants_, thread_->loop(), *channel_,
+                                          std::move(*shared));
     queue_->Serve();
   });
 }
 
 void BlockWorker::Detach(std::function<void()> done) {
-  loop_->Post([this, done = std::move(done)] {
+  thread_->loop().Post([this, done = std::move(done)] {
     if (queue_ == nullptr) {
       done();
       return;
     }
     queue_->Stop([this, done] {
       // Called from inside the queue, which goes when that is over.
-      loop_->Post([this, done] {
+      thread_->loop().Post([this, done] {
         queue_.reset();
         done();
       });

@@ -5,12 +5,11 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <thread>
 
 #include "block_queue.h"
 #include "disk_state.h"
 #include "veneer/base/event_fd.h"
-#include "veneer/base/event_loop.h"
+#include "veneer/base/thread.h"
 
 namespace veneer {
 
@@ -36,17 +35,17 @@ class BlockWorker {
  private:
   BlockWorker(DiskState& disk, GrantTable& grants) : disk_(disk), grants_(grants) {}
   Result<void> Start(unsigned index);
-  Result<void> SetUp();
+  Result<void> SetUp(EventLoop& loop);
   void OnKick();
 
   DiskState& disk_;
   GrantTable& grants_;
   EventFd kick_;
-  std::unique_ptr<EventLoop> loop_;
   // The thread's own.
   std::unique_ptr<DiskChannel> channel_;
   std::unique_ptr<BlockQueue> queue_;
-  std::thread thread_;
+  // Its end waits for the thread: before what that uses goes.
+  std::unique_ptr<LoopThread> thread_;
 };
 
 }  // namespace veneer

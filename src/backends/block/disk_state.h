@@ -12,11 +12,11 @@
 #include <string_view>
 #include <utility>
 
-#include "token_bucket.h"
 #include "veneer/base/log.h"
 #include "veneer/base/metrics.h"
-#include "veneer/block/disk_config.h"
-#include "veneer/block/disk_image.h"
+#include "veneer/base/token_bucket.h"
+#include "veneer/storage/disk_config.h"
+#include "veneer/storage/disk_image.h"
 
 namespace veneer {
 

@@ -14,7 +14,7 @@
 
 #include "exit_code.h"
 #include "run_options.h"
-#include "veneer/block/disk_config.h"
+#include "veneer/storage/disk_config.h"
 #include "veneer/control/control_client.h"
 #include "veneer/control/control_socket.h"
 

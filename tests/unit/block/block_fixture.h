@@ -13,7 +13,7 @@
 #include "support/block_front_end.h"
 #include "support/fake_disk_image.h"
 #include "support/pv_guest.h"
-#include "temporary_file.h"
+#include "support/temporary_file.h"
 #include "veneer/base/log.h"
 #include "veneer/block/block_backend.h"
 

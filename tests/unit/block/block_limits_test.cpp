@@ -3,8 +3,8 @@
 #include <chrono>
 
 #include "block_fixture.h"
-#include "poll_window.h"
-#include "token_bucket.h"
+#include "veneer/base/poll_window.h"
+#include "veneer/base/token_bucket.h"
 
 namespace veneer {
 namespace {

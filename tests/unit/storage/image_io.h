@@ -15,7 +15,7 @@
 
 #include "child_process.h"
 #include "veneer/base/check.h"
-#include "veneer/block/disk_image.h"
+#include "veneer/storage/disk_image.h"
 
 namespace veneer {
 

@@ -10,7 +10,7 @@
 #include <liburing.h>
 
 #include "veneer/base/event_fd.h"
-#include "veneer/block/disk_image.h"
+#include "veneer/storage/disk_image.h"
 
 namespace veneer {
 

@@ -11,7 +11,7 @@
 
 #include "nbd_connection.h"
 #include "veneer/base/unique_fd.h"
-#include "veneer/block/disk_image.h"
+#include "veneer/storage/disk_image.h"
 
 namespace veneer {
 

@@ -1,6 +1,6 @@
 // --disk: every key, and a plain sentence for everything that is wrong.
 
-#include "veneer/block/disk_config.h"
+#include "veneer/storage/disk_config.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "veneer/base/result.h"
-#include "veneer/block/disk_config.h"
+#include "veneer/storage/disk_config.h"
 
 namespace veneer {
 

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "veneer/base/unique_fd.h"
-#include "veneer/block/disk_image.h"
+#include "veneer/storage/disk_image.h"
 
 namespace veneer {
 

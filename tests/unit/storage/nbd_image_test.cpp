@@ -9,7 +9,7 @@
 
 #include "image_io.h"
 #include "qemu_nbd.h"
-#include "temporary_file.h"
+#include "support/temporary_file.h"
 
 namespace veneer {
 namespace {

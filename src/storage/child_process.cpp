@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "veneer/base/check.h"
+#include "veneer/base/thread.h"
 
 namespace veneer {
 namespace {
@@ -253,16 +254,11 @@ Result<std::unique_ptr<ChildProcess>> ChildProcess::Start(
     const Plan& plan, std::function<void(const Outcome&)> on_end) {
   std::unique_ptr<ChildProcess> child(new ChildProcess());
   child->on_end_ = std::move(on_end);
-  // The thread takes no signals: they are the main thread's.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  std::promise<Result<void>> started;
-  std::future<Result<void>> result = started.get_future();
-  child->thread_ =
-      std::thread(&ChildProcess::Keep, child.get(), std::cref(plan), std::move(started));
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  const auto started = std::make_shared<std::promise<Result<void>>>();
+  std::future<Result<void>> result = started->get_future();
+  child->thread_ = StartThread("keeper", [keeper = child.get(), &plan, started] {
+    keeper->Keep(plan, std::move(*started));
+  });
   VENEER_TRY(result.get());
   return child;
 }

@@ -9,7 +9,7 @@
 
 #include "nbd_channel.h"
 #include "nbd_connection.h"
-#include "veneer/block/disk_image.h"
+#include "veneer/storage/disk_image.h"
 
 namespace veneer {
 

@@ -11,7 +11,7 @@
 #include <gmock/gmock.h>
 
 #include "image_io.h"
-#include "temporary_file.h"
+#include "support/temporary_file.h"
 
 namespace veneer {
 namespace {

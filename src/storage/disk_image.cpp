@@ -1,5 +1,5 @@
 // Which kind of image a disk is.
-#include "veneer/block/disk_image.h"
+#include "veneer/storage/disk_image.h"
 
 #include "nbd_image.h"
 #include "qcow2_image.h"

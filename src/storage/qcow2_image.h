@@ -5,7 +5,7 @@
 
 #include "qcow2_check.h"
 #include "qemu_nbd.h"
-#include "veneer/block/disk_image.h"
+#include "veneer/storage/disk_image.h"
 
 namespace veneer {
 

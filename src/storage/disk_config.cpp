@@ -1,4 +1,4 @@
-#include "veneer/block/disk_config.h"
+#include "veneer/storage/disk_config.h"
 
 #include <array>
 #include <charconv>

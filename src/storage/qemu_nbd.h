@@ -11,7 +11,7 @@
 #include "child_process.h"
 #include "veneer/base/result.h"
 #include "veneer/base/unique_fd.h"
-#include "veneer/block/disk_config.h"
+#include "veneer/storage/disk_config.h"
 
 namespace veneer {
 

@@ -1,0 +1,89 @@
+// The host's side of a NIC behind one small interface: a tap, a user-mode network, a socket. What
+// shows it to the guest (the PV back-end, an emulated NIC) knows no more than this.
+#pragma once
+
+#include <linux/virtio_net.h>
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "veneer/base/result.h"
+#include "veneer/network/net_config.h"
+
+namespace veneer {
+
+// The longest frame that ever travels, bytes: the largest IP packet and its Ethernet header with a
+// VLAN tag.
+inline constexpr std::size_t kMaxFrame = 65535 + 18;
+
+enum class NetSent {
+  kSent,
+  kFull,     // nothing taken; try again when ready_fd() has become readable
+  kRefused,  // the host does not take such a frame: dropped
+};
+
+// One queue of a link: made, used and destroyed on one thread.
+//
+// Frames are Ethernet frames without checksum at the end. The virtio_net_hdr that goes with each
+// says what is left to be done to it: a checksum that only covers the pseudo header
+// (VIRTIO_NET_HDR_F_NEEDS_CSUM), a TCP segment to be cut (gso_type). A link that does not say
+// `offloads` takes no gso_type other than none, and gives out frames with nothing left to do; it
+// completes checksums.
+class NetChannel {
+ public:
+  virtual ~NetChannel() = default;
+  // Hands one frame of 14 to kMaxFrame bytes over; `frame` may be used again when it returns.
+  virtual NetSent Send(const virtio_net_hdr& header, std::span<const iovec> frame) = 0;
+  // Moves the next frame to `room`, which is used from its beginning, and returns its bytes.
+  // Nothing: none is there. 0: one was, and did not fit: dropped.
+  virtual std::optional<std::size_t> Receive(virtio_net_hdr& header,
+                                             std::span<const iovec> room) = 0;
+  // Before going to sleep: from now on ready_fd() becomes readable when a frame arrives, or when
+  // there is room again after kFull. It may do so only once until Receive() has returned nothing,
+  // so look before calling this. True if something happened meanwhile: look again.
+  virtual bool Arm() = 0;
+  // ready_fd() is readable: does what the link itself has to do then.
+  virtual void OnReady() = 0;
+  // For epoll, edge-triggered.
+  virtual int ready_fd() const = 0;
+};
+
+// What a receiver can take.
+struct NetOffloads {
+  bool checksum = false;  // frames whose TCP or UDP checksum is not complete
+  bool tso4 = false;      // uncut TCP over IPv4; needs `checksum`
+  bool tso6 = false;      // and over IPv6
+  friend bool operator==(const NetOffloads&, const NetOffloads&) = default;
+};
+
+// Thread-safe.
+class NetLink {
+ public:
+  struct Facts {
+    std::string name;  // "tap0", "user"; for logs and information
+    bool offloads =
+        false;            // Send() takes everything that NetOffloads names, and Receive() gives it
+    unsigned queues = 1;  // how many channels there can be at once
+    std::uint32_t mtu = 1500;  // bytes: the largest IP packet that is useful here
+  };
+
+  virtual ~NetLink() = default;
+  virtual Facts facts() const = 0;
+  // What the guest takes; nothing at first. No effect on a link without offloads.
+  virtual Result<void> SetReceiverOffloads(const NetOffloads& offloads) = 0;
+  // Channel `queue` (below facts().queues), for the calling thread; the link outlives it. One at a
+  // time for each number. With fewer channels open than there are queues, everything arrives at
+  // those.
+  virtual Result<std::unique_ptr<NetChannel>> OpenChannel(unsigned queue) = 0;
+};
+
+// Makes or opens what `config` names, with the capture it asks for around it. UsageError for what
+// the user can mend.
+Result<std::unique_ptr<NetLink>> OpenNetLink(const NetConfig& config);
+
+}  // namespace veneer
