@@ -12,8 +12,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "child_process.h"
 #include "qemu_nbd.h"
+#include "veneer/base/child_process.h"
 #include "veneer/base/unique_fd.h"
 
 namespace veneer {

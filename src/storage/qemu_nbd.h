@@ -8,7 +8,7 @@
 #include <memory>
 #include <string>
 
-#include "child_process.h"
+#include "veneer/base/child_process.h"
 #include "veneer/base/result.h"
 #include "veneer/base/unique_fd.h"
 #include "veneer/storage/disk_config.h"

@@ -1,14 +1,17 @@
 #include "veneer/block/block_backend.h"
 
+#include <sys/epoll.h>
+
+#include <array>
 #include <utility>
 #include <vector>
 
+#include "block_front_keys.h"
 #include "block_queue.h"
-#include "block_worker.h"
 #include "disk_state.h"
-#include "front_keys.h"
 #include "veneer/base/check.h"
 #include "veneer/base/log.h"
+#include "veneer/xenbus/queue_workers.h"
 #include "veneer/xenbus/xenbus_backend.h"
 
 namespace veneer {
@@ -21,7 +24,10 @@ std::string Number(std::uint64_t value) { return fmt::format("{}", value); }
 class BlockBackend::Impl final : private XenbusDriver {
  public:
   Impl(const Parts& parts, const DiskConfig& config, std::unique_ptr<DiskImage> image)
-      : parts_(parts), image_(std::move(image)), disk_(config, *image_, parts.metrics) {}
+      : parts_(parts),
+        image_(std::move(image)),
+        disk_(config, *image_, parts.metrics),
+        workers_(config.vdev, parts.post, [this](std::size_t index) { return Host(index); }) {}
 
   Result<void> Start();
   const DiskConfig& config() const { return disk_.config; }
@@ -38,18 +44,15 @@ class BlockBackend::Impl final : private XenbusDriver {
 
   XenbusKeys Features() const;
   XenbusKeys Properties() const;
-  Outcome MakeWorkers(std::size_t count);
-  tl::expected<QueueConnection, std::string> Take(const FrontKeys& keys, std::size_t index);
-  void OnBroken(std::uint64_t connection);
+  QueueWorker::Host Host(std::size_t index);
+  tl::expected<BlockConnection, std::string> Take(const BlockFrontKeys& keys, std::size_t index);
 
   const Parts parts_;
   const std::unique_ptr<DiskImage> image_;
   DiskState disk_;
-  std::vector<std::unique_ptr<BlockWorker>> workers_;
-  std::size_t attached_ = 0;      // the first so many of them
-  std::uint64_t connection_ = 0;  // counts them, so that news of an old one is known as such
-  // Tasks of the workers' for the control thread find out by this that we are gone.
-  std::shared_ptr<Impl*> self_ = std::make_shared<Impl*>(this);
+  // Each its worker's own.
+  std::array<std::unique_ptr<DiskChannel>, kMaxDiskQueues> channels_;
+  QueueWorkers workers_;
   std::unique_ptr<XenbusBackend> xenbus_;
 };
 
@@ -104,55 +107,47 @@ XsResult<void> BlockBackend::Impl::Offer(XenstoreView& store, const std::string&
   return WriteXenbusKeys(store, path, Features());
 }
 
-XenbusDriver::Outcome BlockBackend::Impl::MakeWorkers(std::size_t count) {
-  while (workers_.size() < count) {
-    auto worker = BlockWorker::Create(disk_, parts_.grants, static_cast<unsigned>(workers_.size()));
-    if (!worker) {
-      return tl::unexpected(worker.error().message);
-    }
-    workers_.push_back(std::move(*worker));
-  }
-  return {};
+QueueWorker::Host BlockBackend::Impl::Host(std::size_t index) {
+  std::unique_ptr<DiskChannel>& channel = channels_.at(index);
+  return {.open = [this, &channel](EventLoop& loop,
+                                   const std::function<void()>& serve) -> Result<void> {
+            VENEER_TRY_ASSIGN(channel, image_->OpenChannel());
+            return loop.AddFd(channel->ready_fd(), EPOLLIN, [serve](std::uint32_t) { serve(); });
+          },
+          .close = [&channel] { channel.reset(); }};
 }
 
-tl::expected<QueueConnection, std::string> BlockBackend::Impl::Take(const FrontKeys& keys,
+tl::expected<BlockConnection, std::string> BlockBackend::Impl::Take(const BlockFrontKeys& keys,
                                                                     std::size_t index) {
-  const FrontKeys::Queue& queue = keys.queues[index];
+  const BlockFrontKeys::Queue& queue = keys.queues[index];
   std::vector<PinnedGrant> ring;
   const GrantStatus status = parts_.grants.MapMany(queue.ring, GrantAccess::kReadWrite, ring);
   if (status != GrantStatus::kOkay) {
     return tl::unexpected(
         fmt::format("queue {}: the ring cannot be mapped: {}", index, GrantStatusText(status)));
   }
-  const XenResult<EvtchnPort> port = parts_.events.BindHost(queue.port, workers_[index]->kick_fd());
+  const XenResult<EvtchnPort> port = parts_.events.BindHost(queue.port, workers_.kick_fd(index));
   if (!port) {
     return tl::unexpected(fmt::format("queue {}: event channel {} cannot be bound: {}", index,
                                       queue.port.value, XenErrnoName(port.error())));
   }
-  return QueueConnection{
-      .protocol = keys.protocol,
-      .ring = std::move(ring),
-      .port = BoundPort(parts_.events, *port),
-      .on_broken = [post = parts_.post, weak = std::weak_ptr(self_), connection = connection_] {
-        post([weak, connection] {
-          if (const auto self = weak.lock()) {
-            (*self)->OnBroken(connection);
-          }
-        });
-      }};
+  return BlockConnection{.protocol = keys.protocol,
+                         .ring = std::move(ring),
+                         .port = BoundPort(parts_.events, *port),
+                         .on_broken = workers_.BrokenReporter(
+                             [this] { xenbus_->Fail("a ring whose indices make no sense"); })};
 }
 
 XenbusDriver::Outcome BlockBackend::Impl::Connect(XenstoreClient& store, const std::string& front,
                                                   const std::string& back) {
-  const auto keys = ReadFrontKeys(store, front, disk_.config.queues);
+  const auto keys = ReadBlockFrontKeys(store, front, disk_.config.queues);
   if (!keys) {
     return tl::unexpected(keys.error());
   }
-  if (const Outcome made = MakeWorkers(keys->queues.size()); !made) {
-    return made;
+  if (const Result<void> made = workers_.Prepare(keys->queues.size()); !made) {
+    return tl::unexpected(made.error().message);
   }
-  ++connection_;
-  std::vector<QueueConnection> connections;
+  std::vector<BlockConnection> connections;
   for (std::size_t i = 0; i < keys->queues.size(); ++i) {
     auto connection = Take(*keys, i);
     if (!connection) {
@@ -164,39 +159,22 @@ XenbusDriver::Outcome BlockBackend::Impl::Connect(XenstoreClient& store, const s
     return tl::unexpected(
         fmt::format("xenstore does not take its size: {}", XsErrorName(written.error())));
   }
+  std::vector<QueueWorker::MakeServer> servers;
   for (std::size_t i = 0; i < connections.size(); ++i) {
-    workers_[i]->Attach(std::move(connections[i]));
+    // Shared, because a function that is copied cannot own it.
+    const auto connection = std::make_shared<BlockConnection>(std::move(connections[i]));
+    servers.emplace_back([this, i, connection](EventLoop& loop) {
+      return std::make_unique<BlockQueue>(disk_, parts_.grants, loop, *channels_.at(i),
+                                          std::move(*connection));
+    });
   }
-  attached_ = connections.size();
-  LogDebug("disk {}: connected, {} queues of {} pages", disk_.config.vdev, connections.size(),
+  workers_.Attach(std::move(servers));
+  LogDebug("disk {}: connected, {} queues of {} pages", disk_.config.vdev, keys->queues.size(),
            keys->queues.front().ring.size());
   return {};
 }
 
-void BlockBackend::Impl::Disconnect(std::function<void()> done) {
-  if (attached_ == 0) {
-    done();
-    return;
-  }
-  // Counted on the control thread.
-  auto remaining = std::make_shared<std::size_t>(std::exchange(attached_, 0));
-  const std::size_t count = *remaining;
-  for (std::size_t i = 0; i < count; ++i) {
-    workers_[i]->Detach([post = parts_.post, remaining, done] {
-      post([remaining, done] {
-        if (--*remaining == 0) {
-          done();
-        }
-      });
-    });
-  }
-}
-
-void BlockBackend::Impl::OnBroken(std::uint64_t connection) {
-  if (connection == connection_ && attached_ > 0) {
-    xenbus_->Fail("a ring whose indices make no sense");
-  }
-}
+void BlockBackend::Impl::Disconnect(std::function<void()> done) { workers_.Detach(done); }
 
 Result<void> BlockBackend::Impl::Resize() {
   VENEER_TRY(image_->Refresh());

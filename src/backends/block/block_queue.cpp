@@ -36,7 +36,7 @@ std::vector<std::span<std::byte>> PagesOf(const std::vector<PinnedGrant>& grants
 }  // namespace
 
 BlockQueue::BlockQueue(DiskState& disk, GrantTable& grants, EventLoop& loop, DiskChannel& channel,
-                       QueueConnection connection)
+                       BlockConnection connection)
     : disk_(disk),
       grants_(grants),
       loop_(loop),

@@ -16,6 +16,7 @@
 #include "veneer/base/poll_window.h"
 #include "veneer/evtchn/bound_port.h"
 #include "veneer/gnttab/grant_table.h"
+#include "veneer/xenbus/queue_workers.h"
 
 namespace veneer {
 
@@ -24,7 +25,7 @@ inline constexpr std::uint32_t kMaxIndirectSegments = 256;
 inline constexpr std::uint32_t kMaxSegmentsUnderWay = 2048;
 
 // What one connection of a front-end brings for one queue.
-struct QueueConnection {
+struct BlockConnection {
   BlockProtocol protocol = BlockProtocol::k64;
   std::vector<PinnedGrant> ring;
   BoundPort port;
@@ -32,24 +33,22 @@ struct QueueConnection {
 };
 
 // Belongs to its worker's thread.
-class BlockQueue {
+class BlockQueue final : public QueueServer {
  public:
   BlockQueue(DiskState& disk, GrantTable& grants, EventLoop& loop, DiskChannel& channel,
-             QueueConnection connection);
+             BlockConnection connection);
   BlockQueue(const BlockQueue&) = delete;
   BlockQueue& operator=(const BlockQueue&) = delete;
   // Nothing is under way.
-  ~BlockQueue();
+  ~BlockQueue() override;
 
   // Does what there is to do, looks a while longer for more, and asks to be woken.
-  void Serve();
-  void OnKick() {
+  void Serve() override;
+  void OnKick() override {
     disk_.counters.kicks.Add();
     Serve();
   }
-  // Takes no more requests and calls `done` when none is under way: now or later. `done` may
-  // destroy this object.
-  void Stop(std::function<void()> done);
+  void Stop(std::function<void()> done) override;
 
  private:
   using Segments = std::span<const blkif_request_segment>;
@@ -82,7 +81,7 @@ class BlockQueue {
   GrantTable& grants_;
   EventLoop& loop_;
   DiskChannel& channel_;
-  QueueConnection connection_;
+  BlockConnection connection_;
   BlockRing ring_;
   BlockJobPool jobs_;
   PollWindow poll_;

@@ -16,6 +16,7 @@
 
 #include "block_queue.h"
 #include "support/block_front_end.h"
+#include "support/fuzz_input.h"
 #include "support/pv_guest.h"
 #include "veneer/base/check.h"
 #include "veneer/base/log.h"
@@ -23,30 +24,8 @@
 namespace veneer {
 namespace {
 
+using testing::FuzzInput;
 using testing::PvGuest;
-
-class Input {
- public:
-  explicit Input(std::span<const std::uint8_t> bytes) : bytes_(bytes) {}
-  bool empty() const { return bytes_.empty(); }
-  std::uint64_t Take(unsigned bytes) {
-    std::uint64_t value = 0;
-    for (unsigned i = 0; i < bytes && !bytes_.empty(); ++i) {
-      value |= std::uint64_t{bytes_.front()} << (i * 8U);
-      bytes_ = bytes_.subspan(1);
-    }
-    return value;
-  }
-  template <std::size_t kSize>
-  void Fill(std::array<std::byte, kSize>& out) {
-    const std::size_t count = std::min(kSize, bytes_.size());
-    std::memcpy(out.data(), bytes_.data(), count);
-    bytes_ = bytes_.subspan(count);
-  }
-
- private:
-  std::span<const std::uint8_t> bytes_;
-};
 
 constexpr std::uint64_t kDiskBytes = 64 * 1024;
 constexpr std::size_t kDataPages = 4;
@@ -152,7 +131,7 @@ class Harness {
   }
   ~Harness() { Disconnect(); }
 
-  void Step(Input& input) {
+  void Step(FuzzInput& input) {
     const std::uint64_t code = input.Take(1);
     switch (code & 7U) {
       case 0:
@@ -194,7 +173,7 @@ class Harness {
   std::atomic_ref<std::uint32_t> Word(std::uint64_t which) {
     return SharedWord<std::uint32_t>(guest_.Page(ring_pages_[0]).data() + which * 4);
   }
-  void PutRequest(Input& input, bool sensible) {
+  void PutRequest(FuzzInput& input, bool sensible) {
     std::array<std::byte, 112> entry{};
     if (sensible) {
       const auto operation = static_cast<std::uint8_t>(input.Take(1) % 4);
@@ -232,7 +211,7 @@ class Harness {
     const auto port = guest_.events->BindHost(guest_port_, [] {});
     VENEER_CHECK(port.has_value());
     queue_ = std::make_unique<BlockQueue>(disk_, *guest_.grants, *guest_.loop, *channel_,
-                                          QueueConnection{.protocol = protocol_,
+                                          BlockConnection{.protocol = protocol_,
                                                           .ring = std::move(ring),
                                                           .port = BoundPort(*guest_.events, *port),
                                                           .on_broken = [] {}});
@@ -272,7 +251,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   veneer::Harness harness((data[0] & 1U) != 0 ? veneer::BlockProtocol::k32
                                               : veneer::BlockProtocol::k64);
-  veneer::Input input(std::span(data, size).subspan(1));
+  veneer::testing::FuzzInput input(std::span(data, size).subspan(1));
   // Bounds the time for one input, not what it can reach.
   for (int steps = 0; steps < 1000 && !input.empty(); ++steps) {
     harness.Step(input);

@@ -13,8 +13,8 @@
 
 #include <gtest/gtest.h>
 
-#include "child_process.h"
 #include "veneer/base/check.h"
+#include "veneer/base/child_process.h"
 #include "veneer/storage/disk_image.h"
 
 namespace veneer {

@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "block_fixture.h"
+#include "support/temporary_file.h"
 
 namespace veneer {
 namespace {

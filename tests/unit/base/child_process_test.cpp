@@ -1,6 +1,6 @@
 // Programs that Veneer runs: what they get, what is kept of them, and when they end.
 
-#include "child_process.h"
+#include "veneer/base/child_process.h"
 
 #include <fcntl.h>
 #include <sys/wait.h>

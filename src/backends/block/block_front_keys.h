@@ -15,7 +15,7 @@ namespace veneer {
 
 inline constexpr std::uint32_t kMaxRingPageOrder = 4;
 
-struct FrontKeys {
+struct BlockFrontKeys {
   struct Queue {
     std::vector<GrantRef> ring;
     EvtchnPort port;
@@ -25,7 +25,8 @@ struct FrontKeys {
 };
 
 // One snapshot of the keys below `front`. The error names the key that is missing or wrong.
-tl::expected<FrontKeys, std::string> ReadFrontKeys(XenstoreClient& store, const std::string& front,
-                                                   unsigned max_queues);
+tl::expected<BlockFrontKeys, std::string> ReadBlockFrontKeys(XenstoreClient& store,
+                                                             const std::string& front,
+                                                             unsigned max_queues);
 
 }  // namespace veneer

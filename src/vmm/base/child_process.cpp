@@ -1,4 +1,4 @@
-#include "child_process.h"
+#include "veneer/base/child_process.h"
 
 #include <fcntl.h>
 #include <linux/close_range.h>
