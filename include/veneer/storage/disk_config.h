@@ -43,9 +43,6 @@ inline constexpr unsigned kMaxDiskQueues = 16;
 // twice. UsageError names the key that is unknown, missing, repeated or has a wrong value.
 Result<DiskConfig> ParseDisk(std::string_view text);
 
-// `text`, which ParseDisk() has accepted, with another path.
-std::string WithDiskPath(std::string_view text, std::string_view path);
-
 // The number by which PV disks are known: "xvda" is 51712, "xvdb" 51728. Nothing for a name that is
 // not xvd and one or two small letters.
 std::optional<std::uint32_t> VirtualDeviceNumber(std::string_view vdev);

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <set>
 
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -14,9 +15,10 @@
 
 #include "exit_code.h"
 #include "run_options.h"
-#include "veneer/storage/disk_config.h"
+#include "veneer/base/option_list.h"
 #include "veneer/control/control_client.h"
 #include "veneer/control/control_socket.h"
+#include "veneer/storage/disk_config.h"
 
 namespace veneer {
 namespace {
@@ -101,18 +103,22 @@ const std::map<std::string_view, std::string_view> kArguments{
     {"disk-resize", "a disk's name, for example xvdb"},
 };
 
-// The disk with an absolute path: the guest's process has another working directory.
-Result<std::string> DiskFromHere(const std::string& text) {
-  VENEER_TRY_ASSIGN(const DiskConfig disk, ParseDisk(text));
-  if (disk.path.find("://") != std::string::npos) {
-    return text;  // no file
-  }
-  std::error_code failed;
-  const std::string path = std::filesystem::absolute(disk.path, failed);
-  if (failed) {
-    return HostError("cannot tell where '{}' is: {}", disk.path, failed.message());
-  }
-  return WithDiskPath(text, path);
+// A list of KEY=VALUE with absolute paths for those `keys` that name files: the guest's process has
+// another working directory.
+Result<std::string> WithPathsFromHere(const std::string& text,
+                                      const std::set<std::string_view>& keys) {
+  return ChangeOptionValues(
+      text, [&keys](std::string_view key, std::string_view value) -> Result<std::string> {
+        if (!keys.contains(key) || value.find("://") != std::string_view::npos) {
+          return std::string(value);
+        }
+        std::error_code failed;
+        const std::string path = std::filesystem::absolute(value, failed);
+        if (failed) {
+          return HostError("cannot tell where '{}' is: {}", value, failed.message());
+        }
+        return path;
+      });
 }
 
 Result<std::string> SocketPath(const CtlOptions& options) {
@@ -187,7 +193,8 @@ Result<std::string> CtlRequest(const CtlOptions& options) {
     VENEER_TRY_ASSIGN(const std::uint64_t bytes, ParseSize(options.argument));
     request["bytes"] = bytes;
   } else if (options.command == "disk-add") {
-    VENEER_TRY_ASSIGN(request["disk"], DiskFromHere(options.argument));
+    VENEER_TRY(ParseDisk(options.argument));
+    VENEER_TRY_ASSIGN(request["disk"], WithPathsFromHere(options.argument, {"path"}));
   } else {
     request["disk"] = options.argument;
   }
