@@ -19,8 +19,12 @@ struct MacAddress {
 };
 // "52:54:00:12:34:56".
 std::string ToString(const MacAddress& mac);
-// Nothing for anything else than six pairs of hexadecimal digits, and for a group address.
+// Nothing for anything else than six pairs of hexadecimal digits, and for what no NIC can have: a
+// group address or all zeros.
 std::optional<MacAddress> ParseMac(std::string_view text);
+// The same for the same guest and number: locally administered, with QEMU's and Xen's usual
+// beginning.
+MacAddress DefaultMac(std::string_view guest, unsigned number);
 
 // A tap of the host's: an existing one by its name, or one that Veneer makes and takes away again.
 struct TapNet {
@@ -55,6 +59,7 @@ struct SocketNet {
 
 struct NetConfig {
   std::variant<TapNet, UserNet, SocketNet> link;
+  std::optional<unsigned> number;      // the device's; empty: the first that is free
   std::optional<MacAddress> mac;       // empty: made from the guest's name and the NIC's number
   unsigned queues = 1;                 // offered to the guest, one thread each
   std::uint32_t mtu = 0;               // bytes; 0: the link's
@@ -65,11 +70,14 @@ struct NetConfig {
 };
 
 inline constexpr unsigned kMaxNetQueues = 16;
+// What `mtu` can be, bytes: what every IPv4 host takes, and the most that all links take.
+inline constexpr std::uint32_t kMinMtu = 576;
+inline constexpr std::uint32_t kMaxMtu = 65520;
 
-// "tap[=NAME][,bridge=BR][,script=FILE]", "user[,net=ADDRESS/BITS][,restrict=on|off]
+// "tap[=NAME][,bridge=BR][,script=FILE][,queues=N]", "user[,net=ADDRESS/BITS][,restrict=on|off]
 // [,hostfwd=tcp|udp:[ADDRESS]:PORT-[ADDRESS]:PORT]..." or "socket=PATH", each with
-// "[,mac=MAC][,queues=N][,mtu=BYTES][,bps=SIZE][,pcap=FILE][,poll=MICROSECONDS]". A comma in a
-// value is written twice. bps: bits per second. UsageError names the key that is unknown, missing,
+// "[,mac=MAC][,mtu=BYTES][,bps=RATE][,pcap=FILE][,poll=MICROSECONDS]". A comma in a value is
+// written twice. bps: bits per second, K being 1000. UsageError names the key that is unknown,
 // repeated or has a wrong value.
 Result<NetConfig> ParseNet(std::string_view text);
 

@@ -2,7 +2,6 @@
 // shows it to the guest (the PV back-end, an emulated NIC) knows no more than this.
 #pragma once
 
-#include <linux/virtio_net.h>
 #include <sys/uio.h>
 
 #include <cstddef>
@@ -14,6 +13,7 @@
 
 #include "veneer/base/result.h"
 #include "veneer/network/net_config.h"
+#include "veneer/network/virtio_net.h"
 
 namespace veneer {
 
