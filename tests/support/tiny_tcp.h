@@ -20,7 +20,7 @@ class TcpPattern {
   TcpPattern() : bytes_(kPeriod + kLongest) {
     std::uint32_t value = 1;
     for (std::size_t i = 0; i < bytes_.size(); ++i) {
-      value = i == kPeriod ? 1 : value;
+      value = i % kPeriod == 0 ? 1 : value;
       value = value * 1664525 + 1013904223;
       bytes_[i] = static_cast<std::byte>(value >> 24U);
     }
@@ -142,7 +142,9 @@ class TinyTcp {
       established_ = peer_known_;
       window_ = window;
       const std::uint32_t fresh = ack - (kFirst + 1 + static_cast<std::uint32_t>(acknowledged_));
-      acknowledged_ += fresh <= sent_ - acknowledged_ ? fresh : 0;
+      const std::uint64_t in_flight = sent_ - acknowledged_;
+      // One more is our FIN.
+      acknowledged_ += fresh <= in_flight + 1 ? std::min<std::uint64_t>(fresh, in_flight) : 0;
     }
     if ((flags & kSyn) != 0) {
       return;
