@@ -27,7 +27,7 @@ enum class NetSent {
   kRefused,  // the host does not take such a frame: dropped
 };
 
-// One queue of a link: made, used and destroyed on one thread.
+// One queue of a link. Used by one thread at a time; it may be made on another.
 //
 // Frames are Ethernet frames without checksum at the end. The virtio_net_hdr that goes with each
 // says what is left to be done to it: a checksum that only covers the pseudo header
@@ -40,7 +40,8 @@ class NetChannel {
   // Hands one frame of 14 to kMaxFrame bytes over; `frame` may be used again when it returns.
   virtual NetSent Send(const virtio_net_hdr& header, std::span<const iovec> frame) = 0;
   // Moves the next frame to `room`, which is used from its beginning, and returns its bytes.
-  // Nothing: none is there. 0: one was, and did not fit: dropped.
+  // Nothing: none is there. 0: one was, and did not fit: dropped. A frame that fills all of `room`
+  // may have been cut.
   virtual std::optional<std::size_t> Receive(virtio_net_hdr& header,
                                              std::span<const iovec> room) = 0;
   // Before going to sleep: from now on ready_fd() becomes readable when a frame arrives, or when
@@ -74,11 +75,12 @@ class NetLink {
 
   virtual ~NetLink() = default;
   virtual Facts facts() const = 0;
-  // What the guest takes; nothing at first. No effect on a link without offloads.
+  // What the guest takes; nothing at first. No effect on a link without offloads. While no channel
+  // is open.
   virtual Result<void> SetReceiverOffloads(const NetOffloads& offloads) = 0;
-  // Channel `queue` (below facts().queues), for the calling thread; the link outlives it. One at a
-  // time for each number. With fewer channels open than there are queues, everything arrives at
-  // those.
+  // Channel `queue` (below facts().queues); the link outlives it. One at a time for each number.
+  // With fewer channels open than there are queues, everything arrives at those. What arrived while
+  // none was open is gone.
   virtual Result<std::unique_ptr<NetChannel>> OpenChannel(unsigned queue) = 0;
 };
 

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "support/temporary_file.h"
+#include "veneer/storage/disk_image.h"
 
 namespace veneer {
 namespace {

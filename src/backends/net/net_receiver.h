@@ -1,0 +1,98 @@
+// From the host to the guest: moves frames from the link into the buffers that the guest has posted
+// in its receive ring.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "net_ring.h"
+#include "nic_state.h"
+#include "veneer/gnttab/grant_table.h"
+
+namespace veneer {
+
+// What a front-end can take.
+struct ReceiveAbilities {
+  bool scatter_gather = false;  // frames of several slots
+  NetOffloads offloads;
+};
+
+// Belongs to its queue's thread.
+//
+// A frame is read straight into the pages it stays in. Where its second part goes depends on what
+// the frame is (behind a segmented frame's first slot comes one with its segment size), which is
+// known only when it has been read; so the kind of the last frame is guessed for the next, and what
+// was guessed wrong is moved.
+class NetReceiver {
+ public:
+  // `ring_page` stays mapped as long as this object.
+  NetReceiver(NicState& nic, GrantTable& grants, NetChannel& channel,
+              std::span<std::byte> ring_page, const ReceiveAbilities& abilities);
+  NetReceiver(const NetReceiver&) = delete;
+  NetReceiver& operator=(const NetReceiver&) = delete;
+  ~NetReceiver();
+
+  enum class Outcome {
+    kNothing,  // the link has no frame
+    kWorked,   // there may be more
+    kNoRoom,   // the guest has not posted enough buffers for the largest frame
+    kBroken,   // and for ever
+  };
+  // One batch. Answers are put, and shown by Publish().
+  Outcome Receive(std::uint64_t now_ns);
+  // True: notify the guest.
+  bool Publish();
+  // After kNoRoom: asks to be kicked when enough buffers are there. True: they are, look again.
+  bool AskForRoom();
+
+ private:
+  enum class Shape { kOnePage, kPlain, kSegmented };
+  struct Posted {
+    std::uint16_t id = 0;
+    PinnedGrant page;  // invalid: cannot be used
+  };
+
+  bool Refill();
+  void MapPosted(std::size_t from);
+  bool ReceiveFrame(std::uint64_t now_ns);
+  std::size_t LayRoom();
+  bool Place(std::size_t bytes, Shape shape);
+  void Answer(std::size_t bytes, Shape shape);
+  void AnswerUnusable();
+  bool Wanted() const;
+  Posted& At(std::size_t index) { return posted_[(head_ + index) & (posted_.size() - 1)]; }
+  // The page that part `index` of a frame of this shape lies in.
+  std::size_t SlotOf(Shape shape, std::size_t index) const {
+    return shape == Shape::kSegmented && index > 0 ? index + 1 : index;
+  }
+
+  NicState& nic_;
+  GrantTable& grants_;
+  NetChannel& channel_;
+  RxRing ring_;
+  const std::size_t largest_;  // frame, bytes
+  const std::size_t needed_;   // buffers for the largest frame
+
+  // Taken from the ring and not yet answered, in the ring's order, as answers have to be.
+  std::vector<Posted> posted_;
+  std::size_t head_ = 0;
+  std::size_t count_ = 0;
+  std::vector<PinnedGrant> filled_;  // to be given back before the answers are shown
+  bool broken_ = false;
+
+  Shape guess_ = Shape::kOnePage;
+  std::size_t laid_ = 0;  // pages in room_
+  virtio_net_hdr header_{};
+  std::array<iovec, kMaxFrameSlots + 1> room_{};
+  std::unique_ptr<std::byte[]> spill_;  // what the pages have no room for: kMaxFrame + 1 bytes
+  std::vector<GrantRef> refs_;          // reused
+  std::vector<PinnedGrant> mapped_;     // reused
+};
+
+}  // namespace veneer

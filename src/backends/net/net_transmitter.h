@@ -1,0 +1,77 @@
+// From the guest to the host: takes frames from a transmit ring and hands them to the link, with
+// their payload where it is, in the guest's pages.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "frame_headers.h"
+#include "net_ring.h"
+#include "nic_state.h"
+#include "tx_packet.h"
+#include "veneer/gnttab/grant_table.h"
+
+namespace veneer {
+
+// Belongs to its queue's thread.
+class NetTransmitter {
+ public:
+  // `ring_page` stays mapped as long as this object.
+  NetTransmitter(NicState& nic, GrantTable& grants, NetChannel& channel,
+                 std::span<std::byte> ring_page);
+  NetTransmitter(const NetTransmitter&) = delete;
+  NetTransmitter& operator=(const NetTransmitter&) = delete;
+  ~NetTransmitter();
+
+  enum class Outcome {
+    kNothing,  // the ring is empty
+    kWorked,   // frames were taken; there may be more
+    kFull,     // the link takes no more at present
+    kBroken,   // and for ever
+  };
+  // One batch. Answers are put, and shown by Publish().
+  Outcome Transmit(std::uint64_t now_ns);
+  // True: notify the guest.
+  bool Publish();
+  // See BackRing::AskForEvent().
+  bool AskForEvent() { return ring_.AskForEvent(); }
+
+ private:
+  RingTake TakeBatch();
+  void MapBatch();
+  bool SendBatch(std::uint64_t now_ns);
+  void ReleaseSent();
+  const char* Prepare(const TxPacket& packet, std::span<const PinnedGrant> pages);
+  void CopyHeaders(const TxPacket& packet, std::span<const PinnedGrant> pages);
+  void Answer(const TxPacket& packet, std::int16_t status);
+  void Refuse(TxPacket& packet);
+
+  NicState& nic_;
+  GrantTable& grants_;
+  NetChannel& channel_;
+  const bool offloads_;  // of the link
+  TxRing ring_;
+
+  // The batch: taken, mapped, and sent up to `next_`.
+  std::vector<TxPacket> packets_;  // reused; the first `taken_` count
+  std::size_t taken_ = 0;
+  std::size_t next_ = 0;
+  std::vector<PinnedGrant> pages_;  // of the slots of those that are to be sent, in order
+  std::size_t next_page_ = 0;
+  bool broken_ = false;
+
+  // The frame being sent.
+  virtio_net_hdr header_{};
+  std::array<std::byte, kHeaderWindow> window_{};  // its beginning, copied once
+  std::size_t window_bytes_ = 0;
+  std::array<iovec, kMaxFrameSlots + 1> pieces_{};
+  std::size_t piece_count_ = 0;
+  std::vector<GrantRef> refs_;  // reused
+};
+
+}  // namespace veneer

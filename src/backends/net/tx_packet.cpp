@@ -1,0 +1,139 @@
+#include "tx_packet.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace veneer {
+namespace {
+
+constexpr std::size_t kEthernetBytes = 14;
+
+netif_extra_info AsExtra(const netif_tx_request& slot) {
+  netif_extra_info extra;
+  std::memcpy(&extra, &slot, sizeof extra);
+  return extra;
+}
+
+void SetProblem(TxPacket& packet, const char* problem) {
+  if (packet.problem == nullptr) {
+    packet.problem = problem;
+  }
+}
+
+void ReadExtra(TxPacket& packet, const netif_extra_info& extra) {
+  switch (extra.type) {
+    case XEN_NETIF_EXTRA_TYPE_GSO:
+      packet.segment_size = extra.u.gso.size;
+      packet.segment_type = extra.u.gso.type;
+      if (packet.segment_size == 0) {
+        SetProblem(packet, "TCP segments of no size");
+      }
+      break;
+    case XEN_NETIF_EXTRA_TYPE_MCAST_ADD:
+    case XEN_NETIF_EXTRA_TYPE_MCAST_DEL:
+      packet.group.emplace();
+      std::copy(std::begin(extra.u.mcast.addr), std::end(extra.u.mcast.addr),
+                packet.group->begin());
+      packet.group_joined = extra.type == XEN_NETIF_EXTRA_TYPE_MCAST_ADD;
+      break;
+    default:
+      SetProblem(packet, "extra information of a kind that was not offered");
+      break;
+  }
+}
+
+RingTake TakeExtras(TxRing& ring, TxPacket& packet) {
+  netif_tx_request slot;
+  bool more = true;
+  while (more) {
+    if (ring.Take(slot) != RingTake::kRequest) {
+      return RingTake::kBroken;
+    }
+    ++packet.extras;
+    const netif_extra_info extra = AsExtra(slot);
+    ReadExtra(packet, extra);
+    more = (extra.flags & XEN_NETIF_EXTRA_FLAG_MORE) != 0;
+  }
+  return RingTake::kRequest;
+}
+
+void AddSlot(TxPacket& packet, const netif_tx_request& slot, std::size_t size) {
+  if (slot.offset + size > kPageSize) {
+    return SetProblem(packet, "a slot that leaves its page");
+  }
+  if (size == 0) {
+    return;
+  }
+  if (packet.slots.size() == kMaxFrameSlots) {
+    return SetProblem(packet, "more slots than a frame may have");
+  }
+  packet.slots.push_back({GrantRef{slot.gref}, slot.offset, static_cast<std::uint16_t>(size)});
+}
+
+// `first_bytes`: the frame's, of which what the first slot holds is left in the end.
+RingTake TakeMore(TxRing& ring, TxPacket& packet, std::size_t& first_bytes) {
+  netif_tx_request slot;
+  do {
+    if (ring.Take(slot) != RingTake::kRequest) {
+      return RingTake::kBroken;
+    }
+    packet.ids.push_back(slot.id);
+    if (slot.size > first_bytes) {
+      SetProblem(packet, "slots larger than their frame");
+      first_bytes = 0;
+    } else {
+      first_bytes -= slot.size;
+    }
+    AddSlot(packet, slot, slot.size);
+  } while ((slot.flags & NETTXF_more_data) != 0);
+  return RingTake::kRequest;
+}
+
+}  // namespace
+
+void TxPacket::Clear() {
+  ids.clear();
+  extras = 0;
+  slots.clear();
+  bytes = 0;
+  flags = 0;
+  segment_size = 0;
+  segment_type = XEN_NETIF_GSO_TYPE_NONE;
+  problem = nullptr;
+  group.reset();
+  group_joined = false;
+}
+
+RingTake TakePacket(TxRing& ring, TxPacket& packet) {
+  packet.Clear();
+  netif_tx_request first;
+  if (const RingTake taken = ring.Take(first); taken != RingTake::kRequest) {
+    return taken;
+  }
+  packet.ids.push_back(first.id);
+  packet.flags = first.flags;
+  packet.bytes = first.size;  // of all slots together
+  if ((first.flags & NETTXF_extra_info) != 0 && TakeExtras(ring, packet) != RingTake::kRequest) {
+    return RingTake::kBroken;
+  }
+  std::size_t first_bytes = first.size;
+  if ((first.flags & NETTXF_more_data) != 0 &&
+      TakeMore(ring, packet, first_bytes) != RingTake::kRequest) {
+    return RingTake::kBroken;
+  }
+  if (packet.group) {
+    packet.slots.clear();
+    return RingTake::kRequest;
+  }
+  AddSlot(packet, first, first_bytes);
+  if (first_bytes > 0 && packet.problem == nullptr) {
+    // What belongs in front was known last.
+    std::rotate(packet.slots.begin(), packet.slots.end() - 1, packet.slots.end());
+  }
+  if (packet.bytes < kEthernetBytes) {
+    SetProblem(packet, "a frame shorter than its header");
+  }
+  return RingTake::kRequest;
+}
+
+}  // namespace veneer

@@ -1,0 +1,51 @@
+// The host's side of a tap under measurement, in a network namespace of the benchmark's own.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tap_workload.h"
+#include "veneer/base/result.h"
+#include "veneer/base/unique_fd.h"
+
+namespace veneer::bench {
+
+// Puts the calling thread, and threads it makes, into a new network namespace: nothing of the
+// host's is touched, and nothing is left. HostError without root.
+Result<void> EnterOwnNetwork();
+
+// A whole frame of the workload with its virtio_net_hdr in front.
+std::vector<std::byte> WorkloadFrame(const TapWorkload& workload);
+
+// Sends the workload's frames through the tap from a packet socket, on a thread of its own, never
+// more than a fraction of the tap's queue ahead of what has been received, so that none is lost.
+class TapSource {
+ public:
+  static Result<std::unique_ptr<TapSource>> Start(const std::string& tap,
+                                                  const TapWorkload& workload);
+  TapSource(const TapSource&) = delete;
+  TapSource& operator=(const TapSource&) = delete;
+  ~TapSource();
+
+  // Any thread.
+  void OnReceived(std::uint64_t frames) { received_.fetch_add(frames, std::memory_order_relaxed); }
+  // What its thread has used so far, s.
+  double CpuSeconds() const { return cpu_seconds_; }
+
+ private:
+  TapSource() = default;
+  void Run();
+
+  UniqueFd socket_;
+  std::vector<std::byte> frame_;
+  std::atomic<std::uint64_t> received_{0};
+  std::atomic<double> cpu_seconds_{0};
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
+}  // namespace veneer::bench

@@ -1,0 +1,15 @@
+// One measurement over a tap: by a plain process, and by the back-end with its front-end.
+#pragma once
+
+#include "tap_workload.h"
+#include "veneer/base/result.h"
+
+namespace veneer::bench {
+
+// A loop of writev() or readv() on the tap.
+Result<TapOutcome> RunPlain(const TapWorkload& workload, double seconds);
+// NetBackend over the tap, and a front-end in this process that does with each frame what a driver
+// must: put it into slots, or take its slots and post them again.
+Result<TapOutcome> RunBackEnd(const TapWorkload& workload, double seconds);
+
+}  // namespace veneer::bench

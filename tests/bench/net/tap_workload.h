@@ -1,0 +1,24 @@
+// What is measured over a tap, and what came out.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+namespace veneer::bench {
+
+struct TapWorkload {
+  std::string name;
+  bool to_host = false;         // else from the host
+  std::size_t frame_bytes = 0;  // Ethernet header included
+  bool segmented = false;       // TCP to be cut into segments of 1448 bytes
+  unsigned poll_us = 50;        // of the back-end
+};
+
+struct TapOutcome {
+  double frames_per_second = 0;
+  double cpu_us = 0;  // CPU time per frame, of all but the other end of the tap
+  double kicks = 0;   // per frame; 0 for a plain process
+  double upcalls = 0;
+};
+
+}  // namespace veneer::bench

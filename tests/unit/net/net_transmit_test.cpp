@@ -1,0 +1,252 @@
+// Frames from the guest: whole, in pieces, with work left to do, and malformed.
+
+#include <random>
+
+#include "net_fixture.h"
+
+namespace veneer {
+namespace {
+
+using testing::FrameShape;
+using testing::Ip;
+using testing::MakeFrame;
+using testing::SegmentInfo;
+using testing::Transport;
+
+TEST_F(NetTest, AFrameGoesOutAsItIs) {
+  Make();
+  Connect();
+  const auto frame = MakeFrame({.payload = 1400});
+  queue().PutFrame(Slots(frame, {frame.size()}, 17));
+  queue().PushTx();
+  const auto sent = link_->TakeSent(1);
+  EXPECT_EQ(sent.at(0).bytes, frame);
+  EXPECT_EQ(sent.at(0).header.flags, 0);
+  EXPECT_EQ(sent.at(0).header.gso_type, VIRTIO_NET_HDR_GSO_NONE);
+  EXPECT_EQ(queue().WaitTx().status, NETIF_RSP_OKAY);
+  EXPECT_EQ(Count("tx_bytes"), frame.size());
+}
+
+// Headers split over any slots, slots of one byte and of none, as many slots as there may be.
+TEST_F(NetTest, EveryCutOfAFrame) {
+  Make();
+  Connect();
+  const FrameShape shape{.payload = 30};
+  const auto frame = MakeFrame(shape);
+  std::vector<std::vector<std::size_t>> cuts;
+  for (std::size_t first = 0; first <= frame.size(); ++first) {
+    cuts.push_back({first, frame.size() - first});
+    cuts.push_back({first, 0, frame.size() - first});
+  }
+  std::vector<std::size_t> most(17, 1);
+  most.push_back(frame.size() - 17);
+  cuts.push_back(most);
+  for (const auto& cut : cuts) {
+    queue().PutFrame(Slots(frame, cut), NETTXF_csum_blank | NETTXF_data_validated);
+    queue().PushTx();
+    for (const netif_tx_response& answer : queue().WaitAllTx()) {
+      ASSERT_EQ(answer.status, NETIF_RSP_OKAY) << cut.size() << " slots, first " << cut[0];
+    }
+    const auto sent = link_->TakeSent(1);
+    ASSERT_EQ(sent.size(), 1U);
+    auto expected = frame;
+    testing::Put16(expected, shape.checksum_at(), testing::PseudoSum(frame, shape));
+    ASSERT_EQ(sent.at(0).bytes, expected) << cut.size() << " slots, first " << cut[0];
+    ASSERT_EQ(sent.at(0).header.flags, VIRTIO_NET_HDR_F_NEEDS_CSUM);
+    ASSERT_EQ(sent.at(0).header.csum_start, shape.transport_offset());
+    ASSERT_EQ(sent.at(0).header.csum_offset, 16);
+  }
+}
+
+TEST_F(NetTest, LargeFramesOfEveryKindPassThroughUncut) {
+  Make();
+  Connect();
+  for (const Ip ip : {Ip::kV4, Ip::kV6}) {
+    const FrameShape shape{.ip = ip, .payload = 65535 - 100, .tcp_options = 12};
+    const auto frame = MakeFrame(shape);
+    std::vector<std::size_t> cut{shape.headers()};
+    for (std::size_t left = shape.payload; left > 0; left -= cut.back()) {
+      cut.push_back(std::min<std::size_t>(left, 4096));
+    }
+    const auto type = ip == Ip::kV4 ? XEN_NETIF_GSO_TYPE_TCPV4 : XEN_NETIF_GSO_TYPE_TCPV6;
+    queue().PutFrame(Slots(frame, cut), NETTXF_csum_blank | NETTXF_data_validated,
+                     {SegmentInfo(1448, type)});
+    queue().PushTx();
+    const auto sent = link_->TakeSent(1);
+    const virtio_net_hdr& header = sent.at(0).header;
+    EXPECT_EQ(header.gso_type, ip == Ip::kV4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6);
+    EXPECT_EQ(header.gso_size, 1448);
+    EXPECT_EQ(header.hdr_len, shape.headers());
+    EXPECT_TRUE(
+        std::equal(frame.begin() + static_cast<std::ptrdiff_t>(shape.headers()), frame.end(),
+                   sent.at(0).bytes.begin() + static_cast<std::ptrdiff_t>(shape.headers())));
+    const auto answers = queue().WaitAllTx();
+    EXPECT_EQ(answers.size(), cut.size());
+  }
+  EXPECT_EQ(Count("tx_gso"), 2U);
+}
+
+TEST_F(NetTest, MalformedFramesAreDroppedAndTheQueueGoesOn) {
+  Make();
+  Connect();
+  const auto good = MakeFrame({});
+  const auto udp = MakeFrame({.transport = Transport::kUdp});
+  const auto arp = std::vector<std::byte>(60);
+  const auto slots = Slots(good, {good.size()});
+  std::vector<std::function<void()>> bad = {
+      [&] {
+        queue().PutFrame({{slots[0].ref, 0, 13}});
+      },
+      [&] {
+        queue().PutFrame({{slots[0].ref, 4090, 60}});
+      },
+      [&] {
+        queue().PutFrame({{slots[0].ref, 65535, 65535}});
+      },
+      [&] {
+        queue().PutFrame({{GrantRef{7}, 0, 60}});
+      },
+      [&] {
+        queue().PutFrame({{GrantRef{0xffffffff}, 0, 60}});
+      },
+      [&] {
+        queue().PutFrame({{slots[0].ref, 0, 60}, {GrantRef{9999999}, 0, 60}});
+      },
+      // The second slot alone is larger than the whole.
+      [&] {
+        queue().PutRaw({slots[0].ref.value, 0, NETTXF_more_data, 1, 60});
+        queue().PutRaw({slots[0].ref.value, 0, 0, 2, 61});
+      },
+      // Nineteen slots.
+      [&] {
+        queue().PutFrame(std::vector<TestSlot>(19, {slots[0].ref, 0, 20}));
+      },
+      [&] {
+        queue().PutFrame(std::vector<TestSlot>(200, {slots[0].ref, 0, 20}));
+      },
+      [&] { queue().PutFrame(Slots(arp, {60}), NETTXF_csum_blank); },
+      [&] { queue().PutFrame(slots, 0, {SegmentInfo(0, XEN_NETIF_GSO_TYPE_TCPV4)}); },
+      [&] { queue().PutFrame(slots, 0, {SegmentInfo(100, XEN_NETIF_GSO_TYPE_TCPV6)}); },
+      [&] { queue().PutFrame(slots, 0, {SegmentInfo(100, 77)}); },
+      [&] {
+        queue().PutFrame(Slots(udp, {udp.size()}), 0, {SegmentInfo(100, XEN_NETIF_GSO_TYPE_TCPV4)});
+      },
+      [&] {
+        netif_extra_info extra{};
+        extra.type = 200;
+        queue().PutFrame(slots, 0, {extra});
+      },
+      [&] { queue().PutFrame(slots, 0, std::vector<netif_extra_info>(50)); },
+  };
+  for (std::size_t i = 0; i < bad.size(); ++i) {
+    bad[i]();
+    queue().PutFrame(slots);
+    queue().PushTx();
+    const auto answers = queue().WaitAllTx();
+    ASSERT_FALSE(answers.empty());
+    EXPECT_EQ(answers.front().status, NETIF_RSP_ERROR) << i;
+    EXPECT_EQ(answers.back().status, NETIF_RSP_OKAY) << i;
+    const auto sent = link_->TakeSent(1);
+    ASSERT_EQ(sent.size(), 1U) << i;
+    EXPECT_EQ(sent[0].bytes, good) << i;
+  }
+  EXPECT_EQ(Count("tx_bad"), bad.size());
+  EXPECT_EQ(front_.Back("state"), "4");
+}
+
+// A front-end shows all slots of a frame at once.
+TEST_F(NetTest, AFrameThatEndsInTheMiddleClosesTheInterfaceUntilItReconnects) {
+  Make();
+  for (const unsigned flags : {NETTXF_more_data, NETTXF_extra_info}) {
+    Connect();
+    const auto slots = Slots(MakeFrame({}), {MakeFrame({}).size()});
+    queue().PutRaw({slots[0].ref.value, 0, static_cast<std::uint16_t>(flags), 1, 60});
+    queue().PushTx();
+    ASSERT_TRUE(front_.WaitForBack(XenbusState::kClosing));
+    front_.Say(XenbusState::kClosed);
+    ASSERT_TRUE(front_.WaitForBack(XenbusState::kClosed));
+    ASSERT_TRUE(front_.Reopen());
+  }
+  Connect();
+  queue().PutFrame(Slots(MakeFrame({}), {MakeFrame({}).size()}));
+  queue().PushTx();
+  EXPECT_EQ(queue().WaitTx().status, NETIF_RSP_OKAY);
+}
+
+TEST_F(NetTest, AFullLinkKeepsTheFrameAndWaits) {
+  Make();
+  Connect();
+  link_->SetFull(true);
+  const auto frame = MakeFrame({.payload = 2000});
+  for (int i = 0; i < 100; ++i) {
+    queue().PutFrame(Slots(frame, {1000, frame.size() - 1000}));
+  }
+  queue().PushTx();
+  EXPECT_EQ(link_->sent(), 0U);
+  link_->SetFull(false);
+  EXPECT_EQ(queue().WaitAllTx().size(), 200U);
+  EXPECT_EQ(link_->TakeSent(100).size(), 100U);
+}
+
+TEST_F(NetTest, WhatTheHostRefusesIsAnsweredAndCounted) {
+  Make();
+  Connect();
+  link_->SetRefusing(true);
+  queue().PutFrame(Slots(MakeFrame({}), {MakeFrame({}).size()}));
+  queue().PushTx();
+  EXPECT_EQ(queue().WaitTx().status, NETIF_RSP_OKAY);
+  EXPECT_EQ(Count("tx_refused"), 1U);
+}
+
+TEST_F(NetTest, ALinkWithoutOffloadsGetsNoSegments) {
+  Make({.name = "plain", .offloads = false});
+  Connect();
+  EXPECT_EQ(front_.Back("feature-gso-tcpv4"), "0");
+  EXPECT_EQ(front_.Back("feature-sg"), "1");
+  queue().PutFrame(Slots(MakeFrame({}), {MakeFrame({}).size()}), NETTXF_csum_blank,
+                   {SegmentInfo(100, XEN_NETIF_GSO_TYPE_TCPV4)});
+  queue().PushTx();
+  EXPECT_EQ(queue().WaitAllTx().at(0).status, NETIF_RSP_ERROR);
+}
+
+// The ring is used many times over, with kicks only as asked for.
+TEST_F(NetTest, ManyFramesInOrder) {
+  Make();
+  Connect();
+  std::vector<TestSlot> pages;
+  for (int i = 0; i < 64; ++i) {
+    auto frame = MakeFrame({.payload = 50});
+    frame[60] = static_cast<std::byte>(i);
+    pages.push_back(Slots(frame, {frame.size()})[0]);
+  }
+  std::size_t taken = 0;
+  for (int round = 0; round < 40; ++round) {
+    for (const TestSlot& slot : pages) {
+      queue().PutFrame({slot});
+    }
+    queue().PushTx();
+    static_cast<void>(queue().WaitAllTx());
+    for (const NetFrame& frame : link_->TakeSent(64)) {
+      ASSERT_EQ(frame.bytes.at(60), static_cast<std::byte>(taken++ % 64));
+    }
+  }
+  EXPECT_EQ(taken, 40U * 64U);
+}
+
+TEST_F(NetTest, RateLimit) {
+  config_.bytes_per_second = 1'000'000;
+  Make();
+  Connect();
+  const auto frame = MakeFrame({.payload = 3000});
+  const auto slots = Slots(frame, {frame.size()});
+  // More than the burst of a tenth of a second.
+  for (int i = 0; i < 60; ++i) {
+    queue().PutFrame(slots);
+  }
+  queue().PushTx();
+  EXPECT_EQ(queue().WaitAllTx().size(), 60U);
+  EXPECT_GE(Count("throttled"), 1U);
+}
+
+}  // namespace
+}  // namespace veneer
