@@ -58,8 +58,8 @@ bool Fits() {
   const bool direct = work.pages <= BLKIF_MAX_SEGMENTS_PER_REQUEST;
   return CheckTrue("block/indirect", direct || work.pages <= device.max_indirect) &&
          CheckTrue("block/room",
-                   work.blocks != 0 &&
-                       kBlockRingRef + BlockRing::kEntries + kMostBlockPages < device.grant_count);
+                   work.blocks != 0 && kFirstDeviceRef + BlockRing::kEntries + kMostBlockPages <
+                                           device.grant_count);
 }
 
 // Each block once, written and read.
@@ -99,10 +99,10 @@ void WriteJournal() {
 }  // namespace
 
 void MeasureBlock() {
-  if (!ReadWords() || !ConnectBlock(kBlockRingRef, device) || !Fits()) {
+  if (!ReadWords() || !ConnectBlock(device) || !Fits()) {
     return;
   }
-  ring.Start(reinterpret_cast<void*>(kBlockArea));
+  ring.Start(reinterpret_cast<void*>(kDeviceArea));
   if (HasWord("compare")) {
     WriteAndCompare();
   } else if (HasWord("journal")) {
@@ -110,7 +110,7 @@ void MeasureBlock() {
   } else {
     Run(work.write ? "write" : "read");
   }
-  CloseBlock();
+  CloseDevice(device);
 }
 
 }  // namespace micro

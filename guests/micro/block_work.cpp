@@ -9,11 +9,11 @@ namespace micro {
 namespace {
 
 constexpr uint32_t kMostSlots = BlockRing::kEntries;
-constexpr uint32_t kFirstListRef = kBlockRingRef + 1;
+constexpr uint32_t kFirstListRef = kFirstDeviceRef + 1;
 constexpr uint32_t kFirstDataRef = kFirstListRef + kMostSlots;
-constexpr uintptr_t kLists = kBlockArea + kPageSize;
+constexpr uintptr_t kLists = kDeviceArea + kPageSize;
 // In large pages of its own.
-constexpr uintptr_t kData = kBlockArea + 0x200000;
+constexpr uintptr_t kData = kDeviceArea + 0x200000;
 constexpr uint32_t kSectorsPerPage = kPageSize / 512;
 constexpr uint64_t kPatienceNs = 10'000'000'000;
 

@@ -5,9 +5,15 @@
 #include <stdint.h>
 
 #include "block_device.h"
-#include "block_ring.h"
+#include "front_ring.h"
+
+// clang-format off: only after the headers above
+#include <xen/io/blkif.h>
+// clang-format on
 
 namespace micro {
+
+using BlockRing = FrontRing<blkif_sring_t, 32>;
 
 struct BlockWork {
   // What to do.
@@ -35,7 +41,6 @@ struct BlockWork {
 // The word at byte `at` of a disk written with `check`.
 inline uint64_t BlockPattern(uint64_t at) { return (at / 8 + 1) * 0x9e3779b97f4a7c15; }
 
-inline constexpr uint32_t kBlockRingRef = 8;  // behind the reserved ones
 // Requests of all slots together.
 inline constexpr uint32_t kMostBlockPages = 2048;
 

@@ -113,6 +113,10 @@ void RunXen() {
     MeasureBlock();
     return;
   }
+  if (HasWord("netbench")) {
+    MeasureNet();
+    return;
+  }
 #endif
   for (const Group& group : kGroups) {
     if (GroupWanted(group.name)) {

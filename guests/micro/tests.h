@@ -28,5 +28,6 @@ void TestFifo();
 void MeasureEvents();
 // A PV disk from ring 3, only with "blkbench"; 64 bit only.
 void MeasureBlock();
+void MeasureNet();
 
 }  // namespace micro

@@ -16,6 +16,22 @@ namespace veneer::test {
 // Far more than `veneer ctl` takes.
 inline constexpr std::chrono::seconds kCtlLimit{60};
 
+// Far more than a tool of the host's takes.
+inline constexpr std::chrono::seconds kToolLimit{60};
+
+// A program of the host's, from beginning to end.
+struct ToolOutcome {
+  int code;
+  std::string out;
+};
+inline ToolOutcome RunToolFor(const std::vector<std::string>& argv) {
+  ChildProcess tool(argv);
+  tool.CloseInput();
+  const int code = tool.WaitForExit(kToolLimit);
+  return {code, tool.out()};
+}
+inline int RunTool(const std::vector<std::string>& argv) { return RunToolFor(argv).code; }
+
 // A shell that answers on the process' standard streams.
 class Shell {
  public:
@@ -36,12 +52,14 @@ class Shell {
   int count_ = 0;
 };
 
-// The small test kernel with the test initramfs; its shell is on the serial port.
+// The small test kernel with a test initramfs, which `initrd` is the variable of; its shell is on
+// the serial port.
 class ControlledGuest {
  public:
-  explicit ControlledGuest(const std::vector<std::string>& options)
-      : veneer_(
-            RunCommand(Needed("VENEER_TEST_KERNEL"), "console=ttyS0", Options(options, socket_))) {}
+  explicit ControlledGuest(const std::vector<std::string>& options,
+                           const char* initrd = "VENEER_TEST_INITRD")
+      : veneer_(RunCommand(Needed("VENEER_TEST_KERNEL"), "console=ttyS0",
+                           Options(options, initrd, socket_))) {}
 
   // Until its shell shows, at or after position `from` of its output.
   bool WaitForShell(std::size_t from = 0) { return veneer_.WaitForOutput("# ", BootLimit(), from); }
@@ -66,10 +84,10 @@ class ControlledGuest {
   const std::string& socket() const { return socket_; }
 
  private:
-  static std::vector<std::string> Options(std::vector<std::string> options,
+  static std::vector<std::string> Options(std::vector<std::string> options, const char* initrd,
                                           const std::string& socket) {
-    options.insert(options.begin(), {"--initrd", Needed("VENEER_TEST_INITRD"), "--name", "guest",
-                                     "--control-socket", socket});
+    options.insert(options.begin(),
+                   {"--initrd", Needed(initrd), "--name", "guest", "--control-socket", socket});
     return options;
   }
 

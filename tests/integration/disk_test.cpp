@@ -16,14 +16,6 @@ using ::testing::AllOf;
 using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 
-constexpr std::chrono::seconds kToolLimit{60};
-
-int RunTool(const std::vector<std::string>& argv) {
-  ChildProcess tool(argv);
-  tool.CloseInput();
-  return tool.WaitForExit(kToolLimit);
-}
-
 void MakeImage(const std::string& path, std::uint64_t mib) {
   std::ofstream(path).close();
   std::filesystem::resize_file(path, mib << 20U);

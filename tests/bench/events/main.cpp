@@ -42,21 +42,33 @@ bool Measure(const std::string& transport, Figures& figures) {
     }
   }
   return pclose(guest) == 0 && figures.contains("send-ioeventfd") &&
-         figures.contains("send-userspace") && figures.contains("own-instructions");
+         figures.contains("send-userspace") && figures.contains("own-instructions") &&
+         figures.contains("ring3-exit") && figures.contains("ring3-ioeventfd");
+}
+
+void PrintRow(const std::string& name, const std::string& us, double ratio) {
+  fmt::print("{:<18}{:<28}{:.2f}\n", name, us, ratio);
 }
 
 void PrintTable(const std::string& transport, const Figures& figures) {
-  // What the guest executes itself is the same for both; on hosts that interpret it, it is dear.
-  const double own = figures.at("own-instructions").Median();
-  const double userspace = figures.at("send-userspace").Median() - own;
+  const auto median = [&](const char* name) { return figures.at(name).Median(); };
   fmt::print("{}, median [min..max] of {} alternating rounds\n", transport,
              figures.at("send-userspace").count());
-  fmt::print("{:<18}{:<28}{}\n", "operation", "us",
+  fmt::print("{:<18}{:<28}{}\n", "from ring 3", "us", "ratio to an exit");
+  for (const char* name : {"ring3-exit", "ring3-ioeventfd"}) {
+    PrintRow(name, figures.at(name).Text(2), median(name) / median("ring3-exit"));
+  }
+  PrintRow("bar", "", kBar);
+  // What the guest executes itself is the same for all; on hosts that interpret it, it is dear.
+  const double own = median("own-instructions");
+  fmt::print("{:<18}{:<28}{}\n", "from ring 0", "us",
              "beyond own-instructions, ratio to send-userspace");
   for (const auto& [name, samples] : figures) {
-    fmt::print("{:<18}{:<28}{:.2f}\n", name, samples.Text(2), (samples.Median() - own) / userspace);
+    if (!name.starts_with("ring3")) {
+      PrintRow(name, samples.Text(2), (samples.Median() - own) / (median("send-userspace") - own));
+    }
   }
-  fmt::print("{:<18}{:<28}{:.2f}\n\n", "bar", "", kBar);
+  fmt::print("\n");
 }
 
 }  // namespace
