@@ -41,6 +41,14 @@ struct GuestInfo {
     bool removing = false;   // the guest has been asked to let go of it
   };
   std::vector<Disk> disks;
+  struct Nic {
+    unsigned number = 0;
+    std::string mac;         // "52:54:00:12:34:56"
+    std::string link;        // "tap0", "user"
+    bool connected = false;  // the guest uses it
+    bool removing = false;   // the guest has been asked to let go of it
+  };
+  std::vector<Nic> nics;
 };
 
 // One node of xenstore. Values may hold any byte; here they are escaped, see EscapeStoreValue().
@@ -82,6 +90,10 @@ class GuestControl {
   virtual void RemoveDisk(std::string_view name, Done done) = 0;
   // The image has another size: tells the guest.
   virtual Result<void> ResizeDisk(std::string_view name) = 0;
+  // Shows the guest one more PV NIC; `text` as after --net. Returns its number.
+  virtual Result<unsigned> AddNic(std::string_view text) = 0;
+  // As RemoveDisk().
+  virtual void RemoveNic(unsigned number, Done done) = 0;
   // Ends the machine, soon after this returns.
   virtual void Stop() = 0;
 };

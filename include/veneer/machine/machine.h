@@ -20,6 +20,7 @@
 namespace veneer {
 
 class Disks;
+class Nics;
 class XenstoreClient;
 
 // A point of the guest's boot that the machine noticed.
@@ -76,6 +77,8 @@ class Machine {
   virtual XenstoreClient* Store() = 0;
   // The guest's PV disks, as long as the machine; null without Xen. On the loop's thread.
   virtual Disks* PvDisks() = 0;
+  // The same for its PV NICs.
+  virtual Nics* PvNics() = 0;
   // The RAM that the guest has at present: without what its balloon has given back. Any thread.
   virtual std::uint64_t MemoryBytes() const = 0;
   virtual std::vector<Milestone> Milestones() const = 0;

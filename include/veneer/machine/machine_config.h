@@ -6,8 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "veneer/storage/disk_config.h"
 #include "veneer/boot/kernel_image.h"
+#include "veneer/network/net_config.h"
+#include "veneer/storage/disk_config.h"
 
 namespace veneer {
 
@@ -57,6 +58,7 @@ struct MachineConfig {
   unsigned vcpus = 1;
   CharacterTarget serial;
   std::vector<DiskConfig> disks;  // need Xen
+  std::vector<NetConfig> nics;    // the same
   OnReboot on_reboot = OnReboot::kRestart;
   OnCrash on_crash = OnCrash::kExit;
   // Whether Veneer may add to the kernel command line what this kind of host needs, and what lets

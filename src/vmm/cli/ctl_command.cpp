@@ -1,6 +1,7 @@
 #include "ctl_command.h"
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -18,6 +19,7 @@
 #include "veneer/base/option_list.h"
 #include "veneer/control/control_client.h"
 #include "veneer/control/control_socket.h"
+#include "veneer/network/net_config.h"
 #include "veneer/storage/disk_config.h"
 
 namespace veneer {
@@ -46,6 +48,12 @@ bool Flag(const Json& json, const char* pointer) {
   return json.contains(at) && json[at].is_boolean() && json[at].get<bool>();
 }
 
+const char* UseText(const Json& device) {
+  return Flag(device, "/removing")    ? ", being removed"
+         : Flag(device, "/connected") ? ", in use"
+                                      : ", not in use";
+}
+
 std::string InfoText(const Json& reply) {
   constexpr double kMiB = 1 << 20;
   std::string text = fmt::format(
@@ -64,13 +72,15 @@ std::string InfoText(const Json& reply) {
   }
   if (reply.contains("disks")) {
     for (const Json& disk : reply["disks"]) {
-      text +=
-          fmt::format("disk        {} {:.1f} MiB{}{} {}\n", Text(disk, "/name"),
-                      Number(disk, "/bytes") / kMiB, Flag(disk, "/readonly") ? ", read-only" : "",
-                      Flag(disk, "/removing")    ? ", being removed"
-                      : Flag(disk, "/connected") ? ", in use"
-                                                 : ", not in use",
-                      Text(disk, "/path"));
+      text += fmt::format(
+          "disk        {} {:.1f} MiB{}{} {}\n", Text(disk, "/name"), Number(disk, "/bytes") / kMiB,
+          Flag(disk, "/readonly") ? ", read-only" : "", UseText(disk), Text(disk, "/path"));
+    }
+  }
+  if (reply.contains("nics")) {
+    for (const Json& nic : reply["nics"]) {
+      text += fmt::format("NIC         {:.0f} {}{} {}\n", Number(nic, "/number"), Text(nic, "/mac"),
+                          UseText(nic), Text(nic, "/link"));
     }
   }
   return text;
@@ -101,6 +111,8 @@ const std::map<std::string_view, std::string_view> kArguments{
     {"disk-add", "a disk as after run --disk, for example path=data.img"},
     {"disk-remove", "a disk's name, for example xvdb"},
     {"disk-resize", "a disk's name, for example xvdb"},
+    {"net-add", "a NIC as after run --net, for example user"},
+    {"net-remove", "a NIC's number, for example 1"},
 };
 
 // A list of KEY=VALUE with absolute paths for those `keys` that name files: the guest's process has
@@ -119,6 +131,32 @@ Result<std::string> WithPathsFromHere(const std::string& text,
         }
         return path;
       });
+}
+
+// What CtlRequest() adds for commands that need something.
+Result<void> AddArgument(const CtlOptions& options, Json& request) {
+  const std::string& argument = options.argument;
+  if (options.command == "balloon") {
+    VENEER_TRY_ASSIGN(const std::uint64_t bytes, ParseSize(argument));
+    request["bytes"] = bytes;
+  } else if (options.command == "disk-add") {
+    VENEER_TRY(ParseDisk(argument));
+    VENEER_TRY_ASSIGN(request["disk"], WithPathsFromHere(argument, {"path"}));
+  } else if (options.command == "net-add") {
+    VENEER_TRY(ParseNet(argument));
+    VENEER_TRY_ASSIGN(request["net"], WithPathsFromHere(argument, {"socket", "script", "pcap"}));
+  } else if (options.command == "net-remove") {
+    unsigned number = 0;
+    const char* const last = argument.data() + argument.size();
+    const auto [end, error] = std::from_chars(argument.data(), last, number);
+    if (error != std::errc() || end != last) {
+      return UsageError("'{}' is not a NIC's number", argument);
+    }
+    request["nic"] = number;
+  } else {
+    request["disk"] = argument;
+  }
+  return {};
 }
 
 Result<std::string> SocketPath(const CtlOptions& options) {
@@ -157,13 +195,15 @@ void DeclareCtlOptions(CLI::App& command, CtlOptions& options) {
           "stop: end it at once; balloon SIZE: how much memory it shall have; "
           "disk-add path=FILE[,...]: one more PV disk, as after run --disk; "
           "disk-remove NAME: ask the guest to let go of a disk; disk-resize NAME: the image "
-          "has another size")
+          "has another size; net-add user|tap|socket=PATH[,...]: one more PV NIC, as after run "
+          "--net; net-remove NUMBER: ask the guest to let go of a NIC")
       ->required()
       ->check(CLI::IsMember({"shutdown", "reboot", "pause", "resume", "info", "xenstore-ls", "stop",
-                             "balloon", "disk-add", "disk-remove", "disk-resize"}));
+                             "balloon", "disk-add", "disk-remove", "disk-resize", "net-add",
+                             "net-remove"}));
   command
       .add_option("argument", options.argument,
-                  "For balloon (K, M, G, T; a plain number is MiB) and the disk commands")
+                  "For balloon (K, M, G, T; a plain number is MiB), the disk and the net commands")
       ->type_name("TEXT");
   command
       .add_option("--socket", options.socket, "The guest's control socket (run --control-socket)")
@@ -174,7 +214,8 @@ void DeclareCtlOptions(CLI::App& command, CtlOptions& options) {
       "Examples:\n"
       "  veneer ctl web info\n"
       "  veneer ctl web balloon 128M\n"
-      "  veneer ctl web disk-add path=data.img");
+      "  veneer ctl web disk-add path=data.img\n"
+      "  veneer ctl web net-add user,hostfwd=tcp::8080-:80");
 }
 
 Result<std::string> CtlRequest(const CtlOptions& options) {
@@ -189,15 +230,7 @@ Result<std::string> CtlRequest(const CtlOptions& options) {
   if (options.argument.empty()) {
     return UsageError("{} needs {}", options.command, argument->second);
   }
-  if (options.command == "balloon") {
-    VENEER_TRY_ASSIGN(const std::uint64_t bytes, ParseSize(options.argument));
-    request["bytes"] = bytes;
-  } else if (options.command == "disk-add") {
-    VENEER_TRY(ParseDisk(options.argument));
-    VENEER_TRY_ASSIGN(request["disk"], WithPathsFromHere(options.argument, {"path"}));
-  } else {
-    request["disk"] = options.argument;
-  }
+  VENEER_TRY(AddArgument(options, request));
   return request.dump();
 }
 
@@ -220,6 +253,9 @@ Result<std::string> CtlOutput(const CtlOptions& options, std::string_view reply)
   }
   if (options.command == "disk-add") {
     return Text(json, "/disk") + "\n";
+  }
+  if (options.command == "net-add") {
+    return fmt::format("{:.0f}\n", Number(json, "/nic"));
   }
   return std::string();
 }

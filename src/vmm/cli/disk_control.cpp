@@ -1,27 +1,8 @@
 #include "disk_control.h"
 
-#include <memory>
 #include <utility>
 
-#include "veneer/base/clock.h"
-
 namespace veneer {
-namespace {
-
-// Answers once: with what comes first.
-struct Removal {
-  void Answer(EventLoop& loop, Result<void> result) {
-    loop.CancelTimer(timer);
-    if (const GuestControl::Done once = std::exchange(done, nullptr); once != nullptr) {
-      once(std::move(result));
-    }
-  }
-  GuestControl::Done done;
-  EventLoop::TimerId timer = 0;
-};
-
-}  // namespace
-
 DiskControl::DiskControl(Disks& disks, EventLoop& loop, std::vector<DiskConfig>& configs,
                          std::uint64_t removal_limit_ns)
     : disks_(disks), loop_(loop), configs_(configs), removal_limit_ns_(removal_limit_ns) {
@@ -40,21 +21,19 @@ Result<std::string> DiskControl::Add(std::string_view text) {
 }
 
 void DiskControl::Remove(std::string_view vdev, GuestControl::Done done) {
-  const auto removal = std::make_shared<Removal>();
-  removal->done = std::move(done);
-  removal->timer = loop_.AddTimer(
-      HostClock().MonotonicNs() + removal_limit_ns_, [this, removal, name = std::string(vdev)] {
-        removal->Answer(loop_, HostError("the guest still uses disk {}; it goes when the guest "
-                                         "lets go of it (is it mounted?)",
-                                         name));
-      });
-  const Result<void> asked = disks_.Remove(vdev, [this, removal, name = std::string(vdev)] {
-    Forget(name);
-    removal->Answer(loop_, {});
-  });
-  if (!asked) {
-    removal->Answer(loop_, asked);
-  }
+  AwaitRemoval(
+      loop_, removal_limit_ns_,
+      HostError("the guest still uses disk {}; it goes when the guest lets go of it (is it "
+                "mounted?)",
+                vdev)
+          .value(),
+      [this, vdev](std::function<void()> removed) {
+        return disks_.Remove(vdev, [this, name = std::string(vdev), told = std::move(removed)] {
+          Forget(name);
+          told();
+        });
+      },
+      std::move(done));
 }
 
 Result<void> DiskControl::Resize(std::string_view vdev) { return disks_.Resize(vdev); }

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "removal.h"
 #include "veneer/base/event_loop.h"
 #include "veneer/block/disks.h"
 #include "veneer/control/guest_control.h"
@@ -15,9 +16,6 @@ namespace veneer {
 // On the loop's thread, which is also that of `disks`.
 class DiskControl {
  public:
-  // How long a guest may take to let go of a disk before the user is told to wait no more, ns.
-  static constexpr std::uint64_t kRemovalLimitNs = 10'000'000'000;
-
   // All outlive this object. `configs` is kept up to date: the guest finds the same disks under
   // the same names after a reboot.
   DiskControl(Disks& disks, EventLoop& loop, std::vector<DiskConfig>& configs,

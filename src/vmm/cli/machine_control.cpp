@@ -15,6 +15,9 @@ MachineControl::MachineControl(Parts parts)
   if (Disks* const disks = parts_.machine.PvDisks(); disks != nullptr) {
     disks_.emplace(*disks, parts_.loop, parts_.config.disks);
   }
+  if (Nics* const nics = parts_.machine.PvNics(); nics != nullptr) {
+    nics_.emplace(*nics, parts_.loop, parts_.config.nics);
+  }
 }
 
 Result<void> MachineControl::CheckRunning() const {
@@ -89,6 +92,9 @@ GuestInfo MachineControl::Info() {
   if (disks_) {
     info.disks = disks_->List();
   }
+  if (nics_) {
+    info.nics = nics_->List();
+  }
   return info;
 }
 
@@ -112,9 +118,9 @@ Result<void> MachineControl::SetMemoryTarget(std::uint64_t bytes) {
   return store_->SetMemoryTarget(bytes);
 }
 
-Result<void> MachineControl::CheckDisks() const {
-  if (!disks_) {
-    return UsageError("without Xen (--xen off) a guest has no PV disks");
+Result<void> MachineControl::CheckDevices() const {
+  if (!disks_ || !nics_) {
+    return UsageError("without Xen (--xen off) a guest has no PV devices");
   }
   if (parts_.ended()) {
     return UsageError("the guest has crashed: all that is left is to stop it");
@@ -123,12 +129,12 @@ Result<void> MachineControl::CheckDisks() const {
 }
 
 Result<std::string> MachineControl::AddDisk(std::string_view text) {
-  VENEER_TRY(CheckDisks());
+  VENEER_TRY(CheckDevices());
   return disks_->Add(text);
 }
 
 void MachineControl::RemoveDisk(std::string_view name, Done done) {
-  if (const Result<void> possible = CheckDisks(); !possible) {
+  if (const Result<void> possible = CheckDevices(); !possible) {
     done(possible);
     return;
   }
@@ -136,8 +142,21 @@ void MachineControl::RemoveDisk(std::string_view name, Done done) {
 }
 
 Result<void> MachineControl::ResizeDisk(std::string_view name) {
-  VENEER_TRY(CheckDisks());
+  VENEER_TRY(CheckDevices());
   return disks_->Resize(name);
+}
+
+Result<unsigned> MachineControl::AddNic(std::string_view text) {
+  VENEER_TRY(CheckDevices());
+  return nics_->Add(text);
+}
+
+void MachineControl::RemoveNic(unsigned number, Done done) {
+  if (const Result<void> possible = CheckDevices(); !possible) {
+    done(possible);
+    return;
+  }
+  nics_->Remove(number, std::move(done));
 }
 
 }  // namespace veneer

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "disk_control.h"
+#include "net_control.h"
 #include "veneer/base/clock.h"
 #include "veneer/base/event_loop.h"
 #include "veneer/control/guest_control.h"
@@ -39,17 +40,21 @@ class MachineControl final : public GuestControl {
   Result<std::string> AddDisk(std::string_view text) override;
   void RemoveDisk(std::string_view name, Done done) override;
   Result<void> ResizeDisk(std::string_view name) override;
+  Result<unsigned> AddNic(std::string_view text) override;
+  void RemoveNic(unsigned number, Done done) override;
   void Stop() override { parts_.stop(); }
 
  private:
   // Why the guest cannot do anything now.
   Result<void> CheckRunning() const;
-  Result<void> CheckDisks() const;
+  // Why no device can come or go.
+  Result<void> CheckDevices() const;
 
   const Parts parts_;
   const std::uint64_t start_ns_;
   std::optional<StoreControl> store_;  // empty without Xen
   std::optional<DiskControl> disks_;   // the same
+  std::optional<NetControl> nics_;     // the same
   bool paused_ = false;
 };
 

@@ -67,14 +67,26 @@ Result<std::string> ParseName(const std::string& text) {
   return text;
 }
 
-void AddDisks(MachineConfig& machine, const std::vector<std::string>& texts) {
-  for (const std::string& text : texts) {
-    Result<DiskConfig> disk = ParseDisk(text);
-    if (!disk) {
-      throw CLI::ValidationError("--disk", disk.error().message);
-    }
-    machine.disks.push_back(std::move(*disk));
-  }
+// Adds an option that may be given several times, each text making a member of `target`.
+template <typename T>
+CLI::Option* AddRepeated(CLI::App& command, const std::string& name, std::vector<T>& target,
+                         Result<T> (*parse)(std::string_view text), const std::string& help,
+                         const std::string& type) {
+  return command
+      .add_option_function<std::vector<std::string>>(
+          name,
+          [&target, parse, name](const std::vector<std::string>& texts) {
+            for (const std::string& text : texts) {
+              Result<T> value = parse(text);
+              if (!value) {
+                throw CLI::ValidationError(name, value.error().message);
+              }
+              target.push_back(std::move(*value));
+            }
+          },
+          help)
+      ->type_name(type)
+      ->allow_extra_args(false);
 }
 
 // What only the options together show.
@@ -89,6 +101,9 @@ void CheckTogether(const CLI::App& command, RunOptions& options) {
   }
   if (!machine.disks.empty() && !machine.xen.enabled) {
     throw CLI::ValidationError("--disk", "a guest without Xen (--xen off) has no PV disks");
+  }
+  if (!machine.nics.empty() && !machine.xen.enabled) {
+    throw CLI::ValidationError("--net", "a guest without Xen (--xen off) has no PV NICs");
   }
 }
 
@@ -225,15 +240,22 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
                              "Where the serial port ttyS0 goes: stdio (Ctrl-A h for help), "
                              "file:PATH or off; off if --console is stdio",
                              "TARGET", "stdio");
-  command
-      .add_option_function<std::vector<std::string>>(
-          "--disk", [&machine](const std::vector<std::string>& texts) { AddDisks(machine, texts); },
-          "PV disk, once for each: path=FILE (a raw or qcow2 image or a block device) or "
-          "path=nbd://HOST[:PORT][/EXPORT] or path=nbd+unix:///[EXPORT]?socket=FILE, and what "
-          "follows it after commas: format=raw|qcow2|auto vdev=xvda readonly=on direct=on "
-          "cache=writeback|none|unsafe queues=N discard=off serial=TEXT bps=RATE iops=RATE poll=US")
-      ->type_name("path=FILE[,...]")
-      ->allow_extra_args(false);
+  AddRepeated<DiskConfig>(
+      command, "--disk", machine.disks, &ParseDisk,
+      "PV disk, once for each: path=FILE (a raw or qcow2 image or a block device) or "
+      "path=nbd://HOST[:PORT][/EXPORT] or path=nbd+unix:///[EXPORT]?socket=FILE, and what "
+      "follows it after commas: format=raw|qcow2|auto vdev=xvda readonly=on direct=on "
+      "cache=writeback|none|unsafe queues=N discard=off serial=TEXT bps=RATE iops=RATE poll=US",
+      "path=FILE[,...]");
+  AddRepeated<NetConfig>(
+      command, "--net", machine.nics, &ParseNet,
+      "PV NIC, once for each: user (a network of its own behind the host's sockets, with DHCP and "
+      "DNS; the host is 10.0.2.2; needs no rights), tap[=NAME] (a tap of the host's, or one made "
+      "for it) or socket=PATH (passt), and what follows it after commas. user: "
+      "net=ADDRESS/BITS restrict=on hostfwd=tcp|udp:[ADDRESS]:PORT-[ADDRESS]:PORT (from the "
+      "host's port to the guest's; repeatable). tap: bridge=NAME script=FILE queues=N. All: "
+      "mac=MAC mtu=BYTES bps=BITS pcap=FILE poll=US",
+      "user|tap|socket=PATH[,...]");
   AddChoice<OnReboot>(command, "--on-reboot", machine.on_reboot,
                       {{"restart", OnReboot::kRestart}, {"exit", OnReboot::kExit}},
                       "When the guest reboots: start it anew, or end", "restart");

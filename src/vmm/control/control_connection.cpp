@@ -159,6 +159,12 @@ void ControlConnection::Handle(const ControlRequest& request) {
       return guest_.RemoveDisk(request.disk, AnswerLater());
     case ControlCommand::kResizeDisk:
       return ReplyResult(guest_.ResizeDisk(request.disk));
+    case ControlCommand::kAddNic: {
+      const Result<unsigned> number = guest_.AddNic(request.net);
+      return Reply(number ? NicReply(*number) : ErrorReply(number.error().message));
+    }
+    case ControlCommand::kRemoveNic:
+      return guest_.RemoveNic(request.nic, AnswerLater());
   }
 }
 

@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <limits>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -23,6 +25,8 @@ constexpr std::pair<std::string_view, ControlCommand> kCommands[] = {
     {"disk-add", ControlCommand::kAddDisk},
     {"disk-remove", ControlCommand::kRemoveDisk},
     {"disk-resize", ControlCommand::kResizeDisk},
+    {"net-add", ControlCommand::kAddNic},
+    {"net-remove", ControlCommand::kRemoveNic},
 };
 
 std::string Line(const Json& json) {
@@ -44,25 +48,44 @@ const char* StateName(GuestState state) {
   return "unknown";
 }
 
-// What the command needs beside its name.
+// Members that commands need beside their names.
+Result<std::string> NeedText(const Json& json, const char* key) {
+  const auto member = json.find(key);
+  if (member == json.end() || !member->is_string()) {
+    return UsageError("{} needs \"{}\", a text", json["command"].dump(), key);
+  }
+  return member->get<std::string>();
+}
+
+Result<std::uint64_t> NeedNumber(const Json& json, const char* key) {
+  const auto member = json.find(key);
+  if (member == json.end() || !member->is_number_unsigned()) {
+    return UsageError("{} needs \"{}\", a whole number", json["command"].dump(), key);
+  }
+  return member->get<std::uint64_t>();
+}
+
 Result<void> ReadArgument(const Json& json, ControlRequest& request) {
   switch (request.command) {
     case ControlCommand::kBalloon: {
-      const auto bytes = json.find("bytes");
-      if (bytes == json.end() || !bytes->is_number_unsigned()) {
-        return UsageError("\"balloon\" needs \"bytes\", a whole number");
-      }
-      request.bytes = bytes->get<std::uint64_t>();
+      VENEER_TRY_ASSIGN(request.bytes, NeedNumber(json, "bytes"));
       return {};
     }
     case ControlCommand::kAddDisk:
     case ControlCommand::kRemoveDisk:
     case ControlCommand::kResizeDisk: {
-      const auto disk = json.find("disk");
-      if (disk == json.end() || !disk->is_string()) {
-        return UsageError("{} needs \"disk\", a text", json["command"].dump());
-      }
-      request.disk = disk->get<std::string>();
+      VENEER_TRY_ASSIGN(request.disk, NeedText(json, "disk"));
+      return {};
+    }
+    case ControlCommand::kAddNic: {
+      VENEER_TRY_ASSIGN(request.net, NeedText(json, "net"));
+      return {};
+    }
+    case ControlCommand::kRemoveNic: {
+      VENEER_TRY_ASSIGN(const std::uint64_t nic, NeedNumber(json, "nic"));
+      // Any number too large is no NIC's either.
+      request.nic =
+          static_cast<unsigned>(std::min<std::uint64_t>(nic, std::numeric_limits<unsigned>::max()));
       return {};
     }
     default:
@@ -102,6 +125,8 @@ std::string ErrorReply(std::string_view message) {
 
 std::string DiskReply(std::string_view name) { return Line(Json{{"ok", true}, {"disk", name}}); }
 
+std::string NicReply(unsigned number) { return Line(Json{{"ok", true}, {"nic", number}}); }
+
 std::string InfoReply(const GuestInfo& info) {
   Json json{{"ok", true},
             {"name", info.name},
@@ -115,7 +140,8 @@ std::string InfoReply(const GuestInfo& info) {
             {"uptime_seconds", Seconds(info.uptime_ns)},
             {"pid", getpid()},
             {"milestones", Json::array()},
-            {"disks", Json::array()}};
+            {"disks", Json::array()},
+            {"nics", Json::array()}};
   for (const GuestInfo::Milestone& milestone : info.milestones) {
     json["milestones"].push_back({{"name", milestone.name}, {"seconds", Seconds(milestone.at_ns)}});
   }
@@ -126,6 +152,13 @@ std::string InfoReply(const GuestInfo& info) {
                              {"readonly", disk.readonly},
                              {"connected", disk.connected},
                              {"removing", disk.removing}});
+  }
+  for (const GuestInfo::Nic& nic : info.nics) {
+    json["nics"].push_back({{"number", nic.number},
+                            {"mac", nic.mac},
+                            {"link", nic.link},
+                            {"connected", nic.connected},
+                            {"removing", nic.removing}});
   }
   return Line(json);
 }

@@ -26,12 +26,16 @@ enum class ControlCommand {
   kAddDisk,
   kRemoveDisk,
   kResizeDisk,
+  kAddNic,
+  kRemoveNic,
 };
 
 struct ControlRequest {
   ControlCommand command = ControlCommand::kInfo;
   std::uint64_t bytes = 0;  // kBalloon only
   std::string disk;         // kAddDisk: as after --disk; kRemoveDisk, kResizeDisk: its name
+  std::string net;          // kAddNic: as after --net
+  unsigned nic = 0;         // kRemoveNic: its number
 };
 
 // UsageError for what is no request.
@@ -41,6 +45,7 @@ Result<ControlRequest> ParseRequest(std::string_view line);
 std::string OkReply();
 std::string ErrorReply(std::string_view message);
 std::string DiskReply(std::string_view name);
+std::string NicReply(unsigned number);
 std::string InfoReply(const GuestInfo& info);
 std::string StoreReply(const StoreListing& listing);
 

@@ -67,6 +67,7 @@ class MachineImpl final : public Machine, private PowerControl {
   void PressPowerButton() override { mainboard_->acpi_pm().PressPowerButton(); }
   XenstoreClient* Store() override { return xen_ != nullptr ? &xen_->store() : nullptr; }
   Disks* PvDisks() override { return xen_ != nullptr ? &xen_->disks() : nullptr; }
+  Nics* PvNics() override { return xen_ != nullptr ? &xen_->nics() : nullptr; }
   std::uint64_t MemoryBytes() const override {
     return xen_ != nullptr ? xen_->MemoryBytes() : config_.memory_bytes;
   }

@@ -46,9 +46,21 @@ TEST(CtlRequest, NamesADisksFileFromTheRoot) {
             R"({"command":"disk-remove","disk":"xvdb"})");
 }
 
+TEST(CtlRequest, NamesANicsFilesFromTheRoot) {
+  const std::string here = std::filesystem::current_path();
+  EXPECT_EQ(
+      CtlRequest(Parse("web net-add user,hostfwd=tcp::80-:80,pcap=a.pcap")).value(),
+      R"({"command":"net-add","net":"user,hostfwd=tcp::80-:80,pcap=)" + here + R"(/a.pcap"})");
+  EXPECT_EQ(CtlRequest(Parse("web net-add socket=/run/passt")).value(),
+            R"({"command":"net-add","net":"socket=/run/passt"})");
+  EXPECT_EQ(CtlRequest(Parse("web net-remove 12")).value(), R"({"command":"net-remove","nic":12})");
+}
+
 TEST(CtlRequest, HasAnArgumentIfTheCommandNeedsOne) {
-  for (const char* line : {"web balloon", "web balloon much", "web stop 1M", "web disk-add",
-                           "web disk-add file=x", "web disk-remove", "web disk-resize"}) {
+  for (const char* line :
+       {"web balloon", "web balloon much", "web stop 1M", "web disk-add", "web disk-add file=x",
+        "web disk-remove", "web disk-resize", "web net-add", "web net-add nothing",
+        "web net-remove", "web net-remove eth0", "web net-remove 1x"}) {
     const auto request = CtlRequest(Parse(line));
     ASSERT_FALSE(request) << line;
     EXPECT_EQ(request.error().kind, ErrorKind::kUsage);
@@ -92,6 +104,18 @@ TEST(CtlOutput, ShowsDisks) {
   EXPECT_THAT(text, HasSubstr("disk        xvdb 0.5 MiB, being removed /b\n"));
   EXPECT_EQ(CtlOutput(Parse("web disk-add path=x"), R"({"ok":true,"disk":"xvdc"})").value(),
             "xvdc\n");
+}
+
+TEST(CtlOutput, ShowsNics) {
+  const std::string text =
+      CtlOutput(Parse("web info"),
+                R"({"ok":true,"nics":[{"number":0,"mac":"52:54:00:12:34:56","link":"user",)"
+                R"("connected":true,"removing":false},{"number":1,"mac":"52:54:00:12:34:57",)"
+                R"("link":"tap0","connected":false,"removing":false}]})")
+          .value();
+  EXPECT_THAT(text, HasSubstr("NIC         0 52:54:00:12:34:56, in use user\n"));
+  EXPECT_THAT(text, HasSubstr("NIC         1 52:54:00:12:34:57, not in use tap0\n"));
+  EXPECT_EQ(CtlOutput(Parse("web net-add user"), R"({"ok":true,"nic":2})").value(), "2\n");
 }
 
 TEST(CtlOutput, IndentsXenstoreAsXenstoreLsDoes) {

@@ -28,6 +28,7 @@ class FakeMachine final : public Machine {
   void PressPowerButton() override { calls.emplace_back("power button"); }
   XenstoreClient* Store() override { return store; }
   Disks* PvDisks() override { return nullptr; }
+  Nics* PvNics() override { return nullptr; }
   std::uint64_t MemoryBytes() const override { return memory; }
   std::vector<Milestone> Milestones() const override { return {{"console", 7, 0}}; }
   void CollectStatistics() override {}

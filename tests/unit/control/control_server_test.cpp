@@ -114,11 +114,15 @@ TEST_F(ControlServerTest, HandsEachCommandToTheGuest) {
             R"({"ok":true,"disk":"xvdb"})");
   EXPECT_EQ(client->Ask(R"({"command":"disk-resize","disk":"xvdb"})", kLimit).value(), kOk);
   EXPECT_EQ(client->Ask(R"({"command":"disk-remove","disk":"xvdb"})", kLimit).value(), kOk);
+  EXPECT_EQ(client->Ask(R"({"command":"net-add","net":"user"})", kLimit).value(),
+            R"({"ok":true,"nic":3})");
+  EXPECT_EQ(client->Ask(R"({"command":"net-remove","nic":3})", kLimit).value(), kOk);
   EXPECT_EQ(Json::parse(Ask(*client, "info"))["state"], "running");
   EXPECT_TRUE(Json::parse(Ask(*client, "xenstore-ls"))["nodes"].is_array());
-  EXPECT_THAT(guest_.calls(), ElementsAre("shutdown", "reboot", "pause", "resume", "stop",
-                                          "balloon 4096", "disk-add path=/a", "disk-resize xvdb",
-                                          "disk-remove xvdb", "info", "xenstore-ls"));
+  EXPECT_THAT(guest_.calls(),
+              ElementsAre("shutdown", "reboot", "pause", "resume", "stop", "balloon 4096",
+                          "disk-add path=/a", "disk-resize xvdb", "disk-remove xvdb",
+                          "net-add user", "net-remove 3", "info", "xenstore-ls"));
 }
 
 TEST_F(ControlServerTest, PassesTheGuestsRefusalsOn) {

@@ -44,6 +44,15 @@ class FakeGuest final : public GuestControl {
   Result<void> ResizeDisk(std::string_view name) override {
     return Note("disk-resize " + std::string(name));
   }
+  Result<unsigned> AddNic(std::string_view text) override {
+    if (const Result<void> noted = Note("net-add " + std::string(text)); !noted) {
+      return tl::unexpected(noted.error());
+    }
+    return 3;
+  }
+  void RemoveNic(unsigned number, Done done) override {
+    AnswerAtOnceOrLater("net-remove " + std::to_string(number), std::move(done));
+  }
   void Stop() override { static_cast<void>(Note("stop")); }
 
   std::vector<std::string> calls() const {

@@ -54,10 +54,21 @@ TEST(ParseRequest, RefusesWhatIsNoRequest) {
                            R"({"command":"balloon","bytes":-1})",
                            R"({"command":"balloon","bytes":1.5})",
                            R"({"command":"balloon","bytes":"1"})",
-                           R"({"command":"balloon","bytes":18446744073709551616})"}) {
+                           R"({"command":"balloon","bytes":18446744073709551616})",
+                           R"({"command":"disk-add","disk":1})",
+                           R"({"command":"net-add"})",
+                           R"({"command":"net-add","net":1})",
+                           R"({"command":"net-remove","nic":"1"})",
+                           R"({"command":"net-remove","nic":-1})"}) {
     EXPECT_FALSE(ParseRequest(line)) << line;
   }
   EXPECT_FALSE(ParseRequest(std::string(kMaxRequest, '['))) << "deep";
+}
+
+TEST(ParseRequest, ANicsNumberThatIsTooLargeIsNoOthers) {
+  const auto request = ParseRequest(R"({"command":"net-remove","nic":4294967296})");
+  ASSERT_TRUE(request);
+  EXPECT_EQ(request->nic, ~0U);
 }
 
 TEST(Replies, SayWhetherItWasDone) {
@@ -85,6 +96,7 @@ TEST(Replies, InfoHasAllThereIs) {
   info.uptime_ns = 1'500'000'000;
   info.milestones = {{"console", 250'000'000}};
   info.disks = {{"xvda", "/a", 512, true, false, true}};
+  info.nics = {{1, "52:54:00:12:34:56", "user", true, false}};
   const Json json = Json::parse(InfoReply(info));
   EXPECT_EQ(json["ok"], true);
   EXPECT_EQ(json["name"], "web");
@@ -101,6 +113,12 @@ TEST(Replies, InfoHasAllThereIs) {
                                     {"readonly", true},
                                     {"connected", false},
                                     {"removing", true}}));
+  ASSERT_EQ(json["nics"].size(), 1U);
+  EXPECT_EQ(json["nics"][0], (Json{{"number", 1},
+                                   {"mac", "52:54:00:12:34:56"},
+                                   {"link", "user"},
+                                   {"connected", true},
+                                   {"removing", false}}));
   ASSERT_EQ(json["milestones"].size(), 1U);
   EXPECT_EQ(json["milestones"][0], (Json{{"name", "console"}, {"seconds", 0.25}}));
 }

@@ -72,6 +72,7 @@ Result<std::unique_ptr<XenGuest>> XenGuest::Create(Parts parts,
   VENEER_TRY(guest->MakeConsole());
   VENEER_TRY(guest->FillStore());
   VENEER_TRY(guest->MakeDisks());
+  VENEER_TRY(guest->MakeNics());
   VENEER_TRY(guest->AttachPlatform());
   const unsigned sites = PatchLoadedKernel(guest->parts_.memory, boot.kernel.segments);
   LogDebug("rewrote {} hypercall sites in the kernel", sites);
@@ -186,6 +187,21 @@ Result<void> XenGuest::MakeDisks() {
       .post = [&loop = parts_.loop](std::function<void()> task) { loop.Post(std::move(task)); }});
   for (const DiskConfig& disk : parts_.config.disks) {
     VENEER_TRY(disks_->Add(disk));
+  }
+  return {};
+}
+
+Result<void> XenGuest::MakeNics() {
+  nics_ = std::make_unique<Nics>(
+      NetBackend::Parts{.store = *client_,
+                        .events = domain_->events(),
+                        .grants = domain_->grants(),
+                        .metrics = parts_.metrics,
+                        .post = [&loop = parts_.loop](
+                                    std::function<void()> task) { loop.Post(std::move(task)); }},
+      parts_.config.name);
+  for (const NetConfig& nic : parts_.config.nics) {
+    VENEER_TRY(nics_->Add(nic));
   }
   return {};
 }

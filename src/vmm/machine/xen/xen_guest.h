@@ -24,6 +24,7 @@
 #include "veneer/kvm/cpuid.h"
 #include "veneer/kvm/vm.h"
 #include "veneer/machine/machine_config.h"
+#include "veneer/net/nics.h"
 #include "veneer/xendomain/xen_domain.h"
 #include "veneer/xenplatform/platform_ports.h"
 #include "veneer/xenstore/client.h"
@@ -72,6 +73,7 @@ class XenGuest final : private XenMachineHooks {
   XenstoreClient& store() { return *client_; }
   // On the loop's thread.
   Disks& disks() { return *disks_; }
+  Nics& nics() { return *nics_; }
   // The RAM that the guest's balloon has left it.
   std::uint64_t MemoryBytes() const { return domain_->physmap().populated_pages() * kPageSize; }
 
@@ -82,6 +84,7 @@ class XenGuest final : private XenMachineHooks {
   Result<void> MakeConsole();
   Result<void> FillStore();
   Result<void> MakeDisks();
+  Result<void> MakeNics();
   Result<void> AttachPlatform();
 
   // XenMachineHooks
@@ -120,6 +123,7 @@ class XenGuest final : private XenMachineHooks {
   std::unique_ptr<XenPlatformPci> platform_;
 
   std::unique_ptr<Disks> disks_;
+  std::unique_ptr<Nics> nics_;
 };
 
 }  // namespace veneer

@@ -1,0 +1,85 @@
+#include "veneer/net/nics.h"
+
+#include <utility>
+
+#include "veneer/base/log.h"
+
+namespace veneer {
+namespace {
+
+constexpr unsigned kMaxNics = 16;
+
+}  // namespace
+
+Nics::~Nics() = default;
+
+Result<unsigned> Nics::NumberFor(const NetConfig& config) const {
+  if (nics_.size() >= kMaxNics) {
+    return UsageError("a guest can have {} NICs, and no more", kMaxNics);
+  }
+  if (config.number) {
+    if (nics_.contains(*config.number)) {
+      return UsageError("there is a NIC {} already", *config.number);
+    }
+    return *config.number;
+  }
+  unsigned number = 0;
+  while (nics_.contains(number)) {
+    ++number;
+  }
+  return number;
+}
+
+Result<MacAddress> Nics::AddressFor(const NetConfig& config) const {
+  const MacAddress mac = config.mac.value_or(DefaultMac(guest_, *config.number));
+  for (const auto& [number, nic] : nics_) {
+    if (nic.backend->config().mac == mac) {
+      return UsageError("NIC {} has the address {} already; choose another (mac=)", number,
+                        ToString(mac));
+    }
+  }
+  return mac;
+}
+
+Result<unsigned> Nics::Add(NetConfig config) {
+  VENEER_TRY_ASSIGN(config.number, NumberFor(config));
+  VENEER_TRY_ASSIGN(config.mac, AddressFor(config));
+  VENEER_TRY_ASSIGN(std::unique_ptr<NetLink> link, OpenNetLink(config));
+  const std::string name = link->facts().name;
+  Nic nic;
+  VENEER_TRY_ASSIGN(nic.backend,
+                    NetBackend::Create(parts_, *config.number, config, std::move(link)));
+  LogInfo("NIC {}: {} on {}", *config.number, ToString(*config.mac), name);
+  nics_.emplace(*config.number, std::move(nic));
+  return *config.number;
+}
+
+Result<void> Nics::Remove(unsigned number, std::function<void()> removed) {
+  const auto it = nics_.find(number);
+  if (it == nics_.end()) {
+    return UsageError("there is no NIC {}", number);
+  }
+  Nic& nic = it->second;
+  if (nic.removing) {
+    return UsageError("NIC {} is being removed already; the guest has not let go of it", number);
+  }
+  nic.removing = true;
+  nic.backend->Remove([this, number, removed = std::move(removed)] {
+    LogInfo("NIC {}: removed", number);
+    const std::function<void()> tell = removed;  // what follows destroys this function
+    nics_.erase(unsigned{number});
+    tell();
+  });
+  return {};
+}
+
+std::map<unsigned, Nics::Entry> Nics::List() const {
+  std::map<unsigned, Entry> list;
+  for (const auto& [number, nic] : nics_) {
+    list.emplace(number, Entry{nic.backend->config(), nic.backend->link(), nic.backend->state(),
+                               nic.removing});
+  }
+  return list;
+}
+
+}  // namespace veneer

@@ -1,0 +1,46 @@
+// --net among the other options of `veneer run`.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "run_options.h"
+
+namespace veneer {
+namespace {
+
+using ::testing::HasSubstr;
+
+class NetOptionsTest : public ::testing::Test {
+ protected:
+  NetOptionsTest() { DeclareRunOptions(app_, options_); }
+  std::string Refusal(const std::string& line) {
+    try {
+      app_.parse(line);
+    } catch (const CLI::ParseError& error) {
+      return error.what();
+    }
+    return "(accepted)";
+  }
+
+  CLI::App app_;
+  RunOptions options_;
+};
+
+TEST_F(NetOptionsTest, Repeats) {
+  app_.parse("--kernel k --net user,hostfwd=tcp::8080-:80 --cpus 2 --net tap=tap3");
+  ASSERT_EQ(options_.machine.nics.size(), 2U);
+  EXPECT_EQ(std::get<UserNet>(options_.machine.nics[0].link).forwards.size(), 1U);
+  EXPECT_EQ(std::get<TapNet>(options_.machine.nics[1].link).name, "tap3");
+}
+
+TEST_F(NetOptionsTest, SaysWhatIsWrong) {
+  EXPECT_THAT(Refusal("--kernel k --net user,size=3"), HasSubstr("there is no key 'size'"));
+  EXPECT_THAT(Refusal("--kernel k --net bridge"), HasSubstr("is not tap"));
+}
+
+TEST_F(NetOptionsTest, NeedsXen) {
+  EXPECT_THAT(Refusal("--kernel k --xen off --net user"), HasSubstr("has no PV NICs"));
+}
+
+}  // namespace
+}  // namespace veneer
