@@ -24,7 +24,7 @@ class FakeDiskImage final : public DiskImage {
   Facts facts() const override {
     const std::scoped_lock lock(mutex_);
     return Facts{
-        .bytes = bytes_, .physical_sector = 512, .discard_granularity = 512, .readonly = false};
+        .bytes = bytes_, .physical_sector = 512, .discard_granularity = 512, .readonly = readonly_};
   }
   Result<void> Refresh() override { return {}; }
   Result<std::unique_ptr<DiskChannel>> OpenChannel() override;
@@ -33,6 +33,10 @@ class FakeDiskImage final : public DiskImage {
     const std::scoped_lock lock(mutex_);
     bytes_ = bytes;
     data_.resize(bytes);
+  }
+  void SetReadonly(bool readonly) {
+    const std::scoped_lock lock(mutex_);
+    readonly_ = readonly;
   }
   // Decides what becomes of each operation: 0 or an errno value.
   void SetVerdict(std::function<int(const DiskOperation&)> verdict) {
@@ -124,6 +128,7 @@ class FakeDiskImage final : public DiskImage {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::uint64_t bytes_;
+  bool readonly_ = false;
   std::vector<std::byte> data_;
   bool held_ = false;
   std::function<int(const DiskOperation&)> verdict_;

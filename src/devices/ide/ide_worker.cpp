@@ -1,0 +1,127 @@
+#include "ide_worker.h"
+
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <future>
+#include <utility>
+
+#include "veneer/base/clock.h"
+
+namespace veneer {
+
+Result<std::unique_ptr<IdeWorker>> IdeWorker::Create(std::vector<IdeDriveConfig>& drives) {
+  std::unique_ptr<IdeWorker> worker(new IdeWorker());
+  for (std::size_t i = 0; i < drives.size(); ++i) {
+    worker->lanes_[i] = std::make_unique<Lane>(std::move(drives[i].image), drives[i]);
+  }
+  VENEER_TRY_ASSIGN(worker->thread_,
+                    LoopThread::Start(
+                        "ide", [raw = worker.get()](EventLoop& loop) { return raw->SetUp(loop); },
+                        [raw = worker.get()] {
+                          for (const auto& lane : raw->lanes_) {
+                            if (lane != nullptr) {
+                              lane->channel.reset();
+                            }
+                          }
+                        }));
+  return worker;
+}
+
+Result<void> IdeWorker::SetUp(EventLoop& loop) {
+  for (const auto& lane : lanes_) {
+    if (lane == nullptr) {
+      continue;
+    }
+    VENEER_TRY_ASSIGN(lane->channel, lane->image->OpenChannel());
+    VENEER_TRY(loop.AddFd(lane->channel->ready_fd(), EPOLLIN,
+                          [this, raw = lane.get()](std::uint32_t) { Serve(*raw); }));
+  }
+  return {};
+}
+
+IdeWorker::~IdeWorker() {
+  if (thread_ == nullptr) {
+    return;
+  }
+  // Shared: the thread may still be closing it when this object is gone.
+  const auto idle = std::make_shared<std::promise<void>>();
+  thread_->loop().Post([this, idle] {
+    stopped_ = [idle] { idle->set_value(); };
+    StopWhenIdle();
+  });
+  idle->get_future().wait();
+}
+
+void IdeWorker::StopWhenIdle() {
+  const bool idle = std::ranges::all_of(lanes_, [](const auto& lane) {
+    return lane == nullptr || lane->operation == nullptr || lane->waiting;
+  });
+  if (stopped_ && idle) {
+    std::exchange(stopped_, nullptr)();
+  }
+}
+
+void IdeWorker::Start(unsigned drive, DiskOperation& operation, IdeListener& listener) {
+  thread_->loop().Post([this, lane = lanes_[drive].get(), &operation, &listener] {
+    lane->operation = &operation;
+    lane->listener = &listener;
+    Begin(*lane);
+  });
+}
+
+void IdeWorker::Begin(Lane& lane) {
+  const std::uint64_t now = HostClock().MonotonicNs();
+  const std::uint64_t delay =
+      std::max(lane.bytes_limit.DelayNs(now), lane.requests_limit.DelayNs(now));
+  lane.waiting = delay > 0;
+  if (lane.waiting) {
+    thread_->loop().AddTimer(now + delay, [this, &lane] { Begin(lane); });
+    return;
+  }
+  lane.requests_limit.Charge(1, now);
+  lane.bytes_limit.Charge(lane.operation->length, now);
+  lane.channel->Queue(*lane.operation);
+  lane.channel->Submit();
+  Serve(lane);
+}
+
+void IdeWorker::Serve(Lane& lane) {
+  if (lane.channel == nullptr) {
+    return;
+  }
+  lane.channel->Disarm();
+  while (lane.operation != nullptr) {
+    if (lane.channel->Collect().empty()) {
+      if (!lane.channel->Arm()) {
+        return;
+      }
+      lane.channel->Disarm();
+      continue;
+    }
+    // There was but one.
+    const int error = std::exchange(lane.operation, nullptr)->error;
+    if (!stopped_) {
+      lane.listener->OnIoEnd(error);
+    }
+  }
+  CloseIfIdle(lane);
+  StopWhenIdle();
+}
+
+void IdeWorker::Close(unsigned drive) {
+  thread_->loop().Post([this, lane = lanes_[drive].get()] {
+    lane->closing = true;
+    CloseIfIdle(*lane);
+  });
+}
+
+void IdeWorker::CloseIfIdle(Lane& lane) {
+  if (lane.closing && lane.operation == nullptr && lane.channel != nullptr) {
+    thread_->loop().RemoveFd(lane.channel->ready_fd());
+    lane.channel.reset();
+    lane.image.reset();
+  }
+}
+
+}  // namespace veneer

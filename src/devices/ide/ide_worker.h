@@ -1,0 +1,72 @@
+// The thread that moves data between an IDE controller's drives and their images.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "veneer/base/thread.h"
+#include "veneer/base/token_bucket.h"
+#include "veneer/ide/ide_controller.h"
+#include "veneer/storage/disk_image.h"
+
+namespace veneer {
+
+// Who started an operation. Called on the worker's thread, without locks.
+class IdeListener {
+ public:
+  virtual ~IdeListener() = default;
+  virtual void OnIoEnd(int error) = 0;
+};
+
+// One operation at a time for each drive.
+class IdeWorker {
+ public:
+  // Takes the images of `drives`.
+  static Result<std::unique_ptr<IdeWorker>> Create(std::vector<IdeDriveConfig>& drives);
+  IdeWorker(const IdeWorker&) = delete;
+  IdeWorker& operator=(const IdeWorker&) = delete;
+  // Waits for operations under way; nobody is told of their end any more.
+  ~IdeWorker();
+
+  // Any thread. The image of a drive that has not been closed.
+  DiskImage& image(unsigned drive) { return *lanes_[drive]->image; }
+
+  // Any thread. `operation` belongs to the worker until `listener` hears of its end.
+  void Start(unsigned drive, DiskOperation& operation, IdeListener& listener);
+  // Any thread: the image is not used any more, and goes once nothing of it is under way.
+  void Close(unsigned drive);
+
+ private:
+  struct Lane {
+    Lane(std::unique_ptr<DiskImage> disk, const IdeDriveConfig& config)
+        : image(std::move(disk)),
+          bytes_limit(config.bytes_per_second),
+          requests_limit(config.requests_per_second) {}
+    std::unique_ptr<DiskImage> image;
+    TokenBucket bytes_limit;
+    TokenBucket requests_limit;
+    // The thread's own.
+    std::unique_ptr<DiskChannel> channel;
+    DiskOperation* operation = nullptr;  // under way
+    IdeListener* listener = nullptr;
+    bool waiting = false;  // for its limit
+    bool closing = false;
+  };
+
+  IdeWorker() = default;
+  Result<void> SetUp(EventLoop& loop);
+  void Begin(Lane& lane);
+  void Serve(Lane& lane);
+  void CloseIfIdle(Lane& lane);
+  void StopWhenIdle();
+
+  std::array<std::unique_ptr<Lane>, IdeController::kDrives> lanes_;
+  std::function<void()> stopped_;  // the thread's own: to be called when all is idle, then nothing
+  // Its end waits for the thread: before what that uses goes.
+  std::unique_ptr<LoopThread> thread_;
+};
+
+}  // namespace veneer
