@@ -1,6 +1,8 @@
 #include "veneer/storage/disk_config.h"
 
 #include <array>
+#include <set>
+#include <utility>
 
 #include "veneer/base/option_list.h"
 
@@ -15,10 +17,14 @@ class DiskParser {
   Result<DiskConfig> Parse(std::string_view text);
 
  private:
-  static const std::array<OptionKey<DiskParser>, 12> kKeys;
+  static const std::array<OptionKey<DiskParser>, 14> kKeys;
 
   Result<void> SetPath(std::string_view key, std::string_view value);
   Result<void> SetFormat(std::string_view key, std::string_view value);
+  Result<void> SetBus(std::string_view key, std::string_view value);
+  Result<void> SetMedia(std::string_view key, std::string_view value);
+  using Keys = std::set<std::string, std::less<>>;
+  Result<void> CheckBus(const Keys& seen);
   Result<void> SetVdev(std::string_view key, std::string_view value);
   Result<void> SetCache(std::string_view key, std::string_view value);
   Result<void> SetSerial(std::string_view key, std::string_view value);
@@ -39,9 +45,11 @@ class DiskParser {
   bool cache_none_ = false;
 };
 
-const std::array<OptionKey<DiskParser>, 12> DiskParser::kKeys{{
+const std::array<OptionKey<DiskParser>, 14> DiskParser::kKeys{{
     {"path", &DiskParser::SetPath},
     {"format", &DiskParser::SetFormat},
+    {"bus", &DiskParser::SetBus},
+    {"media", &DiskParser::SetMedia},
     {"vdev", &DiskParser::SetVdev},
     {"readonly", &DiskParser::SetSwitch<&DiskConfig::readonly>},
     {"direct", &DiskParser::SetSwitch<&DiskConfig::direct>},
@@ -65,7 +73,30 @@ Result<DiskConfig> DiskParser::Parse(std::string_view text) {
     }
     config_.direct = true;
   }
+  VENEER_TRY(CheckBus(seen));
   return config_;
+}
+
+// What bus and medium together make possible.
+Result<void> DiskParser::CheckBus(const Keys& seen) {
+  if (config_.cdrom) {
+    if (seen.contains("bus") && config_.bus != DiskBus::kIde) {
+      return UsageError("a CD-ROM is on the IDE bus; leave out bus, or write bus=ide");
+    }
+    if (seen.contains("readonly") && !config_.readonly) {
+      return UsageError("media=cdrom and readonly=off contradict each other");
+    }
+    config_.bus = DiskBus::kIde;
+    config_.readonly = true;
+  }
+  if (config_.bus == DiskBus::kIde) {
+    for (const std::string_view key : {"vdev", "queues", "poll"}) {
+      if (seen.contains(key)) {
+        return UsageError("the key {} is for PV disks; an IDE disk has no such thing", key);
+      }
+    }
+  }
+  return {};
 }
 
 Result<void> DiskParser::SetPath(std::string_view, std::string_view value) {
@@ -81,6 +112,25 @@ Result<void> DiskParser::SetFormat(std::string_view key, std::string_view value)
   } else if (value != "auto") {
     return UsageError("{}={} is not one of raw, qcow2 and auto", key, value);
   }
+  return {};
+}
+
+Result<void> DiskParser::SetBus(std::string_view key, std::string_view value) {
+  if (value == "ide") {
+    config_.bus = DiskBus::kIde;
+  } else if (value == "both") {
+    config_.bus = DiskBus::kBoth;
+  } else if (value != "pv") {
+    return UsageError("{}={} is not one of pv, ide and both", key, value);
+  }
+  return {};
+}
+
+Result<void> DiskParser::SetMedia(std::string_view key, std::string_view value) {
+  if (value != "disk" && value != "cdrom") {
+    return UsageError("{}={} is neither disk nor cdrom", key, value);
+  }
+  config_.cdrom = value == "cdrom";
   return {};
 }
 
@@ -155,6 +205,21 @@ std::string VirtualDeviceName(unsigned index) {
     letters.insert(letters.begin(), static_cast<char>('a' + (rest - 1) % kLetters));
   }
   return "xvd" + letters;
+}
+
+void NamePvDisks(std::span<DiskConfig> disks) {
+  std::set<std::string, std::less<>> names;
+  for (DiskConfig& disk : disks) {
+    if (!IsPvDisk(disk)) {
+      continue;
+    }
+    for (unsigned index = 0; disk.vdev.empty(); ++index) {
+      if (std::string name = VirtualDeviceName(index); !names.contains(name)) {
+        disk.vdev = std::move(name);
+      }
+    }
+    names.insert(disk.vdev);
+  }
 }
 
 }  // namespace veneer

@@ -24,6 +24,8 @@ class Disks {
   // Opens the image and shows it to the guest, at once if that runs. Returns the name it got
   // ("xvda"). UsageError for a name in use, and what opening says.
   Result<std::string> Add(DiskConfig config);
+  // The same with an image that is open already.
+  Result<std::string> Add(DiskConfig config, std::unique_ptr<DiskImage> image);
   // Asks the guest to let go, and closes the image when it has; `removed` is called then.
   // UsageError if there is no such disk, or it is being removed already.
   Result<void> Remove(std::string_view vdev, std::function<void()> removed);

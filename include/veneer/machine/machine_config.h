@@ -34,8 +34,19 @@ struct XenVersion {
   std::uint16_t minor = 17;
 };
 
+// The extensions that a Xen guest is offered, each for itself (--pv), so that its gain can be seen.
+struct PvSwitches {
+  bool disk = true;      // PV disks; without them the emulated twins stay
+  bool net = true;       // the same for NICs
+  bool time = true;      // Xen's clock and timers
+  bool console = true;   // hvc0
+  bool callback = true;  // vectors for events; without them the platform device's INTx
+};
+
 struct XenConfig {
   bool enabled = true;
+  PvSwitches pv;
+  bool unplug = true;  // emulated twins go when the guest asks for it
   XenVersion version;
   CallbackChoice callback = CallbackChoice::kAuto;
   // How much of its time a vCPU may spend on Xen timer events, percent (1 to 100). Empty: all of
@@ -57,8 +68,8 @@ struct MachineConfig {
   std::uint64_t memory_max_bytes = 0;
   unsigned vcpus = 1;
   CharacterTarget serial;
-  std::vector<DiskConfig> disks;  // need Xen
-  std::vector<NetConfig> nics;    // the same
+  std::vector<DiskConfig> disks;
+  std::vector<NetConfig> nics;  // need Xen
   OnReboot on_reboot = OnReboot::kRestart;
   OnCrash on_crash = OnCrash::kExit;
   // Whether Veneer may add to the kernel command line what this kind of host needs, and what lets
@@ -68,6 +79,12 @@ struct MachineConfig {
 };
 
 inline constexpr unsigned kMaxVcpus = 32;
+
+// Whether the guest finds this disk in the one way and in the other.
+inline bool ShownAsPv(const MachineConfig& config, const DiskConfig& disk) {
+  return config.xen.enabled && config.xen.pv.disk && IsPvDisk(disk);
+}
+inline bool ShownAsIde(const DiskConfig& disk) { return IsIdeDisk(disk); }
 
 inline std::uint64_t MaxMemoryBytes(const MachineConfig& config) {
   return config.memory_max_bytes != 0 ? config.memory_max_bytes : config.memory_bytes;

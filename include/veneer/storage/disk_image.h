@@ -66,4 +66,7 @@ class DiskImage {
 // path that is no disk image, or that somebody else writes.
 Result<std::unique_ptr<DiskImage>> OpenDiskImage(const DiskConfig& config);
 
+// The same image for one more owner; it is closed when the last of them is gone.
+std::unique_ptr<DiskImage> ShareDiskImage(std::shared_ptr<DiskImage> image);
+
 }  // namespace veneer

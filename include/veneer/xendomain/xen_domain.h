@@ -45,6 +45,8 @@ struct XenDomainOptions {
   // XENFEAT_hvm_callback_vector: older guests then take the EOI-less vector on all vCPUs instead of
   // the platform device's INTx.
   bool callback_vector = true;
+  // XENFEAT_hvm_safe_pvclock and the vCPUs' timers: guests then keep time by Xen's clock.
+  bool time = true;
   std::vector<GuestMemory::Range> ram;  // where the guest's RAM is, page-aligned
   std::vector<XenE820Entry> e820;
   unsigned timer_load_limit = VcpuTimers::kNoLimit;

@@ -34,6 +34,11 @@ Result<std::string> Disks::NameFor(const DiskConfig& config) const {
 Result<std::string> Disks::Add(DiskConfig config) {
   VENEER_TRY_ASSIGN(config.vdev, NameFor(config));
   VENEER_TRY_ASSIGN(std::unique_ptr<DiskImage> image, OpenDiskImage(config));
+  return Add(std::move(config), std::move(image));
+}
+
+Result<std::string> Disks::Add(DiskConfig config, std::unique_ptr<DiskImage> image) {
+  VENEER_TRY_ASSIGN(config.vdev, NameFor(config));
   Disk disk;
   disk.image = image.get();
   VENEER_TRY_ASSIGN(disk.backend, BlockBackend::Create(parts_, config, std::move(image)));

@@ -6,15 +6,15 @@ namespace veneer {
 DiskControl::DiskControl(Disks& disks, EventLoop& loop, std::vector<DiskConfig>& configs,
                          std::uint64_t removal_limit_ns)
     : disks_(disks), loop_(loop), configs_(configs), removal_limit_ns_(removal_limit_ns) {
-  // With the names that the disks have got.
-  configs_.clear();
-  for (const auto& [vdev, disk] : disks_.List()) {
-    configs_.push_back(disk.config);
-  }
+  // As they were named when the machine was made, one after the other.
+  NamePvDisks(configs_);
 }
 
 Result<std::string> DiskControl::Add(std::string_view text) {
   VENEER_TRY_ASSIGN(DiskConfig config, ParseDisk(text));
+  if (IsIdeDisk(config)) {
+    return UsageError("an IDE disk cannot be added while the guest runs; only PV disks can");
+  }
   VENEER_TRY_ASSIGN(config.vdev, disks_.Add(config));
   configs_.push_back(config);
   return config.vdev;

@@ -8,6 +8,7 @@
 #include <CLI/Formatter.hpp>
 #include <CLI/Validators.hpp>
 
+#include "pv_switches.h"
 #include "veneer/boot/memory_layout.h"
 #include "veneer/control/control_socket.h"
 
@@ -99,8 +100,8 @@ void CheckTogether(const CLI::App& command, RunOptions& options) {
   if (machine.memory_max_bytes > machine.memory_bytes && !machine.xen.enabled) {
     throw CLI::ValidationError("--memory-max", "a guest without Xen (--xen off) has no balloon");
   }
-  if (!machine.disks.empty() && !machine.xen.enabled) {
-    throw CLI::ValidationError("--disk", "a guest without Xen (--xen off) has no PV disks");
+  if (const Result<void> possible = CheckPvSwitches(machine); !possible) {
+    throw CLI::ValidationError(possible.error().message);
   }
   if (!machine.nics.empty() && !machine.xen.enabled) {
     throw CLI::ValidationError("--net", "a guest without Xen (--xen off) has no PV NICs");
@@ -242,9 +243,10 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
                              "TARGET", "stdio");
   AddRepeated<DiskConfig>(
       command, "--disk", machine.disks, &ParseDisk,
-      "PV disk, once for each: path=FILE (a raw or qcow2 image or a block device) or "
+      "Disk, once for each: path=FILE (a raw or qcow2 image or a block device) or "
       "path=nbd://HOST[:PORT][/EXPORT] or path=nbd+unix:///[EXPORT]?socket=FILE, and what "
-      "follows it after commas: format=raw|qcow2|auto vdev=xvda readonly=on direct=on "
+      "follows it after commas: bus=pv|ide|both media=disk|cdrom format=raw|qcow2|auto vdev=xvda "
+      "readonly=on direct=on "
       "cache=writeback|none|unsafe queues=N discard=off serial=TEXT bps=RATE iops=RATE poll=US",
       "path=FILE[,...]");
   AddRepeated<NetConfig>(
@@ -264,6 +266,14 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
                      "When the guest crashes: end, or keep it paused", "exit");
   AddChoice<bool>(command, "--xen", machine.xen.enabled, {{"on", true}, {"off", false}},
                   "Show the guest a Xen HVM machine, or plain KVM", "on");
+  AddParsed<PvSwitches>(command, "--pv", machine.xen.pv, ParsePvSwitches,
+                        "Leave out single extensions of Xen, to see what each gains: "
+                        "disk=off,net=off,time=off,console=off,callback=off",
+                        "SWITCH=on|off[,...]", "all on");
+  AddChoice<bool>(command, "--unplug", machine.xen.unplug, {{"auto", true}, {"never", false}},
+                  "Take a disk's emulated twin (bus=both) away when the guest's PV drivers ask for "
+                  "it, or never",
+                  "auto");
   AddParsed<XenVersion>(command, "--xen-version", machine.xen.version, ParseXenVersion,
                         "Xen version to show, 4.0 or later", "MAJOR.MINOR", "4.17");
   AddChoice<CallbackChoice>(command, "--callback", machine.xen.callback,

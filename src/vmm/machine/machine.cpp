@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include "guest_cmdline.h"
+#include "ide_disks.h"
 #include "mainboard.h"
 #include "milestones.h"
 #include "run_gate.h"
@@ -77,6 +78,7 @@ class MachineImpl final : public Machine, private PowerControl {
  private:
   Result<void> LayOutMemory();
   Result<void> MakeMainboard();
+  Result<void> MakeIdeDisks();
   Result<PreparedBoot> LoadGuest();
   Result<void> MakeXen(const PreparedBoot& boot);
   Result<void> MakeVcpus(const KvmSystem& system);
@@ -106,7 +108,8 @@ class MachineImpl final : public Machine, private PowerControl {
   bool panic_marked_ = false;  // the guest marks a panic as kPanicMarker says
   RunGate gate_;
   std::atomic<bool> stop_requested_{false};
-  std::unique_ptr<XenGuest> xen_;  // absent without Xen
+  std::unique_ptr<IdeDisks> ide_disks_;  // absent without such disks
+  std::unique_ptr<XenGuest> xen_;        // absent without Xen
   std::vector<std::unique_ptr<VcpuThread>> vcpus_;
 };
 
@@ -115,6 +118,7 @@ Result<void> MachineImpl::Assemble(const KvmSystem& system) {
   VENEER_TRY_ASSIGN(vm_, Vm::Create(system, Vm::Options{}));
   VENEER_TRY(vm_->AddMemory(*memory_));
   VENEER_TRY(MakeMainboard());
+  VENEER_TRY(MakeIdeDisks());
   VENEER_TRY_ASSIGN(const PreparedBoot boot, LoadGuest());
   boot_entry_ = boot.entry;
   if (config_.xen.enabled) {
@@ -160,6 +164,17 @@ Result<void> MachineImpl::MakeMainboard() {
   return mainboard_->Attach();
 }
 
+Result<void> MachineImpl::MakeIdeDisks() {
+  VENEER_TRY_ASSIGN(ide_disks_,
+                    IdeDisks::Create({.config = config_,
+                                      .memory = *memory_,
+                                      .ports = ports_,
+                                      .pci = mainboard_->pci(),
+                                      .metrics = metrics_,
+                                      .make_line = [this](Gsi gsi) { return vm_->Line(gsi); }}));
+  return {};
+}
+
 Result<PreparedBoot> MachineImpl::LoadGuest() {
   AcpiConfig acpi;
   for (unsigned i = 0; i < config_.vcpus; ++i) {
@@ -193,6 +208,7 @@ Result<void> MachineImpl::MakeXen(const PreparedBoot& boot) {
                         .vm = *vm_,
                         .mainboard = *mainboard_,
                         .ports = ports_,
+                        .ide_disks = ide_disks_.get(),
                         .loop = loop_,
                         .gate = gate_,
                         .metrics = metrics_,

@@ -10,6 +10,9 @@ namespace veneer {
 namespace {
 
 CallResult SetTimer(Call& call) {
+  if (!call.domain.options().time) {
+    return Errno(XEN_ENOSYS);
+  }
   // 32-bit code passes the two halves.
   const std::uint64_t deadline =
       call.Narrow() ? call.frame.args[0] | (call.frame.args[1] << 32) : call.frame.args[0];

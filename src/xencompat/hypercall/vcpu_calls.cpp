@@ -22,6 +22,12 @@ CallResult OnSelf(Call& call) {
   return Target(call) == call.vcpu ? kNext(call) : Errno(XEN_EINVAL);
 }
 
+// And some are not there for a guest that shall keep time by other means.
+template <Handler kNext>
+CallResult OfTime(Call& call) {
+  return call.domain.options().time ? kNext(call) : Errno(XEN_ENOSYS);
+}
+
 // A vCPU of ours is set up by its SIPI and by nothing else.
 struct HvmContextHead {
   std::uint32_t mode, padding;
@@ -135,18 +141,19 @@ constexpr HypercallRow kRows[] = {
     {kNumber, VCPUOP_register_runstate_memory_area, "vcpu_op.register_runstate_memory_area",
      OnVcpu<In<RegisterRunstate, kStructArg>>},
     {kNumber, VCPUOP_set_periodic_timer, "vcpu_op.set_periodic_timer",
-     OnVcpu<In<SetPeriodic, kStructArg>>},
-    {kNumber, VCPUOP_stop_periodic_timer, "vcpu_op.stop_periodic_timer", OnVcpu<StopPeriodic>},
+     OfTime<OnVcpu<In<SetPeriodic, kStructArg>>>},
+    {kNumber, VCPUOP_stop_periodic_timer, "vcpu_op.stop_periodic_timer",
+     OfTime<OnVcpu<StopPeriodic>>},
     {kNumber, VCPUOP_set_singleshot_timer, "vcpu_op.set_singleshot_timer",
-     OnVcpu<OnSelf<In<SetSingleshot, kStructArg>>>},
+     OfTime<OnVcpu<OnSelf<In<SetSingleshot, kStructArg>>>>},
     {kNumber, VCPUOP_stop_singleshot_timer, "vcpu_op.stop_singleshot_timer",
-     OnVcpu<OnSelf<StopSingleshot>>},
+     OfTime<OnVcpu<OnSelf<StopSingleshot>>>},
     {kNumber, VCPUOP_register_vcpu_info, "vcpu_op.register_vcpu_info",
      OnVcpu<In<RegisterInfo, kStructArg>>},
     {kNumber, VCPUOP_send_nmi, "vcpu_op.send_nmi", OnVcpu<SendNmi>},
     {kNumber, VCPUOP_get_physid, "vcpu_op.get_physid", OnVcpu<GetPhysid>},
     {kNumber, VCPUOP_register_vcpu_time_memory_area, "vcpu_op.register_vcpu_time_memory_area",
-     OnVcpu<In<RegisterTime, kStructArg>>},
+     OfTime<OnVcpu<In<RegisterTime, kStructArg>>>},
 };
 
 }  // namespace

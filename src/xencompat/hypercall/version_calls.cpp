@@ -64,8 +64,11 @@ CallResult GetFeatures(Call& call, xen_feature_info_t& info) {
   }
   // Without hvm_pirqs: interrupts of emulated devices take the ordinary way.
   info.submap = (1U << XENFEAT_writable_page_tables) | (1U << XENFEAT_auto_translated_physmap) |
-                (1U << XENFEAT_supervisor_mode_kernel) | (1U << XENFEAT_hvm_safe_pvclock) |
-                (1U << XENFEAT_memory_op_vnode_supported) | (1U << XENFEAT_not_direct_mapped);
+                (1U << XENFEAT_supervisor_mode_kernel) | (1U << XENFEAT_memory_op_vnode_supported) |
+                (1U << XENFEAT_not_direct_mapped);
+  if (call.domain.options().time) {
+    info.submap |= 1U << XENFEAT_hvm_safe_pvclock;
+  }
   if (call.domain.options().callback_vector) {
     info.submap |= 1U << XENFEAT_hvm_callback_vector;
   }

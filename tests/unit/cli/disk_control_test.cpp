@@ -89,6 +89,22 @@ TEST_F(DiskControlTest, TheConfigurationFollowsForTheNextBoot) {
   EXPECT_THAT(ConfiguredNames(), ElementsAre("xvdb"));
 }
 
+TEST_F(DiskControlTest, IdeDisksKeepTheirPlaceInTheConfiguration) {
+  DiskConfig ide;
+  ide.path = "i";
+  ide.bus = DiskBus::kIde;
+  DiskConfig both;
+  both.path = File("b", 4096);
+  both.bus = DiskBus::kBoth;
+  configs_ = {ide, both};
+  guest_.OnControl([&] { ASSERT_EQ(disks_->Add(both).value(), "xvda"); });
+  Make();
+  EXPECT_THAT(ConfiguredNames(), ElementsAre("", "xvda"));
+  EXPECT_EQ(Add("path=" + File("c", 4096)).value(), "xvdb");
+  EXPECT_TRUE(Get(Remove("xvda")));
+  EXPECT_THAT(ConfiguredNames(), ElementsAre("", "xvdb"));
+}
+
 TEST_F(DiskControlTest, ListsWhatThereIs) {
   Make();
   const std::string path = File("a", 8192);
@@ -141,6 +157,7 @@ TEST_F(DiskControlTest, WhatCannotBeDoneIsSaid) {
   Make();
   EXPECT_THAT(Add("file=x").error().message, HasSubstr("no key 'file'"));
   EXPECT_FALSE(Add("path=" + scratch_.File("none")));
+  EXPECT_THAT(Add("path=x,bus=ide").error().message, HasSubstr("IDE disk cannot be added"));
   EXPECT_THAT(Get(Remove("xvdx")).error().message, HasSubstr("no disk 'xvdx'"));
   EXPECT_TRUE(ConfiguredNames().empty());
 }

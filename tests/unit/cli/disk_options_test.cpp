@@ -40,7 +40,15 @@ TEST_F(DiskOptionsTest, SaysWhatIsWrong) {
 }
 
 TEST_F(DiskOptionsTest, NeedsXen) {
-  EXPECT_THAT(Refusal("--kernel k --xen off --disk path=a"), HasSubstr("has no PV disks"));
+  EXPECT_THAT(Refusal("--kernel k --xen off --disk path=a"),
+              HasSubstr("without Xen (--xen off) the guest has no PV disks; give 'a' bus=ide"));
+}
+
+TEST_F(DiskOptionsTest, IdeDisksNeedNoXen) {
+  app_.parse("--kernel k --xen off --disk path=a,bus=ide --disk path=b,bus=both");
+  EXPECT_EQ(options_.machine.disks[0].bus, DiskBus::kIde);
+  EXPECT_FALSE(ShownAsPv(options_.machine, options_.machine.disks[1]));
+  EXPECT_TRUE(ShownAsIde(options_.machine.disks[1]));
 }
 
 }  // namespace

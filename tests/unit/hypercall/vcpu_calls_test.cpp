@@ -46,6 +46,17 @@ TEST_P(VcpuCalls, BadPointersFault) {
   }
 }
 
+TEST_P(VcpuCalls, WithoutXensTimeThereAreNoTimers) {
+  XenGuest other(GetParam(), 1, [](XenDomainOptions& options) { options.time = false; });
+  for (const std::uint64_t operation :
+       {VCPUOP_set_periodic_timer, VCPUOP_stop_periodic_timer, VCPUOP_set_singleshot_timer,
+        VCPUOP_stop_singleshot_timer, VCPUOP_register_vcpu_time_memory_area}) {
+    EXPECT_EQ(other.Call(__HYPERVISOR_vcpu_op, {operation, 0, kBad}), -XEN_ENOSYS) << operation;
+  }
+  EXPECT_EQ(other.Call(__HYPERVISOR_set_timer_op, {1000, 0}), -XEN_ENOSYS);
+  EXPECT_EQ(other.Call(__HYPERVISOR_vcpu_op, {VCPUOP_is_up, 0}), 1);
+}
+
 TEST_P(VcpuCalls, UpAndDown) {
   const std::uint64_t context = guest_.Allocate(512);
   EXPECT_EQ(Op(VCPUOP_is_up, 0), 1);

@@ -77,10 +77,14 @@ TEST_P(VersionCalls, FeaturesOfThisInterface) {
 }
 
 TEST_P(VersionCalls, CallbackVectorIsAChoice) {
-  XenGuest other(GetParam(), 1, [](XenDomainOptions& options) { options.callback_vector = false; });
+  XenGuest other(GetParam(), 1, [](XenDomainOptions& options) {
+    options.callback_vector = false;
+    options.time = false;
+  });
   const std::uint64_t info = other.Put(other.NewWire().U32(0).U32(0));
   EXPECT_EQ(other.Call(__HYPERVISOR_xen_version, {XENVER_get_features, info}), 0);
   EXPECT_EQ(other.Read(info + 4, 4) & (1U << XENFEAT_hvm_callback_vector), 0U);
+  EXPECT_EQ(other.Read(info + 4, 4) & (1U << XENFEAT_hvm_safe_pvclock), 0U);
 }
 
 TEST_P(VersionCalls, OtherFeatureMapsDoNotExist) {

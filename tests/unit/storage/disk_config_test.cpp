@@ -48,6 +48,40 @@ TEST(ParseDisk, Formats) {
   EXPECT_EQ(ParseDisk("path=nbd://host:10809/a,,b")->path, "nbd://host:10809/a,b");
 }
 
+TEST(ParseDisk, Buses) {
+  EXPECT_EQ(ParseDisk("path=a")->bus, DiskBus::kPv);
+  EXPECT_EQ(ParseDisk("path=a,bus=pv")->bus, DiskBus::kPv);
+  EXPECT_EQ(ParseDisk("path=a,bus=ide")->bus, DiskBus::kIde);
+  EXPECT_EQ(ParseDisk("path=a,bus=both,vdev=xvdb")->bus, DiskBus::kBoth);
+  EXPECT_EQ(ParseDisk("path=a,bus=scsi").error().message,
+            "bus=scsi is not one of pv, ide and both");
+  EXPECT_THAT(ParseDisk("path=a,bus=ide,vdev=xvda").error().message,
+              HasSubstr("the key vdev is for PV disks"));
+}
+
+TEST(ParseDisk, Cdroms) {
+  const auto config = ParseDisk("path=a,media=cdrom");
+  ASSERT_TRUE(config.has_value());
+  EXPECT_TRUE(config->cdrom);
+  EXPECT_TRUE(config->readonly);
+  EXPECT_EQ(config->bus, DiskBus::kIde);
+  EXPECT_FALSE(ParseDisk("path=a,media=disk")->cdrom);
+  EXPECT_THAT(ParseDisk("path=a,media=cdrom,bus=both").error().message, HasSubstr("leave out bus"));
+  EXPECT_THAT(ParseDisk("media=cdrom,path=a,readonly=off").error().message,
+              HasSubstr("contradict each other"));
+  EXPECT_THAT(ParseDisk("path=a,media=tape").error().message, HasSubstr("neither disk nor cdrom"));
+}
+
+TEST(NamePvDisks, GivesTheFirstFreeNameInTurn) {
+  std::vector<DiskConfig> disks(4);
+  disks[0].vdev = "xvdb";
+  disks[2].bus = DiskBus::kIde;
+  NamePvDisks(disks);
+  EXPECT_EQ(disks[1].vdev, "xvda");
+  EXPECT_EQ(disks[2].vdev, "");
+  EXPECT_EQ(disks[3].vdev, "xvdc");
+}
+
 TEST(ParseDisk, CacheNoneIsDirect) {
   EXPECT_TRUE(ParseDisk("path=a,cache=none")->direct);
   EXPECT_EQ(ParseDisk("cache=none,direct=off,path=a").error().message,
@@ -57,7 +91,7 @@ TEST(ParseDisk, CacheNoneIsDirect) {
 TEST(ParseDisk, NamesWhatIsWrong) {
   const std::pair<const char*, const char*> cases[] = {
       {"", "there is no key ''"},
-      {"/tmp/a.img", "there is no key '/tmp/a.img'; the keys are path, format, vdev"},
+      {"/tmp/a.img", "there is no key '/tmp/a.img'; the keys are path, format, bus"},
       {"readonly=on", "the key path is missing; write path=FILE"},
       {"path=", "the key path is missing"},
       {"path=a,,", "OK"},

@@ -107,7 +107,8 @@ Result<void> XenGuest::MakeDomain(std::span<const GuestMemory::Range> ram,
   VENEER_TRY_ASSIGN(options.handle, MakeUuid());
   options.version_major = parts_.config.xen.version.major;
   options.version_minor = parts_.config.xen.version.minor;
-  options.callback_vector = parts_.config.xen.callback != CallbackChoice::kIntx;
+  options.callback_vector = Callback() != CallbackChoice::kIntx;
+  options.time = parts_.config.xen.pv.time;
   options.timer_load_limit = parts_.config.xen.timer_load_limit.value_or(
       parts_.emulated_kernel ? kInterpretedTimerLoad : VcpuTimers::kNoLimit);
   options.ram.assign(ram.begin(), ram.end());
@@ -145,6 +146,9 @@ Result<void> XenGuest::MakeStore() {
 }
 
 Result<void> XenGuest::MakeConsole() {
+  if (!parts_.config.xen.pv.console) {
+    return {};
+  }
   EventChannels& events = domain_->events();
   console_ = std::make_unique<PvConsole>(
       SpecialPage(parts_.memory, kConsolePage), parts_.console_output,
@@ -169,8 +173,10 @@ Result<void> XenGuest::FillStore() {
   description.vcpus = parts_.config.vcpus;
   description.vcpus_max = parts_.config.vcpus;
   description.store = DomainDescription::Channel{kStorePage, store_port_};
-  description.console =
-      DomainDescription::Console{.channel = {kConsolePage, console_port_}, .tty = {}};
+  if (console_ != nullptr) {
+    description.console =
+        DomainDescription::Console{.channel = {kConsolePage, console_port_}, .tty = {}};
+  }
   if (const XsResult<void> written = WriteStandardTree(*client_, description); !written) {
     return HostError("cannot fill xenstore for the guest: {}", XsErrorName(written.error()));
   }
@@ -185,8 +191,16 @@ Result<void> XenGuest::MakeDisks() {
       .grants = domain_->grants(),
       .metrics = parts_.metrics,
       .post = [&loop = parts_.loop](std::function<void()> task) { loop.Post(std::move(task)); }});
-  for (const DiskConfig& disk : parts_.config.disks) {
-    VENEER_TRY(disks_->Add(disk));
+  const std::vector<DiskConfig>& disks = parts_.config.disks;
+  for (std::size_t i = 0; i < disks.size(); ++i) {
+    if (!ShownAsPv(parts_.config, disks[i])) {
+      continue;
+    }
+    if (ShownAsIde(disks[i])) {
+      VENEER_TRY(disks_->Add(disks[i], parts_.ide_disks->TakeSharedImage(i)));
+    } else {
+      VENEER_TRY(disks_->Add(disks[i]));
+    }
   }
   return {};
 }
@@ -207,13 +221,25 @@ Result<void> XenGuest::MakeNics() {
 }
 
 Result<void> XenGuest::AttachPlatform() {
-  platform_ports_ = std::make_unique<PlatformPorts>(
-      [](std::uint16_t mask) { LogDebug("the guest unplugs emulated devices (mask {:#x})", mask); },
-      std::set<PlatformPorts::BlockedDriver>{}, parts_.metrics);
+  platform_ports_ =
+      std::make_unique<PlatformPorts>([this](std::uint16_t mask) { Unplug(mask); },
+                                      std::set<PlatformPorts::BlockedDriver>{}, parts_.metrics);
   platform_ = std::make_unique<XenPlatformPci>(platform_ports_->bar0());
   VENEER_TRY(parts_.ports.Attach(PlatformPorts::kBase, PlatformPorts::kSize,
                                  platform_ports_->fixed_ports()));
   return parts_.mainboard.pci().AddDevice(kPlatformSlot, 0, *platform_);
+}
+
+void XenGuest::Unplug(std::uint16_t mask) {
+  LogDebug("the guest unplugs emulated devices (mask {:#x}){}", mask,
+           parts_.config.xen.unplug ? "" : ": they stay");
+  if (parts_.config.xen.unplug && parts_.ide_disks != nullptr) {
+    parts_.ide_disks->Unplug(mask);
+  }
+}
+
+CallbackChoice XenGuest::Callback() const {
+  return parts_.config.xen.pv.callback ? parts_.config.xen.callback : CallbackChoice::kIntx;
 }
 
 void XenGuest::AddCpuidLeaves(CpuidTable& table, unsigned vcpu) const {
@@ -224,7 +250,7 @@ void XenGuest::AddCpuidLeaves(CpuidTable& table, unsigned vcpu) const {
   config.major = parts_.config.xen.version.major;
   config.minor = parts_.config.xen.version.minor;
   config.tsc_khz = parts_.vm.TscKhz();
-  config.upcall_vector = parts_.config.xen.callback == CallbackChoice::kAuto;
+  config.upcall_vector = Callback() == CallbackChoice::kAuto;
   if (const CpuidLeaf* sizes = FindLeaf(table, 0x80000008)) {
     config.physical_address_bits = static_cast<std::uint8_t>(sizes->eax & 0xffU);
   }

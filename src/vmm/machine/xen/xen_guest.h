@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "ide_disks.h"
 #include "mainboard.h"
 #include "run_gate.h"
 #include "send_ports.h"
@@ -43,6 +44,7 @@ class XenGuest final : private XenMachineHooks {
     Vm& vm;
     Mainboard& mainboard;
     Bus& ports;
+    IdeDisks* ide_disks;  // may be null
     EventLoop& loop;
     RunGate& gate;
     Metrics& metrics;
@@ -69,7 +71,9 @@ class XenGuest final : private XenMachineHooks {
   std::unique_ptr<VcpuAssist> MakeVcpu(Vcpu& vcpu);
 
   // Any thread.
-  std::size_t ConsoleInput(std::span<const std::byte> input) { return console_->Input(input); }
+  std::size_t ConsoleInput(std::span<const std::byte> input) {
+    return console_ != nullptr ? console_->Input(input) : input.size();
+  }
   XenstoreClient& store() { return *client_; }
   // On the loop's thread.
   Disks& disks() { return *disks_; }
@@ -86,6 +90,10 @@ class XenGuest final : private XenMachineHooks {
   Result<void> MakeDisks();
   Result<void> MakeNics();
   Result<void> AttachPlatform();
+  // The guest has asked for emulated devices to go, as a mask of kUnplug* bits.
+  void Unplug(std::uint16_t mask);
+  // How events may interrupt the guest.
+  CallbackChoice Callback() const;
 
   // XenMachineHooks
   void SetUpcallVector(unsigned vcpu, std::uint8_t vector) override;
