@@ -103,9 +103,6 @@ void CheckTogether(const CLI::App& command, RunOptions& options) {
   if (const Result<void> possible = CheckPvSwitches(machine); !possible) {
     throw CLI::ValidationError(possible.error().message);
   }
-  if (!machine.nics.empty() && !machine.xen.enabled) {
-    throw CLI::ValidationError("--net", "a guest without Xen (--xen off) has no PV NICs");
-  }
 }
 
 // The serial port has the standard streams only until the PV console is given them.

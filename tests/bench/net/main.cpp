@@ -21,6 +21,8 @@ int main(int argc, char** argv) {
   app.add_option("--rounds", options.rounds, "Alternating rounds")->capture_default_str();
   app.add_option("--poll", options.poll_us, "Longest polling of the back-end, us")
       ->capture_default_str();
+  app.add_flag("--micro-guest", options.micro_guest,
+               "Run the front-end in a guest's ring 3: with real kicks, upcalls and guest memory");
   app.add_option("--only", options.only, "Workloads whose name contains this, such as '64 bytes'");
   app.add_option("--json", json_path, "Write all figures to this file");
   CLI11_PARSE(app, argc, argv);

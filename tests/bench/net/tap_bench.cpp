@@ -35,8 +35,10 @@ void Print(const TapWorkload& workload, const Series& series) {
   fmt::print("{}\n", workload.name);
   fmt::print("  frames/s  ours {}  plain {}  ratio {}  ({:.1f} Gb/s)\n", series.ours.Text(0),
              series.plain.Text(0), series.ratio.Text(3), gigabits);
-  fmt::print("  CPU us/frame  ours, with the front-end {}  plain {}\n", series.our_cpu.Text(2),
-             series.plain_cpu.Text(2));
+  if (series.our_cpu.Max() > 0) {
+    fmt::print("  CPU us/frame  ours, with the front-end {}  plain {}\n", series.our_cpu.Text(2),
+               series.plain_cpu.Text(2));
+  }
   fmt::print("  per 16 frames: {:.2f} kicks, {:.2f} upcalls\n", series.kicks.Median() * 16,
              series.upcalls.Median() * 16);
   std::fflush(stdout);
@@ -59,16 +61,18 @@ nlohmann::json ToJson(const TapWorkload& workload, const Series& series) {
 Result<void> RunTapBench(const TapBenchOptions& options, nlohmann::json& json) {
   VENEER_TRY(EnterOwnNetwork());
   fmt::print(
-      "Net back-end with its front-end in process, and a plain process, each over a tap.\n"
+      "Net back-end with its front-end {}, and a plain process, each over a tap.\n"
       "Median [min..max] of {} alternating rounds of {} s.\n\n",
-      options.rounds, options.seconds);
+      options.micro_guest ? "in a guest's ring 3" : "in process", options.rounds, options.seconds);
   for (const TapWorkload& workload : Workloads(options.poll_us)) {
     if (workload.name.find(options.only) == std::string::npos) {
       continue;
     }
     Series series;
     for (unsigned round = 0; round < options.rounds; ++round) {
-      VENEER_TRY_ASSIGN(const TapOutcome ours, RunBackEnd(workload, options.seconds));
+      VENEER_TRY_ASSIGN(const TapOutcome ours, options.micro_guest
+                                                   ? RunMicroGuest(workload, options.seconds)
+                                                   : RunBackEnd(workload, options.seconds));
       VENEER_TRY_ASSIGN(const TapOutcome plain, RunPlain(workload, options.seconds));
       series.ours.Add(ours.frames_per_second);
       series.plain.Add(plain.frames_per_second);

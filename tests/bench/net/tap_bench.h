@@ -13,7 +13,8 @@ struct TapBenchOptions {
   double seconds = 2;  // of one run
   unsigned rounds = 5;
   unsigned poll_us = 50;
-  std::string only;  // workloads whose name contains this
+  bool micro_guest = false;  // the front-end is guests/micro instead of one in this process
+  std::string only;          // workloads whose name contains this
 };
 
 // Prints as it goes; adds what it found to `json`. Moves the calling thread into a network

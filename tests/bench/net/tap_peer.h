@@ -22,7 +22,8 @@ Result<void> EnterOwnNetwork();
 std::vector<std::byte> WorkloadFrame(const TapWorkload& workload);
 
 // Sends the workload's frames through the tap from a packet socket, on a thread of its own, never
-// more than a fraction of the tap's queue ahead of what has been received, so that none is lost.
+// more than a fraction of the tap's queue ahead of what has been read from it, so that none is
+// lost.
 class TapSource {
  public:
   static Result<std::unique_ptr<TapSource>> Start(const std::string& tap,
@@ -31,18 +32,17 @@ class TapSource {
   TapSource& operator=(const TapSource&) = delete;
   ~TapSource();
 
-  // Any thread.
-  void OnReceived(std::uint64_t frames) { received_.fetch_add(frames, std::memory_order_relaxed); }
   // What its thread has used so far, s.
   double CpuSeconds() const { return cpu_seconds_; }
 
  private:
   TapSource() = default;
   void Run();
+  std::uint32_t FramesRead() const;
 
+  std::string tap_;
   UniqueFd socket_;
   std::vector<std::byte> frame_;
-  std::atomic<std::uint64_t> received_{0};
   std::atomic<double> cpu_seconds_{0};
   std::atomic<bool> stop_{false};
   std::thread thread_;

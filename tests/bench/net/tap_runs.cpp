@@ -56,17 +56,13 @@ class Meter {
 // Runs `step`, which returns how many frames it has moved, first for a tenth of the time without
 // counting.
 template <typename Step>
-TapOutcome Measure(double seconds, TapSource* source, const Step& step) {
+TapOutcome Measure(double seconds, const TapSource* source, const Step& step) {
   Meter meter(source);
   const auto run = [&](double length) {
     const std::uint64_t deadline = Now() + static_cast<std::uint64_t>(length * 1e9);
     std::uint64_t frames = 0;
     while (Now() < deadline) {
-      const std::uint64_t moved = step();
-      frames += moved;
-      if (source != nullptr) {
-        source->OnReceived(moved);
-      }
+      frames += step();
     }
     return frames;
   };
