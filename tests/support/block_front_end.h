@@ -13,6 +13,7 @@
 
 #include <fmt/core.h>
 
+#include "support/pv_front_end.h"
 #include "support/pv_guest.h"
 #include "support/ring_front_end.h"
 #include "veneer/xen_abi/xen_headers.h"
@@ -125,25 +126,10 @@ class BlockRingGuest {
 };
 
 // The keys of one disk and its queues.
-class BlockFrontEnd {
+class BlockFrontEnd : public PvFrontEnd {
  public:
   explicit BlockFrontEnd(PvGuest& guest, std::uint32_t vdev = 51712)
-      : guest_(guest),
-        front_(fmt::format("/local/domain/1/device/vbd/{}", vdev)),
-        back_(fmt::format("/local/domain/0/backend/vbd/1/{}", vdev)) {}
-
-  const std::string& front() const { return front_; }
-  const std::string& back() const { return back_; }
-  void Write(const std::string& key, const std::string& value) {
-    VENEER_CHECK(guest_.store.Write(front_ + "/" + key, value).has_value());
-  }
-  std::string Back(const std::string& key) {
-    return guest_.store.Read(back_ + "/" + key).value_or("(none)");
-  }
-  void Say(XenbusState state) { Write("state", std::to_string(static_cast<int>(state))); }
-  bool WaitForBack(XenbusState state) {
-    return guest_.WaitForNode(back_ + "/state", std::to_string(static_cast<int>(state)));
-  }
+      : PvFrontEnd(guest, "vbd", vdev) {}
 
   // New rings and their keys, up to Initialised.
   void Initialise(unsigned queues = 1, unsigned page_order = 0) {
@@ -165,26 +151,12 @@ class BlockFrontEnd {
     Say(XenbusState::kConnected);
     return true;
   }
-  // As a driver that closes the device and opens it again.
-  bool Close() {
-    Say(XenbusState::kClosing);
-    if (!WaitForBack(XenbusState::kClosing)) {
-      return false;
-    }
-    Say(XenbusState::kClosed);
-    return WaitForBack(XenbusState::kClosed);
-  }
-  bool Reopen() {
-    Say(XenbusState::kInitialising);
-    return WaitForBack(XenbusState::kInitWait);
-  }
-
   BlockRingGuest& queue(std::size_t index = 0) { return *queues_.at(index); }
 
  private:
   void WriteKeys(unsigned page_order) {
     for (const char* key : {"multi-queue-num-queues", "ring-page-order", "ring-ref"}) {
-      static_cast<void>(guest_.store.Remove(front_ + "/" + key));
+      static_cast<void>(guest_.store.Remove(front() + "/" + key));
     }
     if (page_order > 0) {
       Write("ring-page-order", std::to_string(page_order));
@@ -204,9 +176,6 @@ class BlockFrontEnd {
     Write("protocol", "x86_64-abi");
   }
 
-  PvGuest& guest_;
-  const std::string front_;
-  const std::string back_;
   std::vector<std::unique_ptr<BlockRingGuest>> queues_;
 };
 

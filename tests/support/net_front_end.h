@@ -11,6 +11,7 @@
 
 #include <fmt/core.h>
 
+#include "support/pv_front_end.h"
 #include "support/pv_guest.h"
 #include "support/ring_front_end.h"
 #include "veneer/xen_abi/xen_headers.h"
@@ -203,7 +204,7 @@ class NetQueueGuest {
 };
 
 // The keys of one NIC and its queues.
-class NetFrontEnd {
+class NetFrontEnd : public PvFrontEnd {
  public:
   struct Abilities {
     bool scatter_gather = true;
@@ -213,23 +214,7 @@ class NetFrontEnd {
     bool split_events = true;
   };
 
-  explicit NetFrontEnd(PvGuest& guest, unsigned number = 0)
-      : guest_(guest),
-        front_(fmt::format("/local/domain/1/device/vif/{}", number)),
-        back_(fmt::format("/local/domain/0/backend/vif/1/{}", number)) {}
-
-  const std::string& front() const { return front_; }
-  const std::string& back() const { return back_; }
-  void Write(const std::string& key, const std::string& value) {
-    VENEER_CHECK(guest_.store.Write(front_ + "/" + key, value).has_value());
-  }
-  std::string Back(const std::string& key) {
-    return guest_.store.Read(back_ + "/" + key).value_or("(none)");
-  }
-  void Say(XenbusState state) { Write("state", std::to_string(static_cast<int>(state))); }
-  bool WaitForBack(XenbusState state) {
-    return guest_.WaitForNode(back_ + "/state", std::to_string(static_cast<int>(state)));
-  }
+  explicit NetFrontEnd(PvGuest& guest, unsigned number = 0) : PvFrontEnd(guest, "vif", number) {}
 
   // New rings and their keys, without a word about it.
   void Prepare(unsigned queues, const Abilities& abilities) {
@@ -259,19 +244,6 @@ class NetFrontEnd {
     return WaitForBack(XenbusState::kConnected);
   }
   bool Connect(unsigned queues = 1) { return Connect(queues, Abilities{}); }
-  bool Close() {
-    Say(XenbusState::kClosing);
-    if (!WaitForBack(XenbusState::kClosing)) {
-      return false;
-    }
-    Say(XenbusState::kClosed);
-    return WaitForBack(XenbusState::kClosed);
-  }
-  bool Reopen() {
-    Say(XenbusState::kInitialising);
-    return WaitForBack(XenbusState::kInitWait);
-  }
-
   NetQueueGuest& queue(std::size_t index = 0) { return *queues_.at(index); }
 
  private:
@@ -279,7 +251,7 @@ class NetFrontEnd {
     Write(prefix + "tx-ring-ref", std::to_string(queue.tx_ref().value));
     Write(prefix + "rx-ring-ref", std::to_string(queue.rx_ref().value));
     for (const char* key : {"event-channel", "event-channel-tx", "event-channel-rx"}) {
-      static_cast<void>(guest_.store.Remove(front_ + "/" + prefix + key));
+      static_cast<void>(guest_.store.Remove(front() + "/" + prefix + key));
     }
     if (split) {
       Write(prefix + "event-channel-tx", std::to_string(queue.tx_port().value));
@@ -289,9 +261,6 @@ class NetFrontEnd {
     }
   }
 
-  PvGuest& guest_;
-  const std::string front_;
-  const std::string back_;
   std::vector<std::unique_ptr<NetQueueGuest>> queues_;
 };
 

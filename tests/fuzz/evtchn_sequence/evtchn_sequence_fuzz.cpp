@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "support/event_guest.h"
+#include "support/fuzz_input.h"
 #include "veneer/base/check.h"
 #include "veneer/base/log.h"
 
@@ -17,19 +18,9 @@ namespace {
 using testing::EventGuest;
 
 // Numbers from the input; zeros when it has run out.
-class Input {
+class Input : public testing::FuzzInput {
  public:
-  Input(const std::uint8_t* data, std::size_t size) : data_(data), left_(size) {}
-  bool empty() const { return left_ == 0; }
-  template <typename T>
-  T Take() {
-    T value{};
-    const std::size_t size = std::min(sizeof(T), left_);
-    std::memcpy(&value, data_, size);
-    data_ += size;
-    left_ -= size;
-    return value;
-  }
+  using FuzzInput::FuzzInput;
   // Mostly a port that may exist, now and then any number.
   EvtchnPort Port() {
     const auto byte = Take<std::uint8_t>();
@@ -39,10 +30,6 @@ class Input {
     const auto byte = Take<std::uint8_t>();
     return byte < 250 ? byte % 3U : Take<std::uint32_t>();
   }
-
- private:
-  const std::uint8_t* data_;
-  std::size_t left_;
 };
 
 class Session {

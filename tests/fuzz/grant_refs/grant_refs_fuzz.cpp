@@ -7,6 +7,7 @@
 #include <cstring>
 #include <vector>
 
+#include "support/fuzz_input.h"
 #include "support/grant_guest.h"
 #include "veneer/base/check.h"
 #include "veneer/base/log.h"
@@ -18,28 +19,14 @@ using testing::GrantGuest;
 
 constexpr std::uint32_t kFrames = 9;  // two status frames
 
-class Input {
+class Input : public testing::FuzzInput {
  public:
-  Input(const std::uint8_t* data, std::size_t size) : data_(data), left_(size) {}
-  bool empty() const { return left_ == 0; }
-  template <typename T>
-  T Take() {
-    T value{};
-    const std::size_t size = std::min(sizeof(T), left_);
-    std::memcpy(&value, data_, size);
-    data_ += size;
-    left_ -= size;
-    return value;
-  }
+  using FuzzInput::FuzzInput;
   // Mostly a reference that may be in use, now and then any number.
   GrantRef Ref() {
     const auto byte = Take<std::uint8_t>();
     return GrantRef{byte < 240 ? byte % 24U : Take<std::uint32_t>()};
   }
-
- private:
-  const std::uint8_t* data_;
-  std::size_t left_;
 };
 
 class Session {

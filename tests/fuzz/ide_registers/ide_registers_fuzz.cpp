@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "support/fake_devices.h"
+#include "support/fuzz_input.h"
 #include "veneer/base/check.h"
 #include "veneer/base/event_fd.h"
 #include "veneer/base/log.h"
@@ -25,26 +26,11 @@
 namespace veneer {
 namespace {
 
+using testing::FuzzInput;
+
 constexpr std::uint64_t kMemoryBytes = 256 * 1024;
 constexpr std::uint64_t kDiskBytes = 512 * 1024;
 constexpr unsigned kDrives = 3;
-
-class Input {
- public:
-  explicit Input(std::span<const std::uint8_t> bytes) : bytes_(bytes) {}
-  bool empty() const { return bytes_.empty(); }
-  std::uint64_t Take(unsigned bytes) {
-    std::uint64_t value = 0;
-    for (unsigned i = 0; i < bytes && !bytes_.empty(); ++i) {
-      value |= std::uint64_t{bytes_.front()} << (i * 8U);
-      bytes_ = bytes_.subspan(1);
-    }
-    return value;
-  }
-
- private:
-  std::span<const std::uint8_t> bytes_;
-};
 
 // Checks every transfer, and can hold them back and fail them.
 class CheckingImage final : public DiskImage {
@@ -160,7 +146,7 @@ class Harness {
   }
   ~Harness() { LetGo(); }
 
-  void Step(Input& input) {
+  void Step(FuzzInput& input) {
     const auto code = static_cast<unsigned>(input.Take(1));
     const std::uint64_t channel = (code >> 3U) & 1U;
     const unsigned size = 1U << ((code >> 4U) & 3U);
@@ -213,7 +199,7 @@ class Harness {
     ports_.Write(bus_master_ + offset, size, value & AllOnes(size));
   }
   // As many accesses to the data port as would be tedious one by one.
-  void Data(std::uint64_t channel, Input& input) {
+  void Data(std::uint64_t channel, FuzzInput& input) {
     const std::uint64_t port = IdeController::kCommandPorts[channel];
     const std::uint64_t seed = input.Take(6);
     for (std::uint64_t i = 0; i < (seed & 0x3ffU); ++i) {
@@ -221,7 +207,7 @@ class Harness {
                            : ports_.Write(port, 2, i < 6 ? seed >> (8 * i) & 0xffffU : 0);
     }
   }
-  void Host(unsigned code, Input& input) {
+  void Host(unsigned code, FuzzInput& input) {
     switch (code & 7U) {
       case 0:
         images_[0]->Hold(true);
@@ -269,7 +255,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static const bool quiet = veneer::ConfigureLog(veneer::LogLevel::kOff, "").has_value();
   VENEER_CHECK(quiet);
   veneer::Harness harness;
-  veneer::Input input(std::span(data, size));
+  veneer::testing::FuzzInput input(std::span(data, size));
   // Bounds the time for one input, not what it can reach.
   for (int steps = 0; steps < 500 && !input.empty(); ++steps) {
     harness.Step(input);

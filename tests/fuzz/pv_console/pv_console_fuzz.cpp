@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "support/console_front_end.h"
+#include "support/fuzz_input.h"
 #include "veneer/base/check.h"
 #include "veneer/base/log.h"
 #include "veneer/base/metrics.h"
@@ -18,24 +19,9 @@
 namespace veneer {
 namespace {
 
+using testing::FuzzInput;
+
 using veneer::testing::ConsoleFrontEnd;
-
-class Input {
- public:
-  explicit Input(std::span<const std::uint8_t> bytes) : bytes_(bytes) {}
-  bool empty() const { return bytes_.empty(); }
-  std::uint32_t Take(unsigned bytes) {
-    std::uint32_t value = 0;
-    for (unsigned i = 0; i < bytes && !bytes_.empty(); ++i) {
-      value |= std::uint32_t{bytes_.front()} << (i * 8U);
-      bytes_ = bytes_.subspan(1);
-    }
-    return value;
-  }
-
- private:
-  std::span<const std::uint8_t> bytes_;
-};
 
 class Harness {
  public:
@@ -43,7 +29,7 @@ class Harness {
     console_.SetRoomCallback([this] { ++rooms_; });
   }
 
-  void Step(Input& input) {
+  void Step(FuzzInput& input) {
     const std::uint32_t code = input.Take(1);
     switch (code & 7U) {
       case 0:
@@ -77,7 +63,7 @@ class Harness {
   static constexpr std::uint32_t kMostTyped = 3000;
 
   // An index anywhere, or near its partner so that rings often make sense.
-  void SetIndex(std::uint32_t choice, Input& input) {
+  void SetIndex(std::uint32_t choice, FuzzInput& input) {
     const std::array words{guest_.in_cons(), guest_.in_prod(), guest_.out_cons(),
                            guest_.out_prod()};
     const std::uint32_t value =
@@ -148,7 +134,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static const bool quiet = veneer::ConfigureLog(veneer::LogLevel::kOff, "").has_value();
   VENEER_CHECK(quiet);
   veneer::Harness harness;
-  veneer::Input input(std::span(data, size));
+  veneer::testing::FuzzInput input(std::span(data, size));
   // Bounds the time for one input, not what it can reach.
   for (int steps = 0; steps < 2000 && !input.empty(); ++steps) {
     harness.Step(input);
