@@ -19,8 +19,6 @@ using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using testing::HostSocket;
 
-constexpr std::chrono::seconds kToolLimit{60};
-
 // A megabyte that no compression or repetition hides an error in, and its digest.
 struct Document {
   explicit Document(const std::string& path) {
@@ -30,9 +28,7 @@ struct Document {
       bytes.push_back(static_cast<char>(value >> 24U));
     }
     std::ofstream(path, std::ios::binary) << bytes;
-    ChildProcess tool({"/usr/bin/sha256sum", path});
-    EXPECT_EQ(tool.WaitForExit(kToolLimit), 0);
-    digest = tool.out().substr(0, 64);
+    digest = RunToolFor({"/usr/bin/sha256sum", path}).out.substr(0, 64);
   }
   std::string bytes;
   std::string digest;
