@@ -7,7 +7,9 @@
 namespace veneer {
 namespace {
 
-class SwitchParser {
+// Aligned because GCC 12 warns of the virtual call that a pointer to a member could make: it would
+// read a pointer from an object that has no room for one.
+class alignas(void*) SwitchParser {
  public:
   Result<PvSwitches> Parse(std::string_view text) {
     VENEER_TRY(SetOptions(SplitOptionList(text), kKeys, *this));
