@@ -12,6 +12,7 @@
 
 #include "frame_queue.h"
 #include "slirp_api.h"
+#include "slirp_guard.h"
 #include "slirp_sockets.h"
 #include "veneer/base/log.h"
 #include "veneer/network/net_config.h"
@@ -58,6 +59,8 @@ class SlirpStack {
   Slirp* slirp_ = nullptr;
   std::map<Timer*, std::unique_ptr<Timer>> timers_;
   FrameQueue queue_;
+  SlirpGuard guard_;
+  unsigned inputs_ = 0;   // since the last Fill()
   bool changed_ = true;   // libslirp may wait for something else now
   bool drained_ = false;  // Output() had nothing when last asked
   // Where the next frame can go at once, and the bytes that went there.
