@@ -1,4 +1,4 @@
-// The net back-end and the links below it, beside what limits them.
+// The net back-end and the links below it, each beside what limits it in the same alternating run.
 #include <cstdio>
 #include <fstream>
 #include <string>
@@ -10,27 +10,38 @@
 #include <nlohmann/json.hpp>
 
 #include "tap_bench.h"
+#include "user_bench.h"
 #include "veneer/base/log.h"
 
 int main(int argc, char** argv) {
   using namespace veneer::bench;
-  TapBenchOptions options;
+  TapBenchOptions tap;
+  UserBenchOptions user;
+  bool user_mode = false;
   std::string json_path;
   CLI::App app("Compares the net back-end over a tap with a plain process. Needs root.");
-  app.add_option("--seconds", options.seconds, "Length of one run")->capture_default_str();
-  app.add_option("--rounds", options.rounds, "Alternating rounds")->capture_default_str();
-  app.add_option("--poll", options.poll_us, "Longest polling of the back-end, us")
+  app.add_option("--seconds", tap.seconds, "Length of one run")->capture_default_str();
+  app.add_option("--rounds", tap.rounds, "Alternating rounds")->capture_default_str();
+  app.add_option("--poll", tap.poll_us, "Longest polling of the back-end, us")
       ->capture_default_str();
-  app.add_flag("--micro-guest", options.micro_guest,
-               "Run the front-end in a guest's ring 3: with real kicks, upcalls and guest memory");
-  app.add_option("--only", options.only, "Workloads whose name contains this, such as '64 bytes'");
+  CLI::Option* const micro_guest = app.add_flag(
+      "--micro-guest", tap.micro_guest,
+      "Run the front-end in a guest's ring 3: with real kicks, upcalls and guest memory");
+  app.add_option("--only", tap.only, "Workloads whose name contains this, such as '64 bytes'");
+  app.add_flag("--user", user_mode,
+               "Instead: a user-mode network, against libslirp driven directly. Needs no root")
+      ->excludes(micro_guest);
+  app.add_option("--mtu", user.mtu, "With --user: bytes")->capture_default_str();
   app.add_option("--json", json_path, "Write all figures to this file");
   CLI11_PARSE(app, argc, argv);
 
   // Each run makes a tap, and nobody wants to hear its name.
   static_cast<void>(veneer::ConfigureLog(veneer::LogLevel::kWarning, ""));
+  user.seconds = tap.seconds;
+  user.rounds = tap.rounds;
   nlohmann::json json;
-  if (const veneer::Result<void> done = RunTapBench(options, json); !done) {
+  const veneer::Result<void> done = user_mode ? RunUserBench(user, json) : RunTapBench(tap, json);
+  if (!done) {
     fmt::print(stderr, "bench_net: {}\n", done.error().message);
     return 1;
   }
