@@ -91,7 +91,7 @@ TEST(Tap, APeerInAnotherNamespace) {
   EXPECT_EQ(Sha256(received), Sha256(sent));
 
   // With a real tool, uncut TCP and cut, and UDP datagrams of many fragments.
-  ChildProcess server(peer.Command({"/usr/bin/iperf3", "-s"}));
+  ChildProcess server(peer.Command({"/usr/bin/iperf3", "-s", "--forceflush"}));
   ASSERT_TRUE(server.WaitForOutput("Server listening", kToolLimit));
   const std::string client = "iperf3 -c 10.77.0.1 -t 2 -f m";
   EXPECT_THAT(guest.Run(client), AllOf(ContainsRegex("receiver"), Not(HasSubstr("error"))));
