@@ -1,5 +1,6 @@
 #include "user_link.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -9,8 +10,10 @@
 namespace veneer {
 namespace {
 
-// The most that libslirp takes, less a byte that would make frames of odd length.
-constexpr std::uint32_t kMtu = 65520;
+// libslirp tells a sender that it has room again once that is two segments, and its windows end at
+// 65535 bytes: with larger segments it says nothing, and each full socket buffer costs a
+// retransmission timeout.
+constexpr std::uint32_t kMtu = 32768;
 
 class UserChannel final : public NetChannel {
  public:
@@ -41,7 +44,7 @@ class UserChannel final : public NetChannel {
 }  // namespace
 
 Result<std::unique_ptr<NetLink>> UserLink::Open(const UserNet& net, const NetConfig& config) {
-  const std::uint32_t mtu = config.mtu != 0 ? config.mtu : kMtu;
+  const std::uint32_t mtu = config.mtu != 0 ? std::min(config.mtu, kMtu) : kMtu;
   VENEER_TRY_ASSIGN(std::unique_ptr<SlirpStack> stack, SlirpStack::Create(net, mtu));
   return std::unique_ptr<NetLink>(
       new UserLink(std::move(stack), {.name = "user", .offloads = false, .queues = 1, .mtu = mtu}));

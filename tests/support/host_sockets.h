@@ -33,6 +33,7 @@ class HostSocket {
     VENEER_CHECK(connect(host.fd(), reinterpret_cast<sockaddr*>(&peer), sizeof peer) == 0);
     return host;
   }
+  // Of no file once the listening socket has been shut down.
   HostSocket Accept() const {
     return HostSocket(UniqueFd(accept4(fd(), nullptr, nullptr, SOCK_CLOEXEC)));
   }
@@ -49,6 +50,9 @@ class HostSocket {
  private:
   explicit HostSocket(int type) : HostSocket(UniqueFd(socket(AF_INET, type | SOCK_CLOEXEC, 0))) {}
   explicit HostSocket(UniqueFd fd) : fd_(std::move(fd)) {
+    if (!fd_.valid()) {
+      return;
+    }
     const timeval patience{60, 0};
     VENEER_CHECK(setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0);
     VENEER_CHECK(setsockopt(fd_.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) == 0);

@@ -82,7 +82,8 @@ class TinyTcp {
     const std::uint64_t in_flight = sent_ - acknowledged_;
     const std::uint64_t most = std::min<std::uint64_t>(
         {to_send_ - sent_, window_ > in_flight ? window_ - in_flight : 0, segment_});
-    if (most > 0) {
+    // Crumbs wait for more room, as any sender has them do (RFC 1122, silly window).
+    if (most > 0 && (most == segment_ || in_flight == 0 || sent_ + most == to_send_)) {
       const auto payload = Pattern().At(sent_, most);
       const std::uint64_t place = sent_;
       sent_ += most;

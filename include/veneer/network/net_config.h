@@ -70,7 +70,7 @@ struct NetConfig {
 };
 
 inline constexpr unsigned kMaxNetQueues = 16;
-// What `mtu` can be, bytes: what every IPv4 host takes, and the most that all links take.
+// What `mtu` can be, bytes: what every IPv4 host takes, and the most that a link takes.
 inline constexpr std::uint32_t kMinMtu = 576;
 inline constexpr std::uint32_t kMaxMtu = 65520;
 

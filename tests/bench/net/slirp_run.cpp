@@ -43,15 +43,14 @@ class DirectSlirp {
   ~DirectSlirp() { api_.cleanup_(slirp_); }
 
   void Round() {
-    bool moved = true;
-    while (moved) {
-      moved = Deliver();
-      while (const auto out = guest_.Next()) {
-        moved = true;
-        Give(*out);
-      }
+    bool moved = Deliver();
+    while (const auto out = guest_.Next()) {
+      moved = true;
+      Give(*out);
     }
-    Wait();
+    if (!moved) {
+      Wait();
+    }
   }
 
  private:

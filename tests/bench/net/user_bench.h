@@ -12,7 +12,7 @@ namespace veneer::bench {
 struct UserBenchOptions {
   double seconds = 2;  // of one run
   unsigned rounds = 5;
-  std::uint32_t mtu = 65520;  // bytes
+  std::uint32_t mtu = 32768;  // bytes; what a UserLink takes at most
 };
 
 // Prints as it goes; adds what it found to `json`.

@@ -7,10 +7,10 @@
 namespace veneer::bench {
 
 Result<UserOutcome> RunUserLink(const UserBenchOptions& options, Direction direction) {
+  const LoopbackServer server(direction);  // ends when the link has closed its connection
   VENEER_TRY_ASSIGN(const NetConfig config, ParseNet(fmt::format("user,mtu={}", options.mtu)));
   VENEER_TRY_ASSIGN(const std::unique_ptr<NetLink> link, OpenNetLink(config));
   VENEER_TRY_ASSIGN(const std::unique_ptr<NetChannel> channel, link->OpenChannel(0));
-  const LoopbackServer server(direction);
   testing::ChannelPump pump(*channel);
   testing::TinyTcp guest(5000, server.port(), options.mtu);
   guest.Check(false);

@@ -25,8 +25,9 @@ TEST(UserLink, SaysWhatItIs) {
   EXPECT_EQ(facts.name, "user");
   EXPECT_FALSE(facts.offloads);
   EXPECT_EQ(facts.queues, 1U);
-  EXPECT_EQ(facts.mtu, 65520U);
+  EXPECT_EQ(facts.mtu, 32768U);
   EXPECT_EQ(UserNic(",mtu=1500").link->facts().mtu, 1500U);
+  EXPECT_EQ(UserNic(",mtu=65520").link->facts().mtu, 32768U);
 }
 
 TEST(UserLink, TheHostAnswersArpAndPing) {
