@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <deque>
 #include <fstream>
 #include <iterator>
@@ -35,7 +36,7 @@ class FakeLink final : public NetLink {
       }
       const Frame frame = link_.incoming.front();
       link_.incoming.pop_front();
-      std::memcpy(room[0].iov_base, frame.data(), frame.size());
+      std::copy(frame.begin(), frame.end(), static_cast<std::byte*>(room[0].iov_base));
       return frame.size();
     }
     bool Arm() override { return true; }
