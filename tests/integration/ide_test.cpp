@@ -67,7 +67,7 @@ TEST(Ide, AGuestWithoutXenHasItsRootOnSda) {
   EXPECT_EQ(veneer.WaitForExit(BootLimit()), 0) << veneer.err();
   EXPECT_THAT(veneer.out(),
               AllOf(ContainsRegex("VFS: Mounted root .ext4"), HasSubstr("VENEER HARDDISK"),
-                    HasSubstr("65536 sectors, multi 16: LBA48"), HasSubstr("configured for MWDMA2"),
+                    HasSubstr("65536 sectors, multi 16: LBA48"), HasSubstr("PATA max MWDMA2"),
                     HasSubstr("ATAPI: VENEER CD-ROM"), HasSubstr("trimmed"),
                     ContainsRegex(" 14: .*ata_piix"), HasSubstr("veneer: exit status 0")));
   EXPECT_THAT(veneer.out(), Not(AnyOf(HasSubstr("exception Emask"), HasSubstr("lost interrupt"))));
