@@ -110,6 +110,10 @@ Result<std::unique_ptr<SlirpStack>> SlirpStack::Create(const UserNet& net, std::
     api->cleanup_(std::exchange(stack->slirp_, nullptr));
     return tl::unexpected(forwarded.error());
   }
+  // Tells it the time, which it otherwise takes to be 0 until something is ready: what the guest
+  // opens before that would be hours old at once, and closed.
+  constexpr int kNothingReady = 1;
+  api->pollfds_poll_(stack->slirp_, kNothingReady, nullptr, nullptr);
   stack->Fill();
   return stack;
 }

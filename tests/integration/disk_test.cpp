@@ -28,7 +28,8 @@ std::uint64_t AllocatedBytes(const std::string& path) {
 
 // How the guest is told of a disk's state, by its name; null if there is none.
 nlohmann::json DiskInfo(const ControlledGuest& guest, const std::string& name) {
-  for (const nlohmann::json& disk : guest.Info()["disks"]) {
+  const nlohmann::json info = guest.Info();
+  for (const nlohmann::json& disk : info["disks"]) {
     if (disk["name"] == name) {
       return disk;
     }

@@ -70,7 +70,8 @@ std::string AskForwarded(std::uint16_t port, const std::string& text) {
 }
 
 nlohmann::json NicInfo(const ControlledGuest& guest, unsigned number) {
-  for (const nlohmann::json& nic : guest.Info()["nics"]) {
+  const nlohmann::json info = guest.Info();
+  for (const nlohmann::json& nic : info["nics"]) {
     if (nic["number"] == number) {
       return nic;
     }

@@ -8,10 +8,10 @@
 
 #include "veneer/base/metrics.h"
 #include "veneer/base/result.h"
-#include "veneer/storage/disk_config.h"
-#include "veneer/storage/disk_image.h"
 #include "veneer/evtchn/event_channels.h"
 #include "veneer/gnttab/grant_table.h"
+#include "veneer/storage/disk_config.h"
+#include "veneer/storage/disk_image.h"
 #include "veneer/xenbus/xenbus_state.h"
 #include "veneer/xenstore/client.h"
 
