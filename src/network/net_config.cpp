@@ -71,6 +71,7 @@ class NetParser {
   Result<void> SetNetwork(std::string_view key, std::string_view value);
   Result<void> SetRestrict(std::string_view key, std::string_view value);
   Result<void> AddForward(std::string_view key, std::string_view value);
+  Result<void> SetModel(std::string_view key, std::string_view value);
   Result<void> SetMac(std::string_view key, std::string_view value);
   Result<void> SetMtu(std::string_view key, std::string_view value);
   Result<void> SetRate(std::string_view key, std::string_view value);
@@ -86,9 +87,9 @@ class NetParser {
 Result<NetConfig> NetParser::Parse(std::string_view text) {
   const std::vector<std::string> parts = SplitOptionList(text);
   VENEER_TRY_ASSIGN(std::vector<Key> keys, SetLink(parts.front()));
-  for (const Key& key : {Key{"mac", &NetParser::SetMac}, Key{"mtu", &NetParser::SetMtu},
-                         Key{"bps", &NetParser::SetRate}, Key{"pcap", &NetParser::SetCapture},
-                         Key{"poll", &NetParser::SetPoll}}) {
+  for (const Key& key : {Key{"model", &NetParser::SetModel}, Key{"mac", &NetParser::SetMac},
+                         Key{"mtu", &NetParser::SetMtu}, Key{"bps", &NetParser::SetRate},
+                         Key{"pcap", &NetParser::SetCapture}, Key{"poll", &NetParser::SetPoll}}) {
     keys.push_back(key);
   }
   VENEER_TRY(SetOptions(std::span(parts).subspan(1), keys, *this));
@@ -134,6 +135,17 @@ Result<std::vector<NetParser::Key>> NetParser::SetLink(std::string_view part) {
   }
   return UsageError("'{}' is not tap, tap=NAME, user or socket=PATH, one of which comes first",
                     part);
+}
+
+Result<void> NetParser::SetModel(std::string_view key, std::string_view value) {
+  if (value == "e1000") {
+    config_.model = NicModel::kE1000;
+  } else if (value == "both") {
+    config_.model = NicModel::kBoth;
+  } else if (value != "pv") {
+    return UsageError("{}={} is not one of pv, e1000 and both", key, value);
+  }
+  return {};
 }
 
 Result<void> NetParser::SetBridge(std::string_view key, std::string_view value) {
@@ -271,6 +283,16 @@ MacAddress DefaultMac(std::string_view guest, unsigned number) {
   hash ^= hash >> 24U;
   return {{0x52, 0x54, 0x00, static_cast<std::uint8_t>(hash >> 16U),
            static_cast<std::uint8_t>(hash >> 8U), static_cast<std::uint8_t>(hash)}};
+}
+
+void NumberNics(std::span<NetConfig> nics) {
+  for (NetConfig& nic : nics) {
+    for (unsigned number = 0; !nic.number; ++number) {
+      if (std::ranges::find(nics, std::optional(number), &NetConfig::number) == nics.end()) {
+        nic.number = number;
+      }
+    }
+  }
 }
 
 Result<NetConfig> ParseNet(std::string_view text) { return NetParser().Parse(text); }

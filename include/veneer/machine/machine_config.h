@@ -69,7 +69,7 @@ struct MachineConfig {
   unsigned vcpus = 1;
   CharacterTarget serial;
   std::vector<DiskConfig> disks;
-  std::vector<NetConfig> nics;  // need Xen
+  std::vector<NetConfig> nics;
   OnReboot on_reboot = OnReboot::kRestart;
   OnCrash on_crash = OnCrash::kExit;
   // Whether Veneer may add to the kernel command line what this kind of host needs, and what lets
@@ -85,6 +85,11 @@ inline bool ShownAsPv(const MachineConfig& config, const DiskConfig& disk) {
   return config.xen.enabled && config.xen.pv.disk && IsPvDisk(disk);
 }
 inline bool ShownAsIde(const DiskConfig& disk) { return IsIdeDisk(disk); }
+
+inline bool ShownAsPv(const MachineConfig& config, const NetConfig& nic) {
+  return config.xen.enabled && config.xen.pv.net && IsPvNic(nic);
+}
+inline bool ShownAsE1000(const NetConfig& nic) { return IsE1000Nic(nic); }
 
 inline std::uint64_t MaxMemoryBytes(const MachineConfig& config) {
   return config.memory_max_bytes != 0 ? config.memory_max_bytes : config.memory_bytes;

@@ -23,6 +23,8 @@ class Nics {
   // Makes or opens the link and shows the NIC to the guest, at once if that runs. Returns the
   // number it got. UsageError for a number or an address in use, and what opening says.
   Result<unsigned> Add(NetConfig config);
+  // The same with a link that is open already.
+  Result<unsigned> Add(NetConfig config, std::unique_ptr<NetLink> link);
   // Asks the guest to let go, and closes the link when it has; `removed` is called then. UsageError
   // if there is no such NIC, or it is being removed already.
   Result<void> Remove(unsigned number, std::function<void()> removed);

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -57,8 +58,16 @@ struct SocketNet {
   std::string path;
 };
 
+// What a guest finds.
+enum class NicModel {
+  kPv,     // Xen's network front-end
+  kE1000,  // an emulated e1000
+  kBoth,   // both, until the guest has the emulated twin unplugged
+};
+
 struct NetConfig {
   std::variant<TapNet, UserNet, SocketNet> link;
+  NicModel model = NicModel::kPv;
   std::optional<unsigned> number;      // the device's; empty: the first that is free
   std::optional<MacAddress> mac;       // empty: made from the guest's name and the NIC's number
   unsigned queues = 1;                 // offered to the guest, one thread each
@@ -69,6 +78,9 @@ struct NetConfig {
   unsigned poll_us = 50;
 };
 
+inline bool IsPvNic(const NetConfig& nic) { return nic.model != NicModel::kE1000; }
+inline bool IsE1000Nic(const NetConfig& nic) { return nic.model != NicModel::kPv; }
+
 inline constexpr unsigned kMaxNetQueues = 16;
 // What `mtu` can be, bytes: what every IPv4 host takes, and the most that a link takes.
 inline constexpr std::uint32_t kMinMtu = 576;
@@ -76,9 +88,12 @@ inline constexpr std::uint32_t kMaxMtu = 65520;
 
 // "tap[=NAME][,bridge=BR][,script=FILE][,queues=N]", "user[,net=ADDRESS/BITS][,restrict=on|off]
 // [,hostfwd=tcp|udp:[ADDRESS]:PORT-[ADDRESS]:PORT]..." or "socket=PATH", each with
-// "[,mac=MAC][,mtu=BYTES][,bps=RATE][,pcap=FILE][,poll=MICROSECONDS]". A comma in a value is
-// written twice. bps: bits per second, K being 1000. UsageError names the key that is unknown,
-// repeated or has a wrong value.
+// "[,model=pv|e1000|both][,mac=MAC][,mtu=BYTES][,bps=RATE][,pcap=FILE][,poll=MICROSECONDS]". A
+// comma in a value is written twice. bps: bits per second, K being 1000. UsageError names the key
+// that is unknown, repeated or has a wrong value.
 Result<NetConfig> ParseNet(std::string_view text);
+
+// Gives each NIC that has no number the first that none of the others has.
+void NumberNics(std::span<NetConfig> nics);
 
 }  // namespace veneer

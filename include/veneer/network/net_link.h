@@ -88,4 +88,8 @@ class NetLink {
 // the user can mend.
 Result<std::unique_ptr<NetLink>> OpenNetLink(const NetConfig& config);
 
+// The same link for one more owner; it is closed when the last of them is gone. They must not have
+// channels of the same number open at once.
+std::unique_ptr<NetLink> ShareNetLink(std::shared_ptr<NetLink> link);
+
 }  // namespace veneer

@@ -45,6 +45,12 @@ Result<unsigned> Nics::Add(NetConfig config) {
   VENEER_TRY_ASSIGN(config.number, NumberFor(config));
   VENEER_TRY_ASSIGN(config.mac, AddressFor(config));
   VENEER_TRY_ASSIGN(std::unique_ptr<NetLink> link, OpenNetLink(config));
+  return Add(std::move(config), std::move(link));
+}
+
+Result<unsigned> Nics::Add(NetConfig config, std::unique_ptr<NetLink> link) {
+  VENEER_TRY_ASSIGN(config.number, NumberFor(config));
+  VENEER_TRY_ASSIGN(config.mac, AddressFor(config));
   const std::string name = link->facts().name;
   Nic nic;
   VENEER_TRY_ASSIGN(nic.backend,

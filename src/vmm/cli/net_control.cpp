@@ -1,5 +1,7 @@
 #include "net_control.h"
 
+#include <algorithm>
+#include <optional>
 #include <utility>
 
 namespace veneer {
@@ -11,14 +13,29 @@ NetControl::NetControl(Nics& nics, EventLoop& loop, std::vector<NetConfig>& conf
 }
 
 void NetControl::Learn() {
-  configs_.clear();
+  // As they were numbered when the machine was made; emulated ones are not in the list.
+  NumberNics(configs_);
   for (const auto& [number, nic] : nics_.List()) {
-    configs_.push_back(nic.config);
+    const auto known = std::ranges::find(configs_, std::optional(number), &NetConfig::number);
+    if (known != configs_.end()) {
+      *known = nic.config;
+    } else {
+      configs_.push_back(nic.config);
+    }
   }
+  std::ranges::sort(configs_, {}, &NetConfig::number);
 }
 
 Result<unsigned> NetControl::Add(std::string_view text) {
   VENEER_TRY_ASSIGN(NetConfig config, ParseNet(text));
+  if (IsE1000Nic(config)) {
+    return UsageError("an emulated NIC cannot be added while the guest runs; only PV NICs can");
+  }
+  // A number that no emulated NIC has either.
+  configs_.push_back(config);
+  NumberNics(configs_);
+  config.number = configs_.back().number;
+  configs_.pop_back();
   VENEER_TRY_ASSIGN(const unsigned number, nics_.Add(std::move(config)));
   Learn();
   return number;
@@ -30,7 +47,9 @@ void NetControl::Remove(unsigned number, GuestControl::Done done) {
       HostError("the guest still uses NIC {}; it goes when the guest lets go of it", number)
           .value(),
       [this, number](std::function<void()> removed) {
-        return nics_.Remove(number, [this, told = std::move(removed)] {
+        return nics_.Remove(number, [this, number, told = std::move(removed)] {
+          std::erase_if(configs_,
+                        [number](const NetConfig& config) { return config.number == number; });
           Learn();
           told();
         });

@@ -46,9 +46,11 @@ Result<void> CheckPvSwitches(const MachineConfig& config) {
     return UsageError("--disk: {} the guest has no PV disks; give '{}' bus=ide, or bus=both",
                       xen.enabled ? "with --pv disk=off" : "without Xen (--xen off)", disk.path);
   }
-  if (!config.nics.empty() && !(xen.enabled && xen.pv.net)) {
-    return UsageError("--net: {} the guest has no PV NICs",
-                      xen.enabled ? "with --pv net=off" : "without Xen (--xen off)");
+  for (const NetConfig& nic : config.nics) {
+    if (!ShownAsE1000(nic) && !ShownAsPv(config, nic)) {
+      return UsageError("--net: {} the guest has no PV NICs; give it model=e1000, or model=both",
+                        xen.enabled ? "with --pv net=off" : "without Xen (--xen off)");
+    }
   }
   if (!xen.pv.console && xen.console.kind != CharacterTarget::Kind::kOff) {
     return UsageError("--console: with --pv console=off there is no PV console");

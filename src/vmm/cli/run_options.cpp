@@ -248,12 +248,12 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
       "path=FILE[,...]");
   AddRepeated<NetConfig>(
       command, "--net", machine.nics, &ParseNet,
-      "PV NIC, once for each: user (a network of its own behind the host's sockets, with DHCP and "
+      "NIC, once for each: user (a network of its own behind the host's sockets, with DHCP and "
       "DNS; the host is 10.0.2.2; needs no rights), tap[=NAME] (a tap of the host's, or one made "
       "for it) or socket=PATH (passt), and what follows it after commas. user: "
       "net=ADDRESS/BITS restrict=on hostfwd=tcp|udp:[ADDRESS]:PORT-[ADDRESS]:PORT (from the "
       "host's port to the guest's; repeatable). tap: bridge=NAME script=FILE queues=N. All: "
-      "mac=MAC mtu=BYTES bps=BITS pcap=FILE poll=US",
+      "model=pv|e1000|both mac=MAC mtu=BYTES bps=BITS pcap=FILE poll=US",
       "user|tap|socket=PATH[,...]");
   AddChoice<OnReboot>(command, "--on-reboot", machine.on_reboot,
                       {{"restart", OnReboot::kRestart}, {"exit", OnReboot::kExit}},
@@ -267,10 +267,11 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
                         "Leave out single extensions of Xen, to see what each gains: "
                         "disk=off,net=off,time=off,console=off,callback=off",
                         "SWITCH=on|off[,...]", "all on");
-  AddChoice<bool>(command, "--unplug", machine.xen.unplug, {{"auto", true}, {"never", false}},
-                  "Take a disk's emulated twin (bus=both) away when the guest's PV drivers ask for "
-                  "it, or never",
-                  "auto");
+  AddChoice<bool>(
+      command, "--unplug", machine.xen.unplug, {{"auto", true}, {"never", false}},
+      "Take emulated twins (bus=both, model=both) away when the guest's PV drivers ask for "
+      "it, or never",
+      "auto");
   AddParsed<XenVersion>(command, "--xen-version", machine.xen.version, ParseXenVersion,
                         "Xen version to show, 4.0 or later", "MAJOR.MINOR", "4.17");
   AddChoice<CallbackChoice>(command, "--callback", machine.xen.callback,

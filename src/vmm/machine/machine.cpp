@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "e1000_nics.h"
 #include "guest_cmdline.h"
 #include "ide_disks.h"
 #include "mainboard.h"
@@ -39,11 +40,17 @@ std::string AddToCmdline(const MachineConfig& config, const HostProfile& host) {
   return WithAdditions(config.cmdline, additions);
 }
 
+// A NIC has the same number whichever way the guest finds it.
+MachineConfig WithNumberedNics(MachineConfig config) {
+  NumberNics(config.nics);
+  return config;
+}
+
 class MachineImpl final : public Machine, private PowerControl {
  public:
   MachineImpl(const MachineConfig& config, const HostProfile& host, Metrics& metrics,
               MachineOutputs outputs, EventLoop& loop)
-      : config_(config),
+      : config_(WithNumberedNics(config)),
         host_(host),
         metrics_(metrics),
         outputs_(std::move(outputs)),
@@ -79,6 +86,7 @@ class MachineImpl final : public Machine, private PowerControl {
   Result<void> LayOutMemory();
   Result<void> MakeMainboard();
   Result<void> MakeIdeDisks();
+  Result<void> MakeE1000Nics();
   Result<PreparedBoot> LoadGuest();
   Result<void> MakeXen(const PreparedBoot& boot);
   Result<void> MakeVcpus(const KvmSystem& system);
@@ -109,7 +117,8 @@ class MachineImpl final : public Machine, private PowerControl {
   RunGate gate_;
   std::atomic<bool> stop_requested_{false};
   std::unique_ptr<IdeDisks> ide_disks_;  // absent without such disks
-  std::unique_ptr<XenGuest> xen_;        // absent without Xen
+  std::unique_ptr<E1000Nics> e1000_nics_;
+  std::unique_ptr<XenGuest> xen_;  // absent without Xen
   std::vector<std::unique_ptr<VcpuThread>> vcpus_;
 };
 
@@ -119,6 +128,7 @@ Result<void> MachineImpl::Assemble(const KvmSystem& system) {
   VENEER_TRY(vm_->AddMemory(*memory_));
   VENEER_TRY(MakeMainboard());
   VENEER_TRY(MakeIdeDisks());
+  VENEER_TRY(MakeE1000Nics());
   VENEER_TRY_ASSIGN(const PreparedBoot boot, LoadGuest());
   boot_entry_ = boot.entry;
   if (config_.xen.enabled) {
@@ -175,6 +185,14 @@ Result<void> MachineImpl::MakeIdeDisks() {
   return {};
 }
 
+Result<void> MachineImpl::MakeE1000Nics() {
+  VENEER_TRY_ASSIGN(
+      e1000_nics_,
+      E1000Nics::Create(
+          {.config = config_, .memory = *memory_, .pci = mainboard_->pci(), .metrics = metrics_}));
+  return {};
+}
+
 Result<PreparedBoot> MachineImpl::LoadGuest() {
   AcpiConfig acpi;
   for (unsigned i = 0; i < config_.vcpus; ++i) {
@@ -209,6 +227,7 @@ Result<void> MachineImpl::MakeXen(const PreparedBoot& boot) {
                         .mainboard = *mainboard_,
                         .ports = ports_,
                         .ide_disks = ide_disks_.get(),
+                        .e1000_nics = *e1000_nics_,
                         .loop = loop_,
                         .gate = gate_,
                         .metrics = metrics_,

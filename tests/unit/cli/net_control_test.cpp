@@ -81,6 +81,21 @@ TEST_F(NetControlTest, TheConfigurationFollowsForTheNextBoot) {
   EXPECT_THAT(Configured(), ElementsAre(zero, "1 52:54:00:12:34:56"));
 }
 
+TEST_F(NetControlTest, EmulatedNicsStayInTheConfiguration) {
+  configs_ = {ParseNet("user,model=e1000,mac=52:54:00:00:00:01").value(),
+              ParseNet("user,mac=52:54:00:00:00:02").value()};
+  std::vector<NetConfig> numbered = configs_;
+  NumberNics(numbered);
+  guest_.OnControl([&] { ASSERT_EQ(nics_->Add(numbered[1]).value(), 1U); });
+  Make();
+  EXPECT_EQ(Add("user,mac=52:54:00:00:00:03").value(), 2U);
+  EXPECT_THAT(Configured(),
+              ElementsAre("0 52:54:00:00:00:01", "1 52:54:00:00:00:02", "2 52:54:00:00:00:03"));
+  EXPECT_TRUE(Remove(1));
+  EXPECT_THAT(Configured(), ElementsAre("0 52:54:00:00:00:01", "2 52:54:00:00:00:03"));
+  EXPECT_THAT(Add("user,model=both").error().message, HasSubstr("emulated NIC cannot be added"));
+}
+
 TEST_F(NetControlTest, ListsWhatThereIs) {
   Make();
   ASSERT_TRUE(Add("user,mac=52:54:00:12:34:56"));

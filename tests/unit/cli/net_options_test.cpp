@@ -42,5 +42,15 @@ TEST_F(NetOptionsTest, NeedsXen) {
   EXPECT_THAT(Refusal("--kernel k --xen off --net user"), HasSubstr("has no PV NICs"));
 }
 
+TEST_F(NetOptionsTest, NeedsPvNics) {
+  EXPECT_THAT(Refusal("--kernel k --pv net=off --net user"), HasSubstr("give it model=e1000"));
+}
+
+TEST_F(NetOptionsTest, EmulatedNicsNeedNoXen) {
+  app_.parse("--kernel k --xen off --net user,model=e1000 --net user,model=both");
+  EXPECT_FALSE(ShownAsPv(options_.machine, options_.machine.nics.back()));
+  EXPECT_TRUE(ShownAsE1000(options_.machine.nics.back()));
+}
+
 }  // namespace
 }  // namespace veneer

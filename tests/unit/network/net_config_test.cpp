@@ -81,6 +81,24 @@ TEST(ParseNet, EveryKey) {
   EXPECT_EQ(tap->queues, 4U);
 }
 
+TEST(ParseNet, Models) {
+  EXPECT_EQ(ParseNet("user")->model, NicModel::kPv);
+  EXPECT_EQ(ParseNet("user,model=pv")->model, NicModel::kPv);
+  EXPECT_EQ(ParseNet("tap,model=e1000")->model, NicModel::kE1000);
+  EXPECT_EQ(ParseNet("socket=/s,model=both")->model, NicModel::kBoth);
+  EXPECT_EQ(ParseNet("user,model=rtl8139").error().message,
+            "model=rtl8139 is not one of pv, e1000 and both");
+}
+
+TEST(NumberNics, GivesTheFirstThatIsFree) {
+  std::vector<NetConfig> nics(4);
+  nics[2].number = 0;
+  nics[3].number = 2;
+  NumberNics(nics);
+  EXPECT_EQ(nics[0].number, 1U);
+  EXPECT_EQ(nics[1].number, 3U);
+}
+
 TEST(ParseNet, NamesWhatIsWrong) {
   const std::pair<const char*, const char*> cases[] = {
       {"", "'' is not tap, tap=NAME, user or socket=PATH"},

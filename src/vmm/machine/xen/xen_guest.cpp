@@ -214,8 +214,16 @@ Result<void> XenGuest::MakeNics() {
                         .post = [&loop = parts_.loop](
                                     std::function<void()> task) { loop.Post(std::move(task)); }},
       parts_.config.name);
-  for (const NetConfig& nic : parts_.config.nics) {
-    VENEER_TRY(nics_->Add(nic));
+  const std::vector<NetConfig>& nics = parts_.config.nics;
+  for (std::size_t i = 0; i < nics.size(); ++i) {
+    if (!ShownAsPv(parts_.config, nics[i])) {
+      continue;
+    }
+    if (ShownAsE1000(nics[i])) {
+      VENEER_TRY(nics_->Add(nics[i], parts_.e1000_nics.TakeSharedLink(i)));
+    } else {
+      VENEER_TRY(nics_->Add(nics[i]));
+    }
   }
   return {};
 }
@@ -233,9 +241,13 @@ Result<void> XenGuest::AttachPlatform() {
 void XenGuest::Unplug(std::uint16_t mask) {
   LogDebug("the guest unplugs emulated devices (mask {:#x}){}", mask,
            parts_.config.xen.unplug ? "" : ": they stay");
-  if (parts_.config.xen.unplug && parts_.ide_disks != nullptr) {
+  if (!parts_.config.xen.unplug) {
+    return;
+  }
+  if (parts_.ide_disks != nullptr) {
     parts_.ide_disks->Unplug(mask);
   }
+  parts_.e1000_nics.Unplug(mask);
 }
 
 CallbackChoice XenGuest::Callback() const {

@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "e1000_nics.h"
 #include "ide_disks.h"
 #include "mainboard.h"
 #include "run_gate.h"
@@ -45,6 +46,7 @@ class XenGuest final : private XenMachineHooks {
     Mainboard& mainboard;
     Bus& ports;
     IdeDisks* ide_disks;  // may be null
+    E1000Nics& e1000_nics;
     EventLoop& loop;
     RunGate& gate;
     Metrics& metrics;
