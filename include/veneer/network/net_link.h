@@ -88,8 +88,12 @@ class NetLink {
 // the user can mend.
 Result<std::unique_ptr<NetLink>> OpenNetLink(const NetConfig& config);
 
-// The same link for one more owner; it is closed when the last of them is gone. They must not have
-// channels of the same number open at once.
-std::unique_ptr<NetLink> ShareNetLink(std::shared_ptr<NetLink> link);
+// The same link for two owners, of whom only one can have channels open at a time; it is closed
+// when both are gone.
+struct SharedNetLink {
+  std::unique_ptr<NetLink> first;
+  std::unique_ptr<NetLink> second;
+};
+SharedNetLink ShareNetLink(std::unique_ptr<NetLink> link);
 
 }  // namespace veneer

@@ -16,6 +16,7 @@
 #include "transmitter.h"
 #include "veneer/base/deadline_timer.h"
 #include "veneer/base/event_fd.h"
+#include "veneer/base/log.h"
 #include "veneer/base/metrics.h"
 #include "veneer/base/thread.h"
 #include "veneer/base/token_bucket.h"
@@ -112,6 +113,7 @@ class E1000Device {
   std::shared_ptr<NetLink> link_;
   std::unique_ptr<NetChannel> channel_;
   bool open_failed_ = false;
+  LogLimiter limiter_;
   E1000Transmitter transmitter_;
   std::uint64_t seen_generation_ = 0;
   TokenBucket tx_limit_;

@@ -97,7 +97,8 @@ void E1000Device::OpenChannel() {
     }
   }
   if (!opened) {
-    LogError("e1000 NIC {}: {}", config_.number, opened.error().message);
+    // As often as the guest switches it on.
+    LogGuest(limiter_, "e1000 NIC {}: {}", config_.number, opened.error().message);
     channel_.reset();
     open_failed_ = true;  // until it is switched off
     return;

@@ -40,11 +40,13 @@ Result<void> E1000Nics::Add(const Parts& parts, std::size_t index) {
   nic.number = config.number.value();
   nic.mac = config.mac.value_or(DefaultMac(parts.config.name, nic.number));
   nic.bytes_per_second = config.bytes_per_second;
-  VENEER_TRY_ASSIGN(std::shared_ptr<NetLink> link, OpenNetLink(config));
+  VENEER_TRY_ASSIGN(std::unique_ptr<NetLink> link, OpenNetLink(config));
   LogInfo("e1000 NIC {}: {} on {}", nic.number, ToString(nic.mac), link->facts().name);
   const bool twin = ShownAsPv(parts.config, config);
   if (twin) {
-    shared_[index] = link;
+    SharedNetLink shared = ShareNetLink(std::move(link));
+    link = std::move(shared.first);
+    shared_[index] = std::move(shared.second);
   }
   VENEER_TRY_ASSIGN(std::unique_ptr<E1000> device,
                     E1000::Create(parts.memory, parts.metrics, nic, std::move(link)));
@@ -54,7 +56,7 @@ Result<void> E1000Nics::Add(const Parts& parts, std::size_t index) {
 }
 
 std::unique_ptr<NetLink> E1000Nics::TakeSharedLink(std::size_t index) {
-  return shared_[index] != nullptr ? ShareNetLink(std::exchange(shared_[index], nullptr)) : nullptr;
+  return std::move(shared_[index]);
 }
 
 void E1000Nics::Unplug(std::uint16_t mask) {

@@ -41,7 +41,7 @@ class E1000Nics {
   Result<void> Add(const Parts& parts, std::size_t index);
 
   PciHost& pci_;
-  std::vector<std::shared_ptr<NetLink>> shared_;  // by the NIC's place in the configuration
+  std::vector<std::unique_ptr<NetLink>> shared_;  // by the NIC's place in the configuration
   std::vector<Nic> nics_;
 };
 
