@@ -30,7 +30,7 @@ class Harness {
   }
 
   void Step(FuzzInput& input) {
-    const std::uint32_t code = input.Take(1);
+    const std::uint32_t code = input.Take<std::uint8_t>();
     switch (code & 7U) {
       case 0:
       case 1:
@@ -40,7 +40,7 @@ class Harness {
         Event();
         break;
       case 3:
-        Type(input.Take(2) % kMostTyped);
+        Type(input.Take<std::uint16_t>() % kMostTyped);
         break;
       case 4: {
         const auto at = static_cast<std::size_t>(input.Take(2) % kPageSize);
@@ -48,7 +48,7 @@ class Harness {
         break;
       }
       case 5:
-        Read(input.Take(2));
+        Read(input.Take<std::uint16_t>());
         break;
       case 6:
         console_.Drain();
@@ -67,8 +67,9 @@ class Harness {
     const std::array words{guest_.in_cons(), guest_.in_prod(), guest_.out_cons(),
                            guest_.out_prod()};
     const std::uint32_t value =
-        (choice & 4U) != 0 ? input.Take(4)
-                           : words[(choice & 3U) ^ 1U].load() + input.Take(2) % 4096 - 2048;
+        (choice & 4U) != 0
+            ? input.Take<std::uint32_t>()
+            : words[(choice & 3U) ^ 1U].load() + input.Take<std::uint16_t>() % 4096U - 2048U;
     words[choice & 3U].store(value);
   }
 
