@@ -109,7 +109,7 @@ TEST(Net, AGuestIsOnAUserModeNetworkAndNicsComeAndGo) {
   serving.join();
 
   // In: through the forwarded port.
-  guest.Run("echo from-guest | nc -l -p 7000 >/tmp/in &");
+  guest.Run("{ echo from-guest | nc -l -p 7000 >/tmp/in & }");
   EXPECT_EQ(AskForwarded(port, "from-host\n"), "from-guest\n");
   EXPECT_THAT(guest.Run("until grep from-host /tmp/in; do usleep 100000; done"),
               HasSubstr("from-host"));
