@@ -13,6 +13,7 @@ namespace {
 // Frames taken before the link gets them and others their answers: a quarter of the ring, so that
 // the guest works on the rest meanwhile.
 constexpr std::size_t kBatch = 64;
+constexpr std::uint32_t kBatchSlots = 64;  // the same for frames of many slots
 
 }  // namespace
 
@@ -45,7 +46,7 @@ NetTransmitter::Outcome NetTransmitter::Transmit(std::uint64_t now_ns) {
 RingTake NetTransmitter::TakeBatch() {
   taken_ = 0;
   next_ = 0;
-  while (taken_ < kBatch) {
+  while (taken_ < kBatch && ring_.unanswered() < kBatchSlots) {
     const RingTake result = TakePacket(ring_, packets_[taken_]);
     if (result != RingTake::kRequest) {
       return result;

@@ -60,7 +60,7 @@ Result<TapOutcome> RunMicroGuest(const TapWorkload& workload, double seconds) {
       failures += text;
     }
     if (text.starts_with("netbench ready") && !workload.to_host) {
-      auto started = TapSource::Start(kTap, workload);
+      auto started = TapSource::Start(kTap, workload, false);
       if (!started) {
         failures += started.error().message;
         continue;

@@ -23,7 +23,7 @@ namespace veneer::bench {
 namespace {
 
 // A tap's queue takes 500 frames at least.
-constexpr std::uint32_t kAhead = 256;
+constexpr std::uint64_t kAhead = 256;
 
 }  // namespace
 
@@ -55,7 +55,7 @@ std::vector<std::byte> WorkloadFrame(const TapWorkload& workload) {
 }
 
 Result<std::unique_ptr<TapSource>> TapSource::Start(const std::string& tap,
-                                                    const TapWorkload& workload) {
+                                                    const TapWorkload& workload, bool paced) {
   std::unique_ptr<TapSource> source(new TapSource());
   source->socket_ = UniqueFd(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
   if (!source->socket_.valid()) {
@@ -71,7 +71,7 @@ Result<std::unique_ptr<TapSource>> TapSource::Start(const std::string& tap,
           0) {
     return ErrnoError(errno, "cannot set up a packet socket");
   }
-  source->tap_ = tap;
+  source->paced_ = paced;
   source->frame_ = WorkloadFrame(workload);
   source->thread_ = std::thread([raw = source.get()] { raw->Run(); });
   return source;
@@ -82,33 +82,12 @@ TapSource::~TapSource() {
   thread_.join();
 }
 
-// The kernel counts a tap's frames as transmitted when they are read.
-std::uint32_t TapSource::FramesRead() const {
-  ifaddrs* all = nullptr;
-  if (getifaddrs(&all) != 0) {
-    return 0;
-  }
-  std::uint32_t frames = 0;
-  for (const ifaddrs* each = all; each != nullptr; each = each->ifa_next) {
-    if (each->ifa_addr != nullptr && each->ifa_addr->sa_family == AF_PACKET &&
-        tap_ == each->ifa_name && each->ifa_data != nullptr) {
-      frames = static_cast<const rtnl_link_stats*>(each->ifa_data)->tx_packets;
-    }
-  }
-  freeifaddrs(all);
-  return frames;
-}
-
 void TapSource::Run() {
-  std::uint32_t read = FramesRead();
-  std::uint32_t sent = read;
+  std::uint64_t sent = 0;
   while (!stop_) {
-    if (sent - read >= kAhead) {
-      read = FramesRead();
-      if (sent - read >= kAhead) {
-        cpu_seconds_ = ThreadCpuSeconds();
-        sched_yield();
-      }
+    if (paced_ && sent >= received_.load(std::memory_order_relaxed) + kAhead) {
+      cpu_seconds_ = ThreadCpuSeconds();
+      sched_yield();
       continue;
     }
     if (send(socket_.get(), frame_.data(), frame_.size(), 0) > 0) {

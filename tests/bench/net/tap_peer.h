@@ -27,22 +27,24 @@ std::vector<std::byte> WorkloadFrame(const TapWorkload& workload);
 class TapSource {
  public:
   static Result<std::unique_ptr<TapSource>> Start(const std::string& tap,
-                                                  const TapWorkload& workload);
+                                                  const TapWorkload& workload, bool paced);
   TapSource(const TapSource&) = delete;
   TapSource& operator=(const TapSource&) = delete;
   ~TapSource();
 
+  // Any thread.
+  void OnReceived(std::uint64_t frames) { received_.fetch_add(frames, std::memory_order_relaxed); }
   // What its thread has used so far, s.
   double CpuSeconds() const { return cpu_seconds_; }
 
  private:
   TapSource() = default;
   void Run();
-  std::uint32_t FramesRead() const;
 
-  std::string tap_;
   UniqueFd socket_;
   std::vector<std::byte> frame_;
+  bool paced_ = false;
+  std::atomic<std::uint64_t> received_{0};
   std::atomic<double> cpu_seconds_{0};
   std::atomic<bool> stop_{false};
   std::thread thread_;

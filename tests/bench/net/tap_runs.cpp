@@ -56,13 +56,17 @@ class Meter {
 // Runs `step`, which returns how many frames it has moved, first for a tenth of the time without
 // counting.
 template <typename Step>
-TapOutcome Measure(double seconds, const TapSource* source, const Step& step) {
+TapOutcome Measure(double seconds, TapSource* source, const Step& step) {
   Meter meter(source);
   const auto run = [&](double length) {
     const std::uint64_t deadline = Now() + static_cast<std::uint64_t>(length * 1e9);
     std::uint64_t frames = 0;
     while (Now() < deadline) {
-      frames += step();
+      const std::uint64_t moved = step();
+      frames += moved;
+      if (source != nullptr) {
+        source->OnReceived(moved);
+      }
     }
     return frames;
   };
@@ -72,7 +76,7 @@ TapOutcome Measure(double seconds, const TapSource* source, const Step& step) {
 }
 
 Result<std::unique_ptr<TapSource>> SourceFor(const TapWorkload& workload, const std::string& tap) {
-  return workload.to_host ? std::unique_ptr<TapSource>() : TapSource::Start(tap, workload);
+  return workload.to_host ? std::unique_ptr<TapSource>() : TapSource::Start(tap, workload, true);
 }
 
 // ---- A plain process.
