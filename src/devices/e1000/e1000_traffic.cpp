@@ -345,10 +345,11 @@ void E1000Device::FillDescriptor(const E1000Ring& ring, std::uint32_t index,
       memory_.Write(at + kStatusAt + 1, Tail{last ? sums.errors : std::uint8_t{0},
                                              {static_cast<std::uint8_t>(special),
                                               static_cast<std::uint8_t>(special >> 8U)}});
-  // The guest looks at the status first, and then takes the rest for good.
-  std::atomic_thread_fence(std::memory_order_release);
-  if (written) {
-    static_cast<void>(memory_.Write(at + kStatusAt, static_cast<std::uint8_t>(status)));
+  // The guest looks at the status first, and then takes the rest for good: the status goes last.
+  const std::span<std::byte> seen_first = memory_.Pin(at + kStatusAt, 1);
+  if (written && !seen_first.empty()) {
+    SharedWord<std::uint8_t>(seen_first.data())
+        .store(static_cast<std::uint8_t>(status), std::memory_order_release);
   }
 }
 
