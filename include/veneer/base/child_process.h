@@ -26,6 +26,7 @@ class ChildProcess {
     std::vector<std::string> arguments;  // without the program's name
     int listener =
         -1;  // a listening socket, handed over as in sd_listen_fds(3); stays the caller's
+    int dialogue = -1;  // becomes stdin and stdout, of which nothing is kept; stays the caller's
   };
   struct Outcome {
     int status = 0;         // as from waitpid(2)

@@ -190,7 +190,7 @@ Result<void> ChildProcess::Fork(const Plan& plan) {
   VENEER_TRY_ASSIGN(Pipe complaint, MakePipe());
   VENEER_TRY_ASSIGN(Pipe failure, MakePipe());
   const UniqueFd nothing(open("/dev/null", O_RDONLY | O_CLOEXEC));
-  const UniqueFd input = Lift(nothing.get());
+  const UniqueFd input = Lift(plan.dialogue >= 0 ? plan.dialogue : nothing.get());
   const UniqueFd listener = plan.listener >= 0 ? Lift(plan.listener) : UniqueFd();
   if (!input.valid() || (plan.listener >= 0 && !listener.valid())) {
     return ErrnoError(errno, fmt::format("cannot prepare to start {}", plan.program));
@@ -208,7 +208,8 @@ Result<void> ChildProcess::Fork(const Plan& plan) {
     launch.listen_pid = environment.back().data() + kListenPid.size();
   }
   launch.parent = getpid();
-  launch.standard = {input.get(), output.out.get(), complaint.out.get()};
+  launch.standard = {input.get(), plan.dialogue >= 0 ? input.get() : output.out.get(),
+                     complaint.out.get()};
   launch.listener = listener.get();
   launch.failure = failure.out.get();
   pid_ = fork();

@@ -2,12 +2,14 @@
 #include <cstdio>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <fmt/core.h>
 
+#include "bench_command.h"
 #include "check_command.h"
 #include "ctl_command.h"
 #include "exit_code.h"
@@ -58,6 +60,11 @@ int Main(int argc, char** argv) {
       app.add_subcommand("check", "Say what this host can do, and what follows from it");
   check->add_flag("--json", json, "Write JSON instead of a table");
 
+  veneer::bench::BenchOptions bench_options;
+  CLI::App* bench =
+      app.add_subcommand("bench", "Measure emulated devices, PV devices and the host");
+  veneer::DeclareBenchOptions(*bench, bench_options);
+
   CLI::App* version = app.add_subcommand("version", "Print the version");
 
   const auto is_named = [&](const CLI::App* command) { return command->get_name() == argv[1]; };
@@ -70,13 +77,18 @@ int Main(int argc, char** argv) {
     if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
       return app.exit(error);  // --help
     }
-    return UsageFailure(error.what(), ctl->parsed() ? "veneer ctl" : "veneer");
+    return UsageFailure(error.what(), ctl->parsed()     ? "veneer ctl"
+                                      : bench->parsed() ? "veneer bench"
+                                                        : "veneer");
   }
   if (ctl->parsed()) {
     return veneer::CtlCommand(ctl_options);
   }
   if (check->parsed()) {
     return veneer::CheckCommand(json);
+  }
+  if (bench->parsed()) {
+    return veneer::BenchCommand(std::move(bench_options));
   }
   if (version->parsed()) {
     static_cast<void>(std::printf("veneer %s\n", VENEER_VERSION));

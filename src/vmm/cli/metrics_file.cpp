@@ -1,10 +1,8 @@
 #include "metrics_file.h"
 
-#include <cerrno>
-#include <cstdio>
-#include <fstream>
-
 #include <nlohmann/json.hpp>
+
+#include "veneer/base/text_file.h"
 
 namespace veneer {
 
@@ -22,14 +20,8 @@ Result<void> WriteMetricsFile(const std::string& path, const HostProfile& host,
                                   {"kernel_instructions", milestone.kernel_instructions}});
   }
   json["counters"] = metrics.Snapshot();
-  // A reader must never find half a file.
-  const std::string temporary = path + ".new";
-  std::ofstream file(temporary);
-  file << json.dump(2) << '\n';
-  file.close();
-  if (!file || std::rename(temporary.c_str(), path.c_str()) != 0) {
-    static_cast<void>(std::remove(temporary.c_str()));
-    return ErrnoError(errno, fmt::format("--metrics: cannot write '{}'", path));
+  if (const Result<void> written = ReplaceFile(path, json.dump(2) + "\n"); !written) {
+    return WithContext(written.error(), "--metrics");
   }
   return {};
 }

@@ -17,10 +17,10 @@
 #include <nlohmann/json.hpp>
 
 #include "back_end_run.h"
-#include "bench/support/samples.h"
 #include "fio_run.h"
 #include "guest_run.h"
 #include "veneer/base/unique_fd.h"
+#include "veneer/bench/samples.h"
 #include "workload.h"
 
 namespace veneer::bench {

@@ -12,7 +12,7 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
-#include "bench/support/samples.h"
+#include "veneer/bench/samples.h"
 
 namespace veneer::bench {
 namespace {

@@ -6,9 +6,9 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
-#include "bench/support/samples.h"
 #include "tap_peer.h"
 #include "tap_runs.h"
+#include "veneer/bench/samples.h"
 
 namespace veneer::bench {
 namespace {

@@ -15,8 +15,8 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
-#include "bench/support/samples.h"
 #include "first_entry.h"
+#include "veneer/bench/samples.h"
 
 namespace veneer::bench {
 namespace {

@@ -3,9 +3,11 @@
 #include "veneer/base/child_process.h"
 
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
 
 #include <gmock/gmock.h>
@@ -48,6 +50,25 @@ TEST(ChildProcess, GetsAListenerAndNothingElse) {
       listener.get());
   ASSERT_TRUE(child.has_value()) << child.error().message;
   EXPECT_EQ((*child)->Wait().output, "right\n");
+}
+
+TEST(ChildProcess, ADialogueIsBothItsInputAndItsOutput) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()), 0);
+  const UniqueFd ours(ends[0]);
+  UniqueFd theirs(ends[1]);
+  auto child = ChildProcess::Start({.program = "/bin/sh",
+                                    .arguments = {"-c", "read a; echo got $a; echo also >&2"},
+                                    .dialogue = theirs.get()});
+  ASSERT_TRUE(child.has_value()) << child.error().message;
+  theirs.Reset();
+  ASSERT_EQ(write(ours.get(), "it\n", 3), 3);
+  const ChildProcess::Outcome& outcome = (*child)->Wait();
+  EXPECT_EQ(outcome.output, "");
+  EXPECT_EQ(outcome.complaint, "also\n");
+  std::array<char, 16> answer{};
+  EXPECT_EQ(read(ours.get(), answer.data(), answer.size()), 7);
+  EXPECT_STREQ(answer.data(), "got it\n");
 }
 
 TEST(ChildProcess, HasASessionOfItsOwnAndIsAskedToEnd) {

@@ -11,7 +11,12 @@ namespace veneer::bench {
 
 class Samples {
  public:
+  // What ToJson() made; empty if `json` is nothing of the kind.
+  static Samples FromJson(const nlohmann::json& json);
+
   void Add(double value) { values_.push_back(value); }
+  // Every value by `factor`, for another unit.
+  Samples Times(double factor) const;
 
   std::size_t count() const { return values_.size(); }
   // Need at least one value.

@@ -1,4 +1,4 @@
-#include "bench/support/samples.h"
+#include "veneer/bench/samples.h"
 
 #include <algorithm>
 
@@ -6,6 +6,26 @@
 #include <nlohmann/json.hpp>
 
 namespace veneer::bench {
+
+Samples Samples::FromJson(const nlohmann::json& json) {
+  Samples samples;
+  if (json.is_object() && json.contains("samples")) {
+    for (const nlohmann::json& value : json["samples"]) {
+      if (value.is_number()) {
+        samples.Add(value.get<double>());
+      }
+    }
+  }
+  return samples;
+}
+
+Samples Samples::Times(double factor) const {
+  Samples scaled = *this;
+  for (double& value : scaled.values_) {
+    value *= factor;
+  }
+  return scaled;
+}
 
 double Samples::Median() const {
   std::vector<double> sorted = values_;
