@@ -39,12 +39,16 @@ constexpr uint32_t kApicEnable = 0x100;
 struct [[gnu::packed]] Task {
   uint32_t reserved;
   uint64_t stack0;
-  uint8_t rest[92];
+  uint8_t rest[90];
+  uint16_t ports_at;
+  uint8_t ports[0x10000 / 8];  // a bit for each that ring 3 must not access
+  uint8_t ports_end;           // all ones
 };
 struct Gate {
   uint16_t low, selector, flags, middle;
   uint32_t high, reserved;
 };
+static_assert(offsetof(Task, ports) == 104);
 #else
 struct Task {
   uint32_t link, stack0, segment0;
@@ -53,8 +57,9 @@ struct Task {
 struct Gate {
   uint16_t low, selector, flags, middle;
 };
+static_assert(sizeof(Task) == 104);
 #endif
-static_assert(sizeof(Task) == 104 && sizeof(Gate) == (k64 ? 16 : 8));
+static_assert(sizeof(Gate) == (k64 ? 16 : 8));
 
 Task task;
 Gate gates[kVectors];
@@ -81,11 +86,16 @@ void SetGate(unsigned vector) {
 void SetUpTask() {
   const auto base = reinterpret_cast<uintptr_t>(&task);  // a descriptor holds it as a number
   task.stack0 = reinterpret_cast<uintptr_t>(trap_stack_end);
-#ifndef __x86_64__
+#ifdef __x86_64__
+  // Hosts that run ring 3 alone natively do not give it IOPL 3: there this map decides.
+  task.ports_at = offsetof(Task, ports);
+  task.ports_end = 0xff;
+#else
   task.segment0 = kDataSelector;
 #endif
   uint8_t* descriptor = gdt + kTaskSelector;
-  descriptor[0] = sizeof(task) - 1;
+  descriptor[0] = static_cast<uint8_t>(sizeof(task) - 1);
+  descriptor[1] = static_cast<uint8_t>((sizeof(task) - 1) >> 8);
   descriptor[2] = static_cast<uint8_t>(base);
   descriptor[3] = static_cast<uint8_t>(base >> 8);
   descriptor[4] = static_cast<uint8_t>(base >> 16);
