@@ -1,9 +1,11 @@
-// A PV disk driven from ring 3: for measuring it, and for checking that what is written can be
-// read.
+// A disk driven from ring 3, PV or IDE: for measuring it, and for checking that what is written can
+// be read.
 #include "arch.h"
+#include "bench_report.h"
 #include "block_device.h"
 #include "block_work.h"
 #include "hypercall.h"
+#include "ide_disk.h"
 #include "report.h"
 #include "tests.h"
 #include "traps.h"
@@ -14,27 +16,27 @@ namespace {
 // Nobody runs constructors here.
 constinit BlockDevice device;
 constinit BlockRing ring;
+constinit IdeDisk ide;
 constinit BlockWork work;
 
-void WorkInUser() { RunBlockWork(device, ring, work); }
+struct Kind {
+  const char* word;
+  bool emulated;
+  void (*work_in_user)();
+};
+constexpr Kind kPv{"blkbench", false, [] { RunBlockWork(device, ring, work); }};
+constexpr Kind kIde{"idebench", true, [] { RunIdeWork(ide, work); }};
+
+void WorkInUser(const Kind& kind) {
+  EnterUser(reinterpret_cast<uintptr_t>(kind.work_in_user), 0, 0, 0);  // code, called by address
+}
 
 // Runs `work` and says how it went.
-bool Run(const char* name) {
-  EnterUser(reinterpret_cast<uintptr_t>(WorkInUser), 0, 0, 0);  // code, called by address
-  if (work.problem != nullptr) {
-    Fail(name, work.problem);
-    return false;
-  }
-  CheckTrue(name, work.answered != 0);
-  Print("blkbench ");
-  Print(name);
-  const uint64_t numbers[] = {work.answered, work.ns, work.kicks, work.upcalls};
-  for (const uint64_t number : numbers) {
-    Print(" ");
-    PrintNumber(static_cast<int64_t>(number));
-  }
-  Print("\n");
-  return true;
+bool Run(const Kind& kind, const char* name) {
+  WorkInUser(kind);
+  const Counts& counts = work.counts;
+  return kind.emulated ? ReportRun(kind.word, name, work, {counts.exits})
+                       : ReportRun(kind.word, name, work, {counts.kicks, counts.upcalls});
 }
 
 bool ReadWords() {
@@ -46,34 +48,50 @@ bool ReadWords() {
   work.write = HasWord("write");
   work.requests = NumberWord("requests=", 0);
   work.run_ns = NumberWord("ms=", 1000) * uint64_t{1'000'000};
-  work.warm_up_ns = work.requests == 0 ? work.run_ns / 10 : 0;
+  work.warm_up_ns = work.run_ns / 10;
+  if (work.requests != 0) {
+    work.run_ns = kForever;
+    work.warm_up_ns = 0;
+  }
   work.poll_ns = NumberWord("poll=", 50) * uint64_t{1000};
   return CheckTrue("block/words", kib % 4 == 0 && kib != 0 && kib <= kMostKiB && work.depth != 0 &&
                                       work.depth <= BlockRing::kEntries &&
                                       work.depth * work.pages <= kMostBlockPages);
 }
 
-bool Fits() {
-  work.blocks = device.sectors / (work.pages * (kPageSize / 512));
+bool Fits(uint64_t sectors) {
+  work.blocks = sectors / (work.pages * kSectorsPerPage);
+  return CheckTrue("block/size", work.blocks != 0);
+}
+
+bool FitsRing() {
   const bool direct = work.pages <= BLKIF_MAX_SEGMENTS_PER_REQUEST;
   return CheckTrue("block/indirect", direct || work.pages <= device.max_indirect) &&
-         CheckTrue("block/room",
-                   work.blocks != 0 && kFirstDeviceRef + BlockRing::kEntries + kMostBlockPages <
-                                           device.grant_count);
+         CheckTrue("block/grants",
+                   kFirstDeviceRef + BlockRing::kEntries + kMostBlockPages < device.grant_count);
 }
 
 // Each block once, written and read.
-void WriteAndCompare() {
+void WriteAndCompare(const Kind& kind) {
   work.check = true;
   work.random = false;
   if (work.requests == 0 || work.requests > work.blocks) {
     work.requests = work.blocks;
   }
+  work.run_ns = kForever;
   work.warm_up_ns = 0;
   work.write = true;
-  if (Run("write")) {
+  if (Run(kind, "write")) {
     work.write = false;
-    Run("read");
+    Run(kind, "read");
+  }
+}
+
+void Measure(const Kind& kind) {
+  if (HasWord("compare")) {
+    WriteAndCompare(kind);
+  } else {
+    Run(kind, work.write ? "write" : "read");
   }
 }
 
@@ -85,7 +103,7 @@ void WriteJournal() {
   work.random = false;
   work.requests = 1;
   for (work.first_block = 0; work.first_block < work.blocks; ++work.first_block) {
-    EnterUser(reinterpret_cast<uintptr_t>(WorkInUser), 0, 0, 0);  // code, called by address
+    WorkInUser(kPv);
     if (work.problem != nullptr) {
       Fail("journal", work.problem);
       return;
@@ -99,18 +117,23 @@ void WriteJournal() {
 }  // namespace
 
 void MeasureBlock() {
-  if (!ReadWords() || !ConnectBlock(device) || !Fits()) {
+  if (!ReadWords() || !ConnectBlock(device) || !Fits(device.sectors) || !FitsRing()) {
     return;
   }
   ring.Start(reinterpret_cast<void*>(kDeviceArea));
-  if (HasWord("compare")) {
-    WriteAndCompare();
-  } else if (HasWord("journal")) {
+  if (HasWord("journal")) {
     WriteJournal();
   } else {
-    Run(work.write ? "write" : "read");
+    Measure(kPv);
   }
   CloseDevice(device);
+}
+
+void MeasureIde() {
+  // The bus takes one command at a time.
+  if (ReadWords() && Check("ide/depth", work.depth, 1) && ide.Find() && Fits(ide.sectors())) {
+    Measure(kIde);
+  }
 }
 
 }  // namespace micro

@@ -94,6 +94,15 @@ constexpr Group kGroups[] = {
     {"fifo", TestFifo},  // last: it resets every event channel
 };
 
+#ifdef __x86_64__
+// Instead of any group.
+constexpr Group kUserBenches[] = {
+    {"blkbench", MeasureBlock},
+    {"idebench", MeasureIde},
+    {"netbench", MeasureNet},
+};
+#endif
+
 void RunXen() {
   if (GroupWanted("cpuid")) {
     TestCpuid();
@@ -109,13 +118,11 @@ void RunXen() {
     return;
   }
 #ifdef __x86_64__
-  if (HasWord("blkbench")) {
-    MeasureBlock();
-    return;
-  }
-  if (HasWord("netbench")) {
-    MeasureNet();
-    return;
+  for (const Group& bench : kUserBenches) {
+    if (HasWord(bench.name)) {
+      bench.run();
+      return;
+    }
   }
 #endif
   for (const Group& group : kGroups) {

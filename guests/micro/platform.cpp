@@ -2,6 +2,7 @@
 #include "platform.h"
 
 #include "arch.h"
+#include "pci.h"
 #include "report.h"
 #include "tests.h"
 
@@ -9,17 +10,8 @@ namespace micro {
 namespace {
 
 constexpr uint32_t kXenPlatform = 0x00015853;  // device 0001, vendor 5853
-constexpr uint32_t kBar0 = 0x10;
+constexpr uint32_t kBar0 = kPciBar0;
 constexpr uint32_t kBar1 = 0x14;
-
-uint32_t ReadConfig(uint32_t device, uint32_t offset) {
-  Out32(0xcf8, 0x80000000 | (device << 11) | offset);
-  return In32(0xcfc);
-}
-void WriteConfig(uint32_t device, uint32_t offset, uint32_t value) {
-  Out32(0xcf8, 0x80000000 | (device << 11) | offset);
-  Out32(0xcfc, value);
-}
 
 // The size that a BAR decodes; its address is put back.
 uint32_t BarSize(uint32_t device, uint32_t offset, uint32_t flags) {
@@ -34,10 +26,8 @@ uint32_t BarSize(uint32_t device, uint32_t offset, uint32_t flags) {
 
 uint32_t PlatformDevice() {
   static uint32_t found = kNoDevice;
-  for (uint32_t device = 0; found == kNoDevice && device < 32; ++device) {
-    if (ReadConfig(device, 0) == kXenPlatform) {
-      found = device;
-    }
+  if (found == kNoDevice) {
+    found = FindPci(kXenPlatform);
   }
   return found;
 }

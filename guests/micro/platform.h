@@ -5,8 +5,7 @@
 
 namespace micro {
 
-// Its device number on bus 0; kNoDevice: there is none.
-inline constexpr uint32_t kNoDevice = ~0U;
+// Its device number on bus 0; kNoDevice (pci.h): there is none.
 uint32_t PlatformDevice();
 
 // Where its BAR1 is; 0: there is no device, or the BAR has no address.

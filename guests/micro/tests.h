@@ -26,8 +26,9 @@ void TestFifo();
 
 // Measurements, only with "bench" on the command line.
 void MeasureEvents();
-// A PV disk from ring 3, only with "blkbench"; 64 bit only.
+// Devices driven from ring 3, only with a word such as "blkbench"; 64 bit only.
 void MeasureBlock();
+void MeasureIde();
 void MeasureNet();
 
 }  // namespace micro

@@ -30,7 +30,7 @@ inline std::vector<std::string> MicroCommand(const std::string& kernel, const st
 }
 
 // Whether the file's first `bytes` are what the guest writes: BlockPattern() of
-// guests/micro/block_work.h.
+// guests/micro/block_plan.h.
 inline bool HoldsPattern(const std::string& path, std::uint64_t bytes) {
   std::ifstream file(path, std::ios::binary);
   for (std::uint64_t at = 0; at < bytes; at += sizeof at) {
