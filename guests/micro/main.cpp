@@ -100,6 +100,7 @@ constexpr Group kUserBenches[] = {
     {"blkbench", MeasureBlock},
     {"idebench", MeasureIde},
     {"netbench", MeasureNet},
+    {"e1000bench", MeasureE1000},
 };
 #endif
 

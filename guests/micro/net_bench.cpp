@@ -1,7 +1,9 @@
-// A PV NIC driven from ring 3, for measuring it.
+// A NIC driven from ring 3, PV or an 82540EM, for measuring it.
 #include <xen/io/xenbus.h>
 
 #include "arch.h"
+#include "bench_report.h"
+#include "e1000_nic.h"
 #include "hypercall.h"
 #include "net_work.h"
 #include "report.h"
@@ -15,14 +17,16 @@ namespace {
 constinit PvDevice device;
 constinit NetTxRing tx;
 constinit NetRxRing rx;
+constinit E1000Nic e1000;
 constinit NetWork work;
 
-void WorkInUser() { RunNetWork(device, tx, rx, work); }
+void UsePv() { RunNetWork(device, tx, rx, work); }
+void UseE1000() { RunE1000Work(e1000, work); }
 
 bool ReadWords() {
   work.send = HasWord("send");
   work.segmented = HasWord("segmented");
-  work.bytes = NumberWord("bytes=", 1514);
+  work.bytes = NumberWord("bytes=", kLongestUsualFrame);
   work.run_ns = NumberWord("ms=", 1000) * uint64_t{1'000'000};
   work.warm_up_ns = work.run_ns / 10;
   work.poll_ns = NumberWord("poll=", 50) * uint64_t{1000};
@@ -51,30 +55,34 @@ bool ConnectNet() {
   return CheckTrue("net/connected", written);
 }
 
+const char* Name() { return work.send ? "send" : "receive"; }
+
+void Run(const char* ready, void (*in_user)()) {
+  // For whoever is to send to it.
+  Print(ready);
+  EnterUser(reinterpret_cast<uintptr_t>(in_user), 0, 0, 0);  // code, called by address
+}
+
 }  // namespace
 
 void MeasureNet() {
   if (!ReadWords() || !ConnectNet()) {
     return;
   }
-  // For whoever is to send to it.
-  Print("netbench ready\n");
-  const char* const name = work.send ? "send" : "receive";
-  EnterUser(reinterpret_cast<uintptr_t>(WorkInUser), 0, 0, 0);  // code, called by address
-  if (work.problem != nullptr) {
-    Fail(name, work.problem);
-  } else {
-    CheckTrue(name, work.frames != 0);
-    Print("netbench ");
-    Print(name);
-    const uint64_t numbers[] = {work.frames, work.ns, work.kicks, work.upcalls};
-    for (const uint64_t number : numbers) {
-      Print(" ");
-      PrintNumber(static_cast<int64_t>(number));
-    }
-    Print("\n");
-  }
+  Run("netbench ready\n", UsePv);
+  ReportRun("netbench", Name(), work, {work.counts.kicks, work.counts.upcalls});
   CloseDevice(device);
+}
+
+void MeasureE1000() {
+  // Longer frames are for the NIC to cut.
+  if (!ReadWords() ||
+      !CheckTrue("e1000/words", work.segmented || work.bytes <= kLongestUsualFrame) ||
+      !e1000.Find()) {
+    return;
+  }
+  Run("e1000bench ready\n", UseE1000);
+  ReportRun("e1000bench", Name(), work, {work.counts.exits, work.counts.bytes});
 }
 
 }  // namespace micro

@@ -9,92 +9,31 @@ namespace micro {
 namespace {
 
 constexpr uint32_t kFirstDataRef = kFirstDeviceRef + 2;  // behind the rings
-// In large pages of its own.
-constexpr uintptr_t kData = kDeviceArea + 0x200000;
-constexpr uint32_t kSegmentBytes = 1448;
-constexpr uint64_t kPatienceNs = 10'000'000'000;
-
-void Put16(uint8_t* at, uint32_t value) {
-  at[0] = static_cast<uint8_t>(value >> 8);
-  at[1] = static_cast<uint8_t>(value);
-}
-
-// Ethernet, IPv4 and TCP or UDP, from 10.0.9.2 to 10.0.9.1, both of which nobody has to be.
-void FillFrame(uint8_t* frame, const NetWork& work) {
-  constexpr uint8_t kTo[6] = {0x52, 0x54, 0, 0xaa, 0xbb, 0xcc};
-  constexpr uint8_t kFrom[6] = {0x52, 0x54, 0, 0x12, 0x34, 0x56};
-  for (uint32_t i = 0; i < sizeof kTo; ++i) {
-    frame[i] = kTo[i];
-    frame[sizeof kTo + i] = kFrom[i];
-  }
-  Put16(frame + 12, 0x0800);
-  uint8_t* const ip = frame + 14;
-  ip[0] = 0x45;
-  Put16(ip + 2, work.bytes - 14);
-  ip[8] = 64;
-  ip[9] = work.segmented ? 6 : 17;
-  Put16(ip + 12, 10 << 8);
-  Put16(ip + 14, 9 << 8 | 2);
-  Put16(ip + 16, 10 << 8);
-  Put16(ip + 18, 9 << 8 | 1);
-  uint32_t sum = 0;
-  for (uint32_t i = 0; i < 20; i += 2) {
-    sum += static_cast<uint32_t>(ip[i]) << 8 | ip[i + 1];
-  }
-  sum = (sum & 0xffff) + (sum >> 16);
-  Put16(ip + 10, ~(sum + (sum >> 16)) & 0xffff);
-  uint8_t* const transport = ip + 20;
-  if (work.segmented) {
-    transport[12] = 5 << 4;
-  } else {
-    Put16(transport + 4, work.bytes - 34);
-  }
-}
 
 class Driver {
  public:
   Driver(const PvDevice& device, NetTxRing& tx, NetRxRing& rx, NetWork& work)
-      : device_(device), tx_(tx), rx_(rx), work_(work) {
-    const auto first = static_cast<uint32_t>(kData / kPageSize);
+      : device_(device), tx_(tx), rx_(rx), work_(work), stretch_(work, &events_seen[device.port]) {
+    const auto first = static_cast<uint32_t>(kNetData / kPageSize);
     const uint32_t access = work.send ? GTF_permit_access | GTF_readonly : GTF_permit_access;
     pages_ = work.send ? (work.bytes + kPageSize - 1) / kPageSize : NetRxRing::kEntries;
     for (uint32_t i = 0; i < pages_; ++i) {
       FillGrant(device.grants[kFirstDataRef + i], static_cast<uint16_t>(access), 0, first + i);
     }
     if (work.send) {
-      FillFrame(reinterpret_cast<uint8_t*>(kData), work);
+      FillFrame(reinterpret_cast<uint8_t*>(kNetData), work);
     }
   }
 
-  void Run() {
-    const volatile uint32_t& events = events_seen[device_.port];
-    uint64_t begin = SystemTimeNs() + work_.warm_up_ns;
-    bool counting = false;
-    uint32_t events_before = 0;
-    uint64_t idle_since = SystemTimeNs();
-    while (work_.problem == nullptr) {
-      const uint64_t now = SystemTimeNs();
-      if (!counting && now >= begin) {
-        counting = true;
-        begin = now;
-        work_.frames = 0;
-        work_.received_bytes = 0;
-        work_.kicks = 0;
-        events_before = events;
-      } else if (counting && now - begin >= work_.run_ns) {
-        work_.ns = now - begin;
-        work_.upcalls = events - events_before;
-        return;
-      }
-      if (work_.send ? Send() : Receive()) {
-        idle_since = now;
-      } else if (now - idle_since >= work_.poll_ns) {
-        Sleep();
-        idle_since = SystemTimeNs();
-      } else {
-        asm volatile("pause" : : : "memory");
-      }
-    }
+  void Run() { RunDriver(*this, stretch_, work_.poll_ns); }
+
+  bool More() const { return !stretch_.over(); }
+  bool Step() { return work_.send ? Send() : Receive(); }
+  // Nothing at all to be received is no failure, but half of what is being sent must come back.
+  void Wait() {
+    SleepForEvent(device_.port, stretch_, [this] {
+      return work_.send ? tx_.AskForEvent(tx_.outstanding() / 2) : rx_.AskForEvent();
+    });
   }
 
  private:
@@ -107,12 +46,13 @@ class Driver {
       const netif_tx_response_t response = tx_.Take();
       any = true;
       if (response.status != NETIF_RSP_OKAY && response.status != NETIF_RSP_NULL) {
-        work_.problem = "a frame was refused";
+        stretch_.Fail("a frame was refused");
         return true;
       }
       if (++answered_ == slots()) {
         answered_ = 0;
-        ++work_.frames;
+        ++stretch_.counts.done;
+        stretch_.counts.bytes += work_.bytes;
       }
     }
     bool put = false;
@@ -121,7 +61,7 @@ class Driver {
       put = true;
     }
     if (put && tx_.Push()) {
-      Kick();
+      Kick(device_.port, stretch_);
     }
     return any || put;
   }
@@ -164,12 +104,12 @@ class Driver {
         continue;
       }
       if (response.status < 0) {
-        work_.problem = "a buffer was refused";
+        stretch_.Fail("a buffer was refused");
         return true;
       }
-      work_.received_bytes += static_cast<uint32_t>(response.status);
+      stretch_.counts.bytes += static_cast<uint32_t>(response.status);
       extra_ = (response.flags & NETRXF_extra_info) != 0;
-      work_.frames += (response.flags & NETRXF_more_data) == 0 ? 1 : 0;
+      stretch_.counts.done += (response.flags & NETRXF_more_data) == 0 ? 1 : 0;
     }
     if (rx_.room() >= NetRxRing::kEntries / 4) {
       while (!rx_.Full()) {
@@ -178,40 +118,17 @@ class Driver {
         request.gref = kFirstDataRef + posted_++ % NetRxRing::kEntries;
       }
       if (rx_.Push()) {
-        Kick();
+        Kick(device_.port, stretch_);
       }
     }
     return any;
-  }
-
-  void Kick() {
-    ++work_.kicks;
-    if (micro::Send(device_.port) != 0) {
-      work_.problem = "a kick failed";
-    }
-  }
-  // Until an event comes, and that by an interrupt: what is lost shows as a time-out. Nothing at
-  // all to be received is no failure.
-  void Sleep() {
-    const volatile uint32_t& seen = events_seen[device_.port];
-    const uint32_t before = seen;
-    if (work_.send ? tx_.AskForEvent(tx_.outstanding() / 2) : rx_.AskForEvent()) {
-      return;
-    }
-    const uint64_t start = SystemTimeNs();
-    while (seen == before) {
-      asm volatile("pause" : : : "memory");
-      if (SystemTimeNs() - start > kPatienceNs) {
-        work_.problem = "no upcall came";
-        return;
-      }
-    }
   }
 
   const PvDevice& device_;
   NetTxRing& tx_;
   NetRxRing& rx_;
   NetWork& work_;
+  Stretch stretch_;
   uint32_t pages_ = 0;     // of a frame to be sent, or to be received into
   uint32_t answered_ = 0;  // slots of a frame
   uint32_t posted_ = 0;
@@ -221,7 +138,6 @@ class Driver {
 }  // namespace
 
 void RunNetWork(const PvDevice& device, NetTxRing& tx, NetRxRing& rx, NetWork& work) {
-  work.problem = nullptr;
   Driver driver(device, tx, rx, work);
   driver.Run();
 }

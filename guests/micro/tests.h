@@ -30,5 +30,6 @@ void MeasureEvents();
 void MeasureBlock();
 void MeasureIde();
 void MeasureNet();
+void MeasureE1000();
 
 }  // namespace micro
