@@ -15,37 +15,47 @@ std::string DiskOption(const Disk& disk, const Workload& workload) {
   for (const char c : disk.path) {
     path += c == ',' ? ",," : c == '\'' ? "'\\''" : std::string(1, c);
   }
-  return fmt::format("'path={},direct={},poll={}'", path, workload.direct ? "on" : "off",
-                     disk.poll_us);
+  const std::string bus = disk.emulated ? "bus=ide" : fmt::format("poll={}", disk.poll_us);
+  return fmt::format("'path={},direct={},{}'", path, workload.direct ? "on" : "off", bus);
+}
+
+// An IDE disk takes one request after the other.
+unsigned Depth(const Disk& disk, const Workload& workload) {
+  return disk.emulated ? 1 : workload.depth;
 }
 
 // The words of guests/micro/README.md.
 std::string Words(const Disk& disk, const Workload& workload) {
-  return fmt::format("tests=none blkbench {} {} block={} depth={} ms={:.0f} poll={}",
-                     workload.write ? "write" : "read", workload.random ? "random" : "sequential",
-                     workload.block_bytes / 1024, workload.depth, disk.seconds * 1000,
+  return fmt::format("tests=none {} {} {} block={} depth={} ms={:.0f} poll={}",
+                     disk.emulated ? "idebench" : "blkbench", workload.write ? "write" : "read",
+                     workload.random ? "random" : "sequential", workload.block_bytes / 1024,
+                     Depth(disk, workload), disk.seconds * 1000,
                      disk.front_sleeps ? 0 : disk.guest_poll_us);
 }
 
-std::optional<Outcome> ParseLine(const char* line, const Workload& workload) {
+std::optional<Outcome> ParseLine(const char* line, const Disk& disk, const Workload& workload) {
   char name[64];
   long long requests = 0;
   long long ns = 0;
   long kicks = 0;
   long upcalls = 0;
+  long exits = 0;
   // The guest writes large numbers in hexadecimal.
-  if (std::sscanf(line, "blkbench %63s %lli %lli %li %li", name, &requests, &ns, &kicks,
-                  &upcalls) != 5 ||
-      requests <= 0 || ns <= 0) {
+  const bool found = disk.emulated ? std::sscanf(line, "idebench %63s %lli %lli %li", name,
+                                                 &requests, &ns, &exits) == 4
+                                   : std::sscanf(line, "blkbench %63s %lli %lli %li %li", name,
+                                                 &requests, &ns, &kicks, &upcalls) == 5;
+  if (!found || requests <= 0 || ns <= 0) {
     return std::nullopt;
   }
   const auto count = static_cast<double>(requests);
   Outcome outcome;
   outcome.requests_per_second = count * 1e9 / static_cast<double>(ns);
   // Little's law: the guest always has as many requests under way as it may.
-  outcome.latency_us = workload.depth * 1e6 / outcome.requests_per_second;
+  outcome.latency_us = Depth(disk, workload) * 1e6 / outcome.requests_per_second;
   outcome.kicks = static_cast<double>(kicks) / count;
   outcome.upcalls = static_cast<double>(upcalls) / count;
+  outcome.exits = static_cast<double>(exits) / count;
   return outcome;
 }
 
@@ -70,7 +80,7 @@ Result<Outcome> RunGuest(const Disk& disk, const Workload& workload) {
     if (text.starts_with("FAIL")) {
       failures += text;
     }
-    if (const auto parsed = ParseLine(line, workload)) {
+    if (const auto parsed = ParseLine(line, disk, workload)) {
       outcome = parsed;
     }
   }

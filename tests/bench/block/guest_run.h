@@ -1,5 +1,5 @@
-// One run of the whole path: the program with a micro guest (guests/micro), whose front-end runs in
-// ring 3.
+// One run of the whole path: the program with a micro guest (guests/micro), whose front-end, or
+// driver of an IDE disk, runs in ring 3.
 #pragma once
 
 #include "veneer/base/result.h"

@@ -22,12 +22,14 @@ struct Outcome {
   double cpu_us = 0;      // of whoever does the work, per request; 0: not measured
   double kicks = 0;       // per request; ours only, as are the following
   double upcalls = 0;
+  double exits = 0;  // of an emulated disk's registers
 };
 
 struct Disk {
   std::string path;
   std::uint64_t bytes = 0;
-  double seconds = 2;  // per run
+  bool emulated = false;  // an IDE disk, whose driver is a guest's
+  double seconds = 2;     // per run
   unsigned poll_us = 50;
   bool front_sleeps = false;    // the front-end waits for upcalls instead of looking all the time
   unsigned guest_poll_us = 50;  // how long a guest looks before it waits for one

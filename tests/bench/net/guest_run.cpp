@@ -16,36 +16,46 @@ namespace {
 
 // What Veneer calls the first tap that it makes.
 constexpr const char* kTap = "veneer0";
+constexpr const char* kEmulated = "e1000bench";
 
-std::optional<TapOutcome> ParseLine(const char* line) {
-  char name[64];
+// "netbench NAME FRAMES NS KICKS UPCALLS" or "e1000bench NAME FRAMES NS EXITS BYTES".
+std::optional<TapOutcome> ParseLine(const char* line, const std::string& bench) {
+  char word[16];
   long long frames = 0;
   long long ns = 0;
-  long kicks = 0;
-  long upcalls = 0;
+  long long first = 0;
+  long long second = 0;
   // The guest writes large numbers in hexadecimal.
-  if (std::sscanf(line, "netbench %63s %lli %lli %li %li", name, &frames, &ns, &kicks, &upcalls) !=
-          5 ||
-      frames <= 0 || ns <= 0) {
+  if (std::sscanf(line, "%15s %*s %lli %lli %lli %lli", word, &frames, &ns, &first, &second) != 5 ||
+      word != bench || frames <= 0 || ns <= 0) {
     return std::nullopt;
   }
   const auto count = static_cast<double>(frames);
-  return TapOutcome{.frames_per_second = count * 1e9 / static_cast<double>(ns),
-                    .kicks = static_cast<double>(kicks) / count,
-                    .upcalls = static_cast<double>(upcalls) / count};
+  TapOutcome outcome{.frames_per_second = count * 1e9 / static_cast<double>(ns)};
+  if (bench == kEmulated) {
+    outcome.exits = static_cast<double>(first) / count;
+    outcome.frame_bytes = static_cast<double>(second) / count;
+  } else {
+    outcome.kicks = static_cast<double>(first) / count;
+    outcome.upcalls = static_cast<double>(second) / count;
+  }
+  return outcome;
 }
 
 }  // namespace
 
 Result<TapOutcome> RunMicroGuest(const TapWorkload& workload, double seconds) {
-  const std::string words = fmt::format("tests=none netbench {} bytes={} {} ms={:.0f}",
+  const std::string bench = workload.emulated ? kEmulated : "netbench";
+  const std::string nic =
+      workload.emulated ? "model=e1000" : fmt::format("poll={}", workload.poll_us);
+  const std::string words = fmt::format("tests=none {} {} bytes={} {} ms={:.0f}", bench,
                                         workload.to_host ? "send" : "receive", workload.frame_bytes,
                                         workload.segmented ? "segmented" : "whole", seconds * 1000);
   // The guest needs a second to get there on hosts that interpret its ring 0.
   const std::string command = fmt::format(
       "{} run --kernel {} --entry pvh --memory 64M --log-level warning --control-socket off "
-      "--timeout {:.0f} --net tap={},poll={} --cmdline '{}' </dev/null",
-      VENEER_PROGRAM, VENEER_MICRO64, seconds + 30, kTap, workload.poll_us, words);
+      "--timeout {:.0f} --net tap={},{} --cmdline '{}' </dev/null",
+      VENEER_PROGRAM, VENEER_MICRO64, seconds + 30, kTap, nic, words);
   FILE* guest = popen(command.c_str(), "re");
   if (guest == nullptr) {
     return ErrnoError(errno, "cannot run a guest");
@@ -59,7 +69,7 @@ Result<TapOutcome> RunMicroGuest(const TapWorkload& workload, double seconds) {
     if (text.starts_with("FAIL")) {
       failures += text;
     }
-    if (text.starts_with("netbench ready") && !workload.to_host) {
+    if (text.starts_with(bench + " ready") && !workload.to_host) {
       auto started = TapSource::Start(kTap, workload, false);
       if (!started) {
         failures += started.error().message;
@@ -67,7 +77,7 @@ Result<TapOutcome> RunMicroGuest(const TapWorkload& workload, double seconds) {
       }
       source = std::move(*started);
     }
-    if (const auto parsed = ParseLine(line)) {
+    if (const auto parsed = ParseLine(line, bench)) {
       outcome = parsed;
       source.reset();
     }

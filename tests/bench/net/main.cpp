@@ -27,6 +27,10 @@ int main(int argc, char** argv) {
   CLI::Option* const micro_guest = app.add_flag(
       "--micro-guest", tap.micro_guest,
       "Run the front-end in a guest's ring 3: with real kicks, upcalls and guest memory");
+  app.add_flag("--emulated", tap.emulated,
+               "With --micro-guest: an emulated e1000, whose driver looks at its rings, instead of "
+               "a PV NIC")
+      ->needs(micro_guest);
   app.add_option("--only", tap.only, "Workloads whose name contains this, such as '64 bytes'");
   app.add_flag("--user", user_mode,
                "Instead: a user-mode network, against libslirp driven directly. Needs no root")

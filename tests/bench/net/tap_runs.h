@@ -12,8 +12,8 @@ Result<TapOutcome> RunPlain(const TapWorkload& workload, double seconds);
 // must: put it into slots, or take its slots and post them again.
 Result<TapOutcome> RunBackEnd(const TapWorkload& workload, double seconds);
 
-// The whole path: a micro guest whose front-end runs in ring 3, in a process of its own, so that
-// kicks, upcalls and guest memory are in it. CPU time is not known.
+// The whole path: a micro guest whose front-end, or driver of an e1000, runs in ring 3, in a
+// process of its own, so that kicks, upcalls and guest memory are in it. CPU time is not known.
 Result<TapOutcome> RunMicroGuest(const TapWorkload& workload, double seconds);
 
 }  // namespace veneer::bench

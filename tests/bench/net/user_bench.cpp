@@ -29,8 +29,8 @@ void Print(const Series& series) {
 nlohmann::json ToJson(const Series& series, const UserBenchOptions& options) {
   return {{"name", "user-mode network, " + series.name},
           {"mtu", options.mtu},
-          {"gbit_per_second", series.ours.ToJson()},
-          {"libslirp_gbit_per_second", series.slirp.ToJson()},
+          {"gigabits_per_second", series.ours.ToJson()},
+          {"libslirp_gigabits_per_second", series.slirp.ToJson()},
           {"ratio", series.ratio.ToJson()},
           {"cpu_ns_per_kib", series.our_cpu.ToJson()},
           {"libslirp_cpu_ns_per_kib", series.slirp_cpu.ToJson()}};
