@@ -96,11 +96,9 @@ constexpr Group kGroups[] = {
 
 #ifdef __x86_64__
 // Instead of any group.
-constexpr Group kUserBenches[] = {
-    {"blkbench", MeasureBlock},
-    {"idebench", MeasureIde},
-    {"netbench", MeasureNet},
-    {"e1000bench", MeasureE1000},
+constexpr Group kUserWork[] = {
+    {"blkbench", MeasureBlock},   {"idebench", MeasureIde},    {"netbench", MeasureNet},
+    {"e1000bench", MeasureE1000}, {"unplugrace", RaceUnplugs},
 };
 #endif
 
@@ -119,9 +117,9 @@ void RunXen() {
     return;
   }
 #ifdef __x86_64__
-  for (const Group& bench : kUserBenches) {
-    if (HasWord(bench.name)) {
-      bench.run();
+  for (const Group& work : kUserWork) {
+    if (HasWord(work.name)) {
+      work.run();
       return;
     }
   }

@@ -31,5 +31,6 @@ void MeasureBlock();
 void MeasureIde();
 void MeasureNet();
 void MeasureE1000();
+void RaceUnplugs();
 
 }  // namespace micro

@@ -11,46 +11,10 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "support/child_process.h"
-
 namespace veneer::test {
 namespace {
 
 using ::testing::HasSubstr;
-using ::testing::Not;
-
-constexpr std::chrono::seconds kLimit{90};
-
-struct Outcome {
-  int code;
-  std::string out;
-  std::string err;
-};
-
-Outcome RunMicro(const std::string& kernel, const std::string& words,
-                 const std::vector<std::string>& options = {}) {
-  ChildProcess process(MicroCommand(kernel, words, options));
-  process.CloseInput();
-  const int code = process.WaitForExit(kLimit);
-  return {code, process.out(), process.err()};
-}
-
-// The last line says how many checks were made: at least `least`, so that a guest that gives up
-// early does not pass.
-void ExpectAllPassed(const Outcome& outcome, unsigned least) {
-  EXPECT_EQ(outcome.code, 0) << outcome.err;
-  EXPECT_THAT(outcome.out, Not(HasSubstr("FAIL"))) << outcome.err;
-  const std::size_t summary = outcome.out.rfind("micro: ");
-  ASSERT_NE(summary, std::string::npos) << outcome.out << outcome.err;
-  unsigned passed = 0;
-  unsigned failed = 0;
-  // The guest's own words, in the form of guests/micro/report.cpp.
-  ASSERT_EQ(sscanf(outcome.out.c_str() + summary, "micro: %u passed, %u failed", &passed, &failed),
-            2)
-      << outcome.out << outcome.err;
-  EXPECT_EQ(failed, 0U);
-  EXPECT_GE(passed, least) << outcome.out;
-}
 
 std::string ReadAll(const std::string& path) {
   std::ifstream file(path);
@@ -63,8 +27,8 @@ TEST(MicroGuest, SixtyFourBitThroughTheHypercallPage) {
   const ScratchDirectory scratch;
   const std::string console = scratch.File("console");
   const std::string metrics_file = scratch.File("metrics.json");
-  const Outcome outcome = RunMicro(kMicro64, "transport=page",
-                                   {"--console", "file:" + console, "--metrics", metrics_file});
+  const MicroOutcome outcome = RunMicro(
+      kMicro64, "transport=page", {"--console", "file:" + console, "--metrics", metrics_file});
   ExpectAllPassed(outcome, 300);
   EXPECT_THAT(ReadAll(console), HasSubstr("hello from hvc0 in 64 bit"));
   EXPECT_THAT(outcome.err, HasSubstr("micro console_io line"));
@@ -78,7 +42,7 @@ TEST(MicroGuest, SixtyFourBitThroughTheHypercallPage) {
 TEST(MicroGuest, SixtyFourBitThroughItsOwnCallSites) {
   const ScratchDirectory scratch;
   const std::string console = scratch.File("console");
-  const Outcome outcome =
+  const MicroOutcome outcome =
       RunMicro(kMicro64, "transport=sites off=sched_op", {"--console", "file:" + console});
   ExpectAllPassed(outcome, 300);
   EXPECT_THAT(ReadAll(console), HasSubstr("hello from hvc0 in 64 bit"));
@@ -87,7 +51,8 @@ TEST(MicroGuest, SixtyFourBitThroughItsOwnCallSites) {
 TEST(MicroGuest, ThirtyTwoBitThroughTheHypercallPage) {
   const ScratchDirectory scratch;
   const std::string console = scratch.File("console");
-  const Outcome outcome = RunMicro(kMicro32, "transport=page", {"--console", "file:" + console});
+  const MicroOutcome outcome =
+      RunMicro(kMicro32, "transport=page", {"--console", "file:" + console});
   ExpectAllPassed(outcome, 300);
   EXPECT_THAT(ReadAll(console), HasSubstr("hello from hvc0 in 32 bit"));
 }
@@ -101,17 +66,8 @@ struct BlockRun {
 };
 
 BlockRun FindBlockRun(const std::string& out, const std::string& name) {
-  BlockRun run;
-  const std::string start = "blkbench " + name + " ";
-  const std::size_t at = out.find(start);
-  EXPECT_NE(at, std::string::npos) << out;
-  if (at != std::string::npos) {
-    EXPECT_EQ(sscanf(out.c_str() + at + start.size(), "%lli %lli %lli %lli", &run.requests, &run.ns,
-                     &run.kicks, &run.upcalls),
-              4)
-        << out;
-  }
-  return run;
+  const auto [requests, ns, kicks, upcalls] = MicroFigures(out, "blkbench " + name);
+  return {requests, ns, kicks, upcalls};
 }
 
 // Kicks and upcalls depend on who is faster, so on the machine's other load. But a guest that keeps
@@ -135,8 +91,8 @@ TEST(MicroGuest, ARingThreeFrontEndFindsItsDataOnTheDisk) {
     const std::string metrics_file = scratch.File("metrics.json");
     std::ofstream(disk).close();
     std::filesystem::resize_file(disk, kBytes);
-    const Outcome outcome = RunMicro(kMicro64, "tests=none blkbench compare " + test.words,
-                                     {"--disk", "path=" + disk, "--metrics", metrics_file});
+    const MicroOutcome outcome = RunMicro(kMicro64, "tests=none blkbench compare " + test.words,
+                                          {"--disk", "path=" + disk, "--metrics", metrics_file});
     ExpectAllPassed(outcome, 40);
     EXPECT_TRUE(HoldsPattern(disk, kBytes));
     std::ifstream file(metrics_file);
