@@ -15,8 +15,6 @@ constexpr unsigned kSectorShift = 9;
 // Requests taken before the disk gets them and others their answers: half of a small ring, so that
 // the guest works on one half while we work on the other.
 constexpr unsigned kBatch = 16;
-// How long Serve() keeps the thread's other work waiting.
-constexpr std::uint64_t kTurnNs = 1'000'000;
 // With this many requests under way the guest need not tell of each further one: they are seen when
 // the next one ends.
 constexpr std::size_t kBusy = 8;
@@ -37,81 +35,53 @@ std::vector<std::span<std::byte>> PagesOf(const std::vector<PinnedGrant>& grants
 
 BlockQueue::BlockQueue(DiskState& disk, GrantTable& grants, EventLoop& loop, DiskChannel& channel,
                        BlockConnection connection)
-    : disk_(disk),
+    : PolledQueue(loop, disk.config.poll_us, disk.counters.queues),
+      disk_(disk),
       grants_(grants),
-      loop_(loop),
       channel_(channel),
       connection_(std::move(connection)),
-      ring_(connection_.protocol, PagesOf(connection_.ring)),
-      poll_(std::uint64_t{disk.config.poll_us} * 1000) {}
+      ring_(connection_.protocol, PagesOf(connection_.ring)) {}
 
-BlockQueue::~BlockQueue() {
-  VENEER_CHECK(jobs_.lent() == 0);
-  *alive_ = false;
-  if (limit_timer_) {
-    loop_.CancelTimer(*limit_timer_);
-  }
-}
+BlockQueue::~BlockQueue() { VENEER_CHECK(jobs_.lent() == 0); }
 
 void BlockQueue::Serve() {
-  const std::uint64_t turn_start = Now();
-  std::uint64_t idle_since = turn_start;
-  std::uint64_t now = turn_start;
-  bool polled = false;
   channel_.Disarm();
-  for (;;) {
-    bool progress = CollectEnded();
-    progress |= TakeRequests(now);
-    if (std::exchange(queued_, false)) {
-      channel_.Submit();
-      // What the page cache had is there already.
-      progress |= CollectEnded();
-    }
-    Publish();
-    now = Now();
-    if (stopping_ && jobs_.lent() == 0) {
-      FinishStop();
-      return;
-    }
-    if (progress) {
-      poll_.OnWork(now);
-      if (std::exchange(polled, false)) {
-        disk_.counters.polls_hit.Add();
-      }
-      idle_since = now;
-      if (now - turn_start < kTurnNs) {
-        continue;
-      }
-      loop_.Post([this, alive = alive_] {
-        if (*alive) {
-          Serve();
-        }
-      });
-      return;
-    }
-    if (poll_.Open(idle_since, now)) {
-      polled = true;
-      __builtin_ia32_pause();
-      continue;
-    }
-    // Whatever keeps us from taking requests also wakes us when it is over.
-    const bool busy = jobs_.lent() >= kBusy;
-    const auto enough = static_cast<std::uint32_t>(busy ? jobs_.lent() / 2 : 1);
-    if (MayTake(now) && ring_.AskForEvent(enough)) {
-      continue;
-    }
-    if (jobs_.lent() > 0 && channel_.Arm()) {
-      channel_.Disarm();
-      continue;
-    }
-    poll_.OnSleep(idle_since);
-    disk_.counters.sleeps.Add();
-    return;
+  ServeInTurns([this](std::uint64_t now_ns) { return LookForWork(now_ns); },
+               [this](std::uint64_t now_ns) { return ReadyToSleep(now_ns); });
+}
+
+PolledQueue::Look BlockQueue::LookForWork(std::uint64_t now_ns) {
+  bool progress = CollectEnded();
+  progress |= TakeRequests(now_ns);
+  if (std::exchange(queued_, false)) {
+    channel_.Submit();
+    // What the page cache had is there already.
+    progress |= CollectEnded();
   }
+  Publish();
+  if (stopping_ && jobs_.lent() == 0) {
+    FinishStop();
+    return Look::kOver;
+  }
+  return progress ? Look::kWorked : Look::kNothing;
+}
+
+bool BlockQueue::ReadyToSleep(std::uint64_t now_ns) {
+  // Whatever keeps us from taking requests also wakes us when it is over.
+  const bool busy = jobs_.lent() >= kBusy;
+  const auto enough = static_cast<std::uint32_t>(busy ? jobs_.lent() / 2 : 1);
+  if (MayTake(now_ns) && ring_.AskForEvent(enough)) {
+    return false;
+  }
+  if (jobs_.lent() > 0 && channel_.Arm()) {
+    channel_.Disarm();
+    return false;
+  }
+  return true;
 }
 
 bool BlockQueue::MayTake(std::uint64_t now_ns) {
-  if (stopping_ || broken_ || barrier_ != nullptr || limit_timer_ ||
+  if (stopping_ || broken_ || barrier_ != nullptr || WaitsForLimit() ||
       segments_under_way_ >= kMaxSegmentsUnderWay) {
     return false;
   }
@@ -122,14 +92,6 @@ bool BlockQueue::MayTake(std::uint64_t now_ns) {
     return false;
   }
   return true;
-}
-
-void BlockQueue::WaitForLimit(std::uint64_t delay_ns, std::uint64_t now_ns) {
-  disk_.counters.throttled.Add();
-  limit_timer_ = loop_.AddTimer(now_ns + delay_ns, [this] {
-    limit_timer_.reset();
-    Serve();
-  });
 }
 
 bool BlockQueue::TakeRequests(std::uint64_t now_ns) {

@@ -4,8 +4,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <memory>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -13,10 +11,9 @@
 #include "block_ring.h"
 #include "disk_state.h"
 #include "veneer/base/event_loop.h"
-#include "veneer/base/poll_window.h"
 #include "veneer/evtchn/bound_port.h"
 #include "veneer/gnttab/grant_table.h"
-#include "veneer/xenbus/queue_workers.h"
+#include "veneer/xenbus/polled_queue.h"
 
 namespace veneer {
 
@@ -33,26 +30,21 @@ struct BlockConnection {
 };
 
 // Belongs to its worker's thread.
-class BlockQueue final : public QueueServer {
+class BlockQueue final : public PolledQueue {
  public:
   BlockQueue(DiskState& disk, GrantTable& grants, EventLoop& loop, DiskChannel& channel,
              BlockConnection connection);
-  BlockQueue(const BlockQueue&) = delete;
-  BlockQueue& operator=(const BlockQueue&) = delete;
   // Nothing is under way.
   ~BlockQueue() override;
 
-  // Does what there is to do, looks a while longer for more, and asks to be woken.
   void Serve() override;
-  void OnKick() override {
-    disk_.counters.kicks.Add();
-    Serve();
-  }
   void Stop(std::function<void()> done) override;
 
  private:
   using Segments = std::span<const blkif_request_segment>;
 
+  Look LookForWork(std::uint64_t now_ns);
+  bool ReadyToSleep(std::uint64_t now_ns);
   bool MayTake(std::uint64_t now_ns);
   bool TakeRequests(std::uint64_t now_ns);
   void Begin(const BlockRequest& request, std::uint64_t now_ns);
@@ -74,17 +66,14 @@ class BlockQueue final : public QueueServer {
   bool RangeFits(std::uint64_t sector, std::uint64_t count) const;
   void Publish();
   void Break();
-  void WaitForLimit(std::uint64_t delay_ns, std::uint64_t now_ns);
   void FinishStop();
 
   DiskState& disk_;
   GrantTable& grants_;
-  EventLoop& loop_;
   DiskChannel& channel_;
   BlockConnection connection_;
   BlockRing ring_;
   BlockJobPool jobs_;
-  PollWindow poll_;
   std::vector<GrantRef> refs_;                   // reused
   std::vector<blkif_request_segment> indirect_;  // reused
   std::uint32_t segments_under_way_ = 0;
@@ -93,11 +82,8 @@ class BlockQueue final : public QueueServer {
   // A barrier waits for what is before it, and what is after it waits for the barrier.
   BlockJob* barrier_ = nullptr;
   bool barrier_running_ = false;
-  std::optional<EventLoop::TimerId> limit_timer_;
   std::function<void()> stopped_;
   bool stopping_ = false;
-  // Told to tasks that outlive this object.
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace veneer

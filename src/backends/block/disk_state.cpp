@@ -24,12 +24,9 @@ DiskCounters::DiskCounters(const Lookup& counter)
       merges(counter("merges")),
       bad_requests(counter("bad_requests")),
       errors(counter("errors")),
-      kicks(counter("kicks")),
       notifications(counter("notifications")),
       suppressed(counter("suppressed")),
-      throttled(counter("throttled")),
-      polls_hit(counter("polls_hit")),
-      sleeps(counter("sleeps")) {
+      queues(counter) {
   for (std::size_t i = 0; i < kLatencyBuckets; ++i) {
     latency[i] =
         &counter(i + 1 < kLatencyBuckets ? fmt::format("latency_us.{:07}", std::uint64_t{1} << i)

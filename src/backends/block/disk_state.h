@@ -17,6 +17,7 @@
 #include "veneer/base/token_bucket.h"
 #include "veneer/storage/disk_config.h"
 #include "veneer/storage/disk_image.h"
+#include "veneer/xenbus/polled_queue.h"
 
 namespace veneer {
 
@@ -38,12 +39,9 @@ struct DiskCounters {
   Counter& merges;        // segments that continued the one before
   Counter& bad_requests;  // malformed, or not allowed
   Counter& errors;        // of the host
-  Counter& kicks;         // wake-ups by the guest
   Counter& notifications;
   Counter& suppressed;  // batches of responses that the guest did not want to hear of
-  Counter& throttled;   // times a queue waited for a rate limit
-  Counter& polls_hit;   // polling found work
-  Counter& sleeps;
+  QueueCounters queues;
   std::array<Counter*, kLatencyBuckets> latency{};
 
  private:

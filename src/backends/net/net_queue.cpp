@@ -4,28 +4,18 @@
 
 #include <utility>
 
-#include "veneer/base/clock.h"
 #include "veneer/base/log.h"
 
 namespace veneer {
-namespace {
-
-// How long Serve() keeps the thread's other work waiting.
-constexpr std::uint64_t kTurnNs = 1'000'000;
-
-std::uint64_t Now() { return HostClock().MonotonicNs(); }
-
-}  // namespace
 
 NetQueue::NetQueue(NicState& nic, GrantTable& grants, EventLoop& loop, NetConnection connection)
-    : nic_(nic),
-      loop_(loop),
+    : PolledQueue(loop, nic.config.poll_us, nic.counters.queues),
+      nic_(nic),
       connection_(std::move(connection)),
       channel_(*connection_.channel),
       transmitter_(nic, grants, channel_, connection_.tx_ring.page()),
-      receiver_(nic, grants, channel_, connection_.rx_ring.page(), connection_.abilities),
-      poll_(std::uint64_t{nic.config.poll_us} * 1000) {
-  const auto added = loop_.AddFd(channel_.ready_fd(), EPOLLIN | EPOLLET, [this](std::uint32_t) {
+      receiver_(nic, grants, channel_, connection_.rx_ring.page(), connection_.abilities) {
+  const auto added = loop.AddFd(channel_.ready_fd(), EPOLLIN | EPOLLET, [this](std::uint32_t) {
     channel_.OnReady();
     Serve();
   });
@@ -35,50 +25,20 @@ NetQueue::NetQueue(NicState& nic, GrantTable& grants, EventLoop& loop, NetConnec
   }
 }
 
-NetQueue::~NetQueue() {
-  *alive_ = false;
-  loop_.RemoveFd(channel_.ready_fd());
-  if (limit_timer_) {
-    loop_.CancelTimer(*limit_timer_);
-  }
-}
+NetQueue::~NetQueue() { loop().RemoveFd(channel_.ready_fd()); }
 
 void NetQueue::Serve() {
-  const std::uint64_t turn_start = Now();
-  std::uint64_t idle_since = turn_start;
-  std::uint64_t now = turn_start;
-  bool polled = false;
-  while (!stopping_ && !broken_) {
-    const bool progress = Move(now);
-    Publish();
-    now = Now();
-    if (progress) {
-      poll_.OnWork(now);
-      if (std::exchange(polled, false)) {
-        nic_.counters.polls_hit.Add();
-      }
-      idle_since = now;
-      if (now - turn_start < kTurnNs) {
-        continue;
-      }
-      loop_.Post([this, alive = alive_] {
-        if (*alive) {
-          Serve();
-        }
-      });
-      return;
-    }
-    if (poll_.Open(idle_since, now)) {
-      polled = true;
-      __builtin_ia32_pause();
-      continue;
-    }
-    if (ReadyToSleep()) {
-      poll_.OnSleep(idle_since);
-      nic_.counters.sleeps.Add();
-      return;
-    }
+  ServeInTurns([this](std::uint64_t now_ns) { return LookForWork(now_ns); },
+               [this](std::uint64_t) { return ReadyToSleep(); });
+}
+
+PolledQueue::Look NetQueue::LookForWork(std::uint64_t now_ns) {
+  if (stopping_ || broken_) {
+    return Look::kOver;
   }
+  const bool progress = Move(now_ns);
+  Publish();
+  return progress ? Look::kWorked : Look::kNothing;
 }
 
 // True if anything was moved.
@@ -104,13 +64,7 @@ bool NetQueue::MayMove(const TokenBucket& limit, std::uint64_t now_ns) {
   if (delay == 0) {
     return true;
   }
-  if (!limit_timer_) {
-    nic_.counters.throttled.Add();
-    limit_timer_ = loop_.AddTimer(now_ns + delay, [this] {
-      limit_timer_.reset();
-      Serve();
-    });
-  }
+  WaitForLimit(delay, now_ns);
   return false;
 }
 

@@ -21,10 +21,7 @@ NicCounters::NicCounters(const Lookup& counter)
       rx_moved(counter("rx_moved")),
       rx_notifications(counter("rx_notifications")),
       rx_suppressed(counter("rx_suppressed")),
-      kicks(counter("kicks")),
-      throttled(counter("throttled")),
-      polls_hit(counter("polls_hit")),
-      sleeps(counter("sleeps")) {}
+      queues(counter) {}
 
 NicCounters::NicCounters(Metrics& metrics, unsigned number)
     : NicCounters([&](std::string_view name) -> Counter& {

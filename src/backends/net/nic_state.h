@@ -15,6 +15,7 @@
 #include "veneer/base/metrics.h"
 #include "veneer/base/token_bucket.h"
 #include "veneer/network/net_link.h"
+#include "veneer/xenbus/polled_queue.h"
 
 namespace veneer {
 
@@ -38,10 +39,7 @@ struct NicCounters {
   Counter& rx_moved;    // bytes copied once more, because the kind of frame was guessed wrong
   Counter& rx_notifications;
   Counter& rx_suppressed;
-  Counter& kicks;
-  Counter& throttled;
-  Counter& polls_hit;
-  Counter& sleeps;
+  QueueCounters queues;
 
  private:
   using Lookup = std::function<Counter&(std::string_view name)>;
