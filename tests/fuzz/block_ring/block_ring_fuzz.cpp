@@ -3,8 +3,6 @@
 // granted and within the disk, no grant stays mapped, and the queue never has more under way than
 // its ring.
 
-#include <sys/eventfd.h>
-
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -16,24 +14,22 @@
 
 #include "block_queue.h"
 #include "support/block_front_end.h"
-#include "support/fuzz_input.h"
-#include "support/pv_guest.h"
+#include "support/fuzz_ring_guest.h"
+#include "support/fuzz_target.h"
 #include "veneer/base/check.h"
-#include "veneer/base/log.h"
 
 namespace veneer {
 namespace {
 
 using testing::FuzzInput;
-using testing::PvGuest;
+using testing::FuzzRingGuest;
 
 constexpr std::uint64_t kDiskBytes = 64 * 1024;
-constexpr std::size_t kDataPages = 4;
 
 // Ends what it is given when told to, and checks that it is allowed.
 class CheckingChannel final : public DiskChannel {
  public:
-  CheckingChannel(std::span<std::byte> allowed) : allowed_(allowed) {}
+  explicit CheckingChannel(std::span<std::byte> allowed) : allowed_(allowed) {}
 
   void Queue(DiskOperation& operation) override {
     Check(operation);
@@ -108,27 +104,7 @@ DiskConfig Config() {
 
 class Harness {
  public:
-  explicit Harness(BlockProtocol protocol) : protocol_(protocol) {
-    for (int i = 0; i < 2; ++i) {
-      ring_pages_.push_back(guest_.NewPage());
-      ring_refs_.push_back(guest_.Grant(ring_pages_.back()));
-    }
-    // The fence before and behind is never granted.
-    static_cast<void>(guest_.NewPage());
-    const Gfn first = guest_.NewPage();
-    data_pages_.push_back(first);
-    for (std::size_t i = 1; i < kDataPages; ++i) {
-      data_pages_.push_back(guest_.NewPage());
-    }
-    for (const Gfn page : data_pages_) {
-      data_refs_.push_back(guest_.Grant(page));
-    }
-    static_cast<void>(guest_.NewPage());
-    channel_ = std::make_unique<CheckingChannel>(
-        guest_.memory->Pin(first.Address(), kDataPages * kPageSize));
-    guest_port_ = *guest_.events->AllocUnbound(DOMID_SELF, kHostDomId.value);
-    Connect();
-  }
+  explicit Harness(BlockProtocol protocol) : protocol_(protocol) { Connect(); }
   ~Harness() { Disconnect(); }
 
   void Step(FuzzInput& input) {
@@ -139,21 +115,16 @@ class Harness {
         PutRequest(input, (code & 8U) != 0);
         break;
       case 2:
-        Word(code >> 3U & 3U).store(static_cast<std::uint32_t>(input.Take(4)));
+        Index(code >> 3U & 3U).store(static_cast<std::uint32_t>(input.Take(4)));
         break;
       case 3:
-        guest_.Page(data_pages_[(code >> 3U) % kDataPages])[input.Take(2) % kPageSize] =
-            static_cast<std::byte>(input.Take(1));
+        guest_.ChangeByte(code >> 3U, input);
         break;
-      case 4: {
-        const std::size_t which = (code >> 3U) % kDataPages;
-        guest_.SetGrant(data_refs_[which], data_pages_[which],
-                        static_cast<std::uint32_t>(input.Take(2)),
-                        static_cast<std::uint16_t>(code >> 6U));
+      case 4:
+        guest_.ChangeGrant(code >> 3U, input, static_cast<std::uint16_t>(code >> 6U));
         break;
-      }
       case 5:
-        channel_->LetGo(code >> 3U, static_cast<int>(input.Take(1) % 3) * 5);
+        channel_.LetGo(code >> 3U, static_cast<int>(input.Take(1) % 3) * 5);
         Serve();
         break;
       case 6:
@@ -170,8 +141,9 @@ class Harness {
   }
 
  private:
-  std::atomic_ref<std::uint32_t> Word(std::uint64_t which) {
-    return SharedWord<std::uint32_t>(guest_.Page(ring_pages_[0]).data() + which * 4);
+  // The two pages are one ring.
+  std::atomic_ref<std::uint32_t> Index(std::uint64_t which) {
+    return guest_.Index(guest_.rings[0], which);
   }
   void PutRequest(FuzzInput& input, bool sensible) {
     std::array<std::byte, 112> entry{};
@@ -180,8 +152,7 @@ class Harness {
       std::vector<testing::TestSegment> segments;
       for (std::uint64_t left = input.Take(1) % 12; left > 0; --left) {
         const std::uint64_t bits = input.Take(1);
-        segments.push_back({data_refs_[bits % kDataPages],
-                            static_cast<std::uint8_t>(bits >> 2U & 7U),
+        segments.push_back({guest_.Data(bits).ref, static_cast<std::uint8_t>(bits >> 2U & 7U),
                             static_cast<std::uint8_t>(bits >> 5U)});
       }
       entry = testing::AsEntry(testing::Transfer(operation, 1, input.Take(1), segments));
@@ -189,38 +160,34 @@ class Harness {
       input.Fill(entry);
     }
     const std::size_t entry_size = protocol_ == BlockProtocol::k64 ? 112 : 108;
-    const std::uint32_t index = Word(0).load();
+    const std::uint32_t index = Index(0).load();
     std::size_t offset = 64 + (index & 63U) * entry_size;
     for (const std::byte value : std::span(entry).first(entry_size)) {
-      guest_.Page(ring_pages_[offset / kPageSize])[offset % kPageSize] = value;
+      guest_.Page(guest_.rings[offset / kPageSize].page)[offset % kPageSize] = value;
       ++offset;
     }
-    Word(0).store(index + 1);
+    Index(0).store(index + 1);
   }
   void Serve() {
     queue_->Serve();
-    VENEER_CHECK(channel_->under_way() <= 64);
+    VENEER_CHECK(channel_.under_way() <= 64);
   }
   void Connect() {
-    for (std::uint64_t i = 0; i < 4; ++i) {
-      Word(i).store(static_cast<std::uint32_t>(i % 2));
-    }
+    guest_.ResetIndices(guest_.rings[0]);
+    const std::array refs{guest_.rings[0].ref, guest_.rings[1].ref};
     std::vector<PinnedGrant> ring;
-    VENEER_CHECK(guest_.grants->MapMany(ring_refs_, GrantAccess::kReadWrite, ring) ==
-                 GrantStatus::kOkay);
-    const auto port = guest_.events->BindHost(guest_port_, [] {});
-    VENEER_CHECK(port.has_value());
-    queue_ = std::make_unique<BlockQueue>(disk_, *guest_.grants, *guest_.loop, *channel_,
+    VENEER_CHECK(guest_.grants->MapMany(refs, GrantAccess::kReadWrite, ring) == GrantStatus::kOkay);
+    queue_ = std::make_unique<BlockQueue>(disk_, *guest_.grants, *guest_.loop, channel_,
                                           BlockConnection{.protocol = protocol_,
                                                           .ring = std::move(ring),
-                                                          .port = BoundPort(*guest_.events, *port),
+                                                          .port = guest_.BindPort(),
                                                           .on_broken = [] {}});
   }
   void Disconnect() {
     bool stopped = false;
     queue_->Stop([&stopped] { stopped = true; });
     while (!stopped) {
-      channel_->LetGo(100, 0);
+      channel_.LetGo(100, 0);
       queue_->Serve();
     }
     queue_.reset();
@@ -228,15 +195,10 @@ class Harness {
   }
 
   const BlockProtocol protocol_;
-  PvGuest guest_{64, 1};
+  FuzzRingGuest guest_;
   FixedImage image_;
   DiskState disk_{Config(), image_, guest_.metrics};
-  std::vector<Gfn> ring_pages_;
-  std::vector<GrantRef> ring_refs_;
-  std::vector<Gfn> data_pages_;
-  std::vector<GrantRef> data_refs_;
-  std::unique_ptr<CheckingChannel> channel_;
-  EvtchnPort guest_port_;
+  CheckingChannel channel_{guest_.DataMemory()};
   std::unique_ptr<BlockQueue> queue_;
 };
 
@@ -244,17 +206,10 @@ class Harness {
 }  // namespace veneer
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const bool quiet = veneer::ConfigureLog(veneer::LogLevel::kOff, "").has_value();
-  VENEER_CHECK(quiet);
-  if (size == 0) {
-    return 0;
-  }
-  veneer::Harness harness((data[0] & 1U) != 0 ? veneer::BlockProtocol::k32
-                                              : veneer::BlockProtocol::k64);
-  veneer::testing::FuzzInput input(std::span(data, size).subspan(1));
-  // Bounds the time for one input, not what it can reach.
-  for (int steps = 0; steps < 1000 && !input.empty(); ++steps) {
-    harness.Step(input);
-  }
+  veneer::testing::SilenceLog();
+  veneer::testing::FuzzInput input(data, size);
+  veneer::Harness harness((input.Take(1) & 1U) != 0 ? veneer::BlockProtocol::k32
+                                                    : veneer::BlockProtocol::k64);
+  veneer::testing::RunSteps(harness, input, 1000);
   return 0;
 }

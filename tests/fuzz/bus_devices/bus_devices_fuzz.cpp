@@ -8,8 +8,8 @@
 
 #include "support/fake_clock.h"
 #include "support/fake_devices.h"
+#include "support/fuzz_target.h"
 #include "veneer/base/check.h"
-#include "veneer/base/log.h"
 #include "veneer/base/metrics.h"
 #include "veneer/bus/bus.h"
 #include "veneer/devices/acpi_pm.h"
@@ -22,6 +22,8 @@
 
 namespace veneer {
 namespace {
+
+using testing::FuzzInput;
 
 class CountingSink final : public CharacterSink {
  public:
@@ -98,27 +100,10 @@ struct Machine {
   FuzzPciDevice device_b;
 };
 
-class Input {
- public:
-  explicit Input(std::span<const std::uint8_t> bytes) : bytes_(bytes) {}
-  bool empty() const { return bytes_.empty(); }
-  std::uint64_t Take(unsigned bytes) {
-    std::uint64_t value = 0;
-    for (unsigned i = 0; i < bytes && !bytes_.empty(); ++i) {
-      value |= std::uint64_t{bytes_.front()} << (i * 8U);
-      bytes_ = bytes_.subspan(1);
-    }
-    return value;
-  }
-
- private:
-  std::span<const std::uint8_t> bytes_;
-};
-
 // Ports where something is, so that the fuzzer need not find them by chance.
 constexpr std::array<std::uint16_t, 8> kPorts{0x60, 0x70, 0x80, 0xe9, 0x3f8, 0x600, 0xcf8, 0xc000};
 
-std::uint64_t Port(Input& input) {
+std::uint64_t Port(FuzzInput& input) {
   const std::uint64_t choice = input.Take(1);
   if (choice >= 0xf8) {
     return input.Take(2);
@@ -126,7 +111,7 @@ std::uint64_t Port(Input& input) {
   return kPorts[choice & 7U] + (choice >> 3U);
 }
 
-void HostEvent(Machine& machine, Input& input) {
+void HostEvent(Machine& machine, FuzzInput& input) {
   switch (input.Take(1) & 7U) {
     case 0: {
       const std::array<std::byte, 300> text{};
@@ -159,9 +144,8 @@ void HostEvent(Machine& machine, Input& input) {
   }
 }
 
-void Run(std::span<const std::uint8_t> program) {
+void Run(FuzzInput input) {
   Machine machine;
-  Input input(program);
   while (!input.empty()) {
     const std::uint64_t code = input.Take(1);
     const unsigned size = 1U << (code & 3U);
@@ -197,8 +181,7 @@ void Run(std::span<const std::uint8_t> program) {
 }  // namespace veneer
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const bool quiet = veneer::ConfigureLog(veneer::LogLevel::kOff, "").has_value();
-  VENEER_CHECK(quiet);
-  veneer::Run(std::span(data, size));
+  veneer::testing::SilenceLog();
+  veneer::Run(veneer::testing::FuzzInput(data, size));
   return 0;
 }

@@ -12,13 +12,11 @@
 #include <thread>
 #include <vector>
 
-#include "support/fake_devices.h"
-#include "support/fuzz_input.h"
+#include "support/fuzz_target.h"
+#include "support/pci_root.h"
 #include "veneer/base/check.h"
 #include "veneer/base/event_fd.h"
-#include "veneer/base/log.h"
 #include "veneer/base/metrics.h"
-#include "veneer/devices/pci_host.h"
 #include "veneer/e1000/e1000.h"
 
 namespace veneer {
@@ -130,8 +128,7 @@ class Harness {
     nic_ = E1000::Create(*memory_, metrics_,
                          {.number = 0, .mac = MacAddress{{0x52, 0x54, 0, 1, 2, 3}}}, link_)
                .value();
-    const bool built = pci_.Attach() && pci_.AddDevice(3, 0, *nic_) && pci_.AssignResources();
-    VENEER_CHECK(built);
+    VENEER_CHECK(root_.Plug(3, 0, *nic_));
     base_ = nic_->BarBase(E1000::kMemoryBar).value();
     // Rings at known places, switched on; the input may think of others.
     Set(0x2800, 0x1000);
@@ -189,12 +186,8 @@ class Harness {
   }
 
   Metrics metrics_;
-  Counter unclaimed_;
-  Bus ports_{"port", unclaimed_};
-  Bus mmio_{"memory", unclaimed_};
-  FakePowerControl power_;
-  FakeInterruptLine line_;
-  PciHost pci_{ports_, mmio_, {&line_, &line_, &line_, &line_}, power_};
+  testing::PciRoot root_;
+  Bus& mmio_ = root_.mmio;
   std::shared_ptr<CheckingLink> link_;
   std::unique_ptr<GuestMemory> memory_ = GuestMemory::CreateFlat(kMemoryBytes).value();
   std::unique_ptr<E1000> nic_;
@@ -205,16 +198,9 @@ class Harness {
 }  // namespace veneer
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const bool quiet = veneer::ConfigureLog(veneer::LogLevel::kOff, "").has_value();
-  VENEER_CHECK(quiet);
-  if (size == 0) {
-    return 0;
-  }
-  veneer::Harness harness((data[0] & 1U) != 0);
-  veneer::testing::FuzzInput input(std::span(data, size).subspan(1));
-  // Bounds the time for one input, not what it can reach.
-  for (int steps = 0; steps < 500 && !input.empty(); ++steps) {
-    harness.Step(input);
-  }
+  veneer::testing::SilenceLog();
+  veneer::testing::FuzzInput input(data, size);
+  veneer::Harness harness((input.Take(1) & 1U) != 0);
+  veneer::testing::RunSteps(harness, input, 500);
   return 0;
 }

@@ -8,16 +8,14 @@
 #include <vector>
 
 #include "support/event_guest.h"
-#include "support/fuzz_input.h"
+#include "support/fuzz_target.h"
 #include "veneer/base/check.h"
-#include "veneer/base/log.h"
 
 namespace veneer {
 namespace {
 
 using testing::EventGuest;
 
-// Numbers from the input; zeros when it has run out.
 class Input : public testing::FuzzInput {
  public:
   using FuzzInput::FuzzInput;
@@ -202,11 +200,8 @@ class Session {
 }  // namespace
 }  // namespace veneer
 
-extern "C" int LLVMFuzzerInitialize(int* /*argc*/, char*** /*argv*/) {
-  return veneer::ConfigureLog(veneer::LogLevel::kOff, "") ? 0 : 1;
-}
-
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  veneer::testing::SilenceLog();
   veneer::Session(data, size).Run();
   return 0;
 }

@@ -7,10 +7,9 @@
 #include <cstring>
 #include <vector>
 
-#include "support/fuzz_input.h"
+#include "support/fuzz_target.h"
 #include "support/grant_guest.h"
 #include "veneer/base/check.h"
-#include "veneer/base/log.h"
 
 namespace veneer {
 namespace {
@@ -179,11 +178,8 @@ class Session {
 }  // namespace
 }  // namespace veneer
 
-extern "C" int LLVMFuzzerInitialize(int* /*argc*/, char*** /*argv*/) {
-  return veneer::ConfigureLog(veneer::LogLevel::kOff, "") ? 0 : 1;
-}
-
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  veneer::testing::SilenceLog();
   veneer::Session(data, size).Run();
   return 0;
 }

@@ -5,6 +5,7 @@
 
 #include <fuzzer/FuzzedDataProvider.h>
 
+#include "support/fuzz_target.h"
 #include "support/xen_guest.h"
 
 namespace veneer {
@@ -73,8 +74,7 @@ void FillArguments(FuzzedDataProvider& data, XenGuest& guest) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
   using namespace veneer;
-  static const bool quiet = [] { return ConfigureLog(LogLevel::kOff, "").has_value(); }();
-  VENEER_CHECK(quiet);
+  testing::SilenceLog();
   FuzzedDataProvider data(bytes, size);
   XenGuest guest(data.ConsumeBool() ? GuestWidth::k64 : GuestWidth::k32, 3);
   for (int calls = 0; calls < 24 && data.remaining_bytes() > 0; ++calls) {

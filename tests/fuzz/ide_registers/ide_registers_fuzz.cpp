@@ -14,13 +14,11 @@
 #include <thread>
 #include <vector>
 
-#include "support/fake_devices.h"
-#include "support/fuzz_input.h"
+#include "support/fuzz_target.h"
+#include "support/pci_root.h"
 #include "veneer/base/check.h"
 #include "veneer/base/event_fd.h"
-#include "veneer/base/log.h"
 #include "veneer/base/metrics.h"
-#include "veneer/devices/pci_host.h"
 #include "veneer/ide/ide_controller.h"
 
 namespace veneer {
@@ -139,9 +137,7 @@ class Harness {
     drives[2].twin = true;
     controller_ =
         IdeController::Create({*memory_, metrics_, {&line_, &line_}}, std::move(drives)).value();
-    const bool built = controller_->Attach(ports_) && pci_.Attach() &&
-                       pci_.AddDevice(1, 1, *controller_) && pci_.AssignResources();
-    VENEER_CHECK(built);
+    VENEER_CHECK(controller_->Attach(ports_) && root_.Plug(1, 1, *controller_));
     bus_master_ = controller_->BarBase(IdeController::kBusMasterBar).value();
   }
   ~Harness() { LetGo(); }
@@ -236,12 +232,9 @@ class Harness {
   }
 
   Metrics metrics_;
-  Counter unclaimed_;
-  Bus ports_{"port", unclaimed_};
-  Bus mmio_{"memory", unclaimed_};
+  testing::PciRoot root_;
+  Bus& ports_ = root_.ports;
   FakeInterruptLine line_;
-  FakePowerControl power_;
-  PciHost pci_{ports_, mmio_, {&line_, &line_, &line_, &line_}, power_};
   std::uint64_t bus_master_ = 0;
   std::unique_ptr<GuestMemory> memory_ = GuestMemory::CreateFlat(kMemoryBytes).value();
   std::array<CheckingImage*, kDrives> images_{};
@@ -252,13 +245,9 @@ class Harness {
 }  // namespace veneer
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const bool quiet = veneer::ConfigureLog(veneer::LogLevel::kOff, "").has_value();
-  VENEER_CHECK(quiet);
+  veneer::testing::SilenceLog();
+  veneer::testing::FuzzInput input(data, size);
   veneer::Harness harness;
-  veneer::testing::FuzzInput input(std::span(data, size));
-  // Bounds the time for one input, not what it can reach.
-  for (int steps = 0; steps < 500 && !input.empty(); ++steps) {
-    harness.Step(input);
-  }
+  veneer::testing::RunSteps(harness, input, 500);
   return 0;
 }

@@ -3,8 +3,6 @@
 // possible size from pages that are granted, frames are written to granted pages alone, headers
 // that are passed on lie within their frame, and no grant stays mapped.
 
-#include <sys/eventfd.h>
-
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -12,23 +10,19 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <vector>
 
 #include "net_queue.h"
-#include "support/fuzz_input.h"
+#include "support/fuzz_ring_guest.h"
+#include "support/fuzz_target.h"
 #include "support/net_front_end.h"
-#include "support/pv_guest.h"
 #include "veneer/base/check.h"
 #include "veneer/base/event_fd.h"
-#include "veneer/base/log.h"
 
 namespace veneer {
 namespace {
 
 using testing::FuzzInput;
-using testing::PvGuest;
-
-constexpr std::size_t kDataPages = 4;
+using testing::FuzzRingGuest;
 
 bool Within(std::span<const std::byte> memory, const iovec& piece) {
   const auto* const start = static_cast<const std::byte*>(piece.iov_base);
@@ -112,21 +106,7 @@ NetConfig Config() {
 
 class Harness {
  public:
-  explicit Harness(bool segments) : segments_(segments) {
-    for (auto* ring : {&tx_, &rx_}) {
-      ring->page = guest_.NewPage();
-      ring->ref = guest_.Grant(ring->page);
-    }
-    // The fence before and behind is never granted.
-    static_cast<void>(guest_.NewPage());
-    for (std::size_t i = 0; i < kDataPages; ++i) {
-      data_.push_back({guest_.NewPage(), {}});
-      data_.back().ref = guest_.Grant(data_.back().page);
-    }
-    static_cast<void>(guest_.NewPage());
-    guest_port_ = *guest_.events->AllocUnbound(DOMID_SELF, kHostDomId.value);
-    Connect();
-  }
+  explicit Harness(bool segments) : segments_(segments) { Connect(); }
   ~Harness() { Disconnect(); }
 
   void Step(FuzzInput& input) {
@@ -141,27 +121,23 @@ class Harness {
         }
         break;
       case 2:
-        Word((code & 0x80U) != 0 ? tx_ : rx_, code >> 3U & 3U)
+        guest_.Index((code & 0x80U) != 0 ? tx_ : rx_, code >> 3U & 3U)
             .store(static_cast<std::uint32_t>(input.Take(4)));
         break;
       case 3: {
         // A frame's beginning, or a byte of it.
-        const std::span<std::byte> page = guest_.Page(data_[(code >> 3U) % kDataPages].page);
         if ((code & 0x80U) == 0) {
-          page[input.Take(2) % kPageSize] = static_cast<std::byte>(input.Take(1));
+          guest_.ChangeByte(code >> 3U, input);
           break;
         }
         std::array<std::byte, 80> head{};
         input.Fill(head);
-        std::copy(head.begin(), head.end(), page.begin());
+        std::copy(head.begin(), head.end(), guest_.Page(guest_.Data(code >> 3U).page).begin());
         break;
       }
-      case 4: {
-        const Shared& shared = data_[(code >> 3U) % kDataPages];
-        guest_.SetGrant(shared.ref, shared.page, static_cast<std::uint32_t>(input.Take(2)),
-                        static_cast<std::uint16_t>(code >> 6U));
+      case 4:
+        guest_.ChangeGrant(code >> 3U, input, static_cast<std::uint16_t>(code >> 6U));
         break;
-      }
       case 5:
         channel_->arriving = input.Take(2) + 14;
         channel_->arriving_type = (code & 8U) != 0 ? VIRTIO_NET_HDR_GSO_TCPV4 : 0;
@@ -182,26 +158,18 @@ class Harness {
   }
 
  private:
-  struct Shared {
-    Gfn page;
-    GrantRef ref;
-  };
-
-  std::atomic_ref<std::uint32_t> Word(const Shared& ring, std::uint64_t which) {
-    return SharedWord<std::uint32_t>(guest_.Page(ring.page).data() + which * 4);
-  }
   template <typename Entry>
-  void Put(const Shared& ring, const Entry& entry) {
-    const std::uint32_t index = Word(ring, 0).load();
+  void Put(const FuzzRingGuest::GrantedPage& ring, const Entry& entry) {
+    const std::uint32_t index = guest_.Index(ring, 0).load();
     std::memcpy(guest_.Page(ring.page).data() + 64 + (index & 255U) * sizeof entry, &entry,
                 sizeof entry);
-    Word(ring, 0).store(index + 1);
+    guest_.Index(ring, 0).store(index + 1);
   }
   void PutTx(FuzzInput& input, bool sensible) {
     netif_tx_request request{};
     if (sensible) {
       const std::uint64_t bits = input.Take(2);
-      request.gref = data_[bits % kDataPages].ref.value;
+      request.gref = guest_.Data(bits).ref.value;
       request.flags = static_cast<std::uint16_t>(bits >> 2U & 15U);
       request.offset = static_cast<std::uint16_t>(bits >> 6U & 63U);
       request.size = static_cast<std::uint16_t>(input.Take(2) % 5000);
@@ -214,29 +182,22 @@ class Harness {
   }
   void PutRx(FuzzInput& input) {
     const std::uint64_t bits = input.Take(1);
-    Put(rx_,
-        netif_rx_request{.id = static_cast<std::uint16_t>(bits),
-                         .pad = 0,
-                         .gref = bits == 0xff ? 0xffffffffU : data_[bits % kDataPages].ref.value});
+    Put(rx_, netif_rx_request{.id = static_cast<std::uint16_t>(bits),
+                              .pad = 0,
+                              .gref = bits == 0xff ? 0xffffffffU : guest_.Data(bits).ref.value});
   }
   void Connect() {
-    for (const Shared* ring : {&tx_, &rx_}) {
-      for (std::uint64_t i = 0; i < 4; ++i) {
-        Word(*ring, i).store(static_cast<std::uint32_t>(i % 2));
-      }
-    }
-    const auto port = guest_.events->BindHost(guest_port_, [] {});
-    VENEER_CHECK(port.has_value());
+    guest_.ResetIndices(tx_);
+    guest_.ResetIndices(rx_);
     auto channel = std::make_unique<CheckingChannel>(
-        guest_.memory->Pin(Gpa{0}, guest_.memory->TotalBytes()),
-        guest_.memory->Pin(data_.front().page.Address(), kDataPages * kPageSize));
+        guest_.memory->Pin(Gpa{0}, guest_.memory->TotalBytes()), guest_.DataMemory());
     channel_ = channel.get();
     queue_ = std::make_unique<NetQueue>(
         nic_, *guest_.grants, *guest_.loop,
         NetConnection{
             .tx_ring = std::move(*guest_.grants->Map(tx_.ref, GrantAccess::kReadWrite)),
             .rx_ring = std::move(*guest_.grants->Map(rx_.ref, GrantAccess::kReadWrite)),
-            .tx_port = BoundPort(*guest_.events, *port),
+            .tx_port = guest_.BindPort(),
             .rx_port = std::nullopt,
             .abilities = {.scatter_gather = segments_, .offloads = {true, segments_, segments_}},
             .channel = std::move(channel),
@@ -249,14 +210,12 @@ class Harness {
   }
 
   const bool segments_;
-  PvGuest guest_{64, 1};
+  FuzzRingGuest guest_;
+  const FuzzRingGuest::GrantedPage& tx_ = guest_.rings[0];
+  const FuzzRingGuest::GrantedPage& rx_ = guest_.rings[1];
   FixedLink link_;
   NicState nic_{0, Config(), link_, guest_.metrics};
-  Shared tx_;
-  Shared rx_;
-  std::vector<Shared> data_;
   CheckingChannel* channel_ = nullptr;
-  EvtchnPort guest_port_;
   std::unique_ptr<NetQueue> queue_;
 };
 
@@ -264,16 +223,9 @@ class Harness {
 }  // namespace veneer
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const bool quiet = veneer::ConfigureLog(veneer::LogLevel::kOff, "").has_value();
-  VENEER_CHECK(quiet);
-  if (size == 0) {
-    return 0;
-  }
-  veneer::Harness harness((data[0] & 1U) != 0);
-  veneer::testing::FuzzInput input(std::span(data, size).subspan(1));
-  // Bounds the time for one input, not what it can reach.
-  for (int steps = 0; steps < 1000 && !input.empty(); ++steps) {
-    harness.Step(input);
-  }
+  veneer::testing::SilenceLog();
+  veneer::testing::FuzzInput input(data, size);
+  veneer::Harness harness((input.Take(1) & 1U) != 0);
+  veneer::testing::RunSteps(harness, input, 1000);
   return 0;
 }

@@ -10,9 +10,8 @@
 #include <vector>
 
 #include "support/console_front_end.h"
-#include "support/fuzz_input.h"
+#include "support/fuzz_target.h"
 #include "veneer/base/check.h"
-#include "veneer/base/log.h"
 #include "veneer/base/metrics.h"
 #include "veneer/console/pv_console.h"
 
@@ -132,13 +131,9 @@ class Harness {
 }  // namespace veneer
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const bool quiet = veneer::ConfigureLog(veneer::LogLevel::kOff, "").has_value();
-  VENEER_CHECK(quiet);
+  veneer::testing::SilenceLog();
+  veneer::testing::FuzzInput input(data, size);
   veneer::Harness harness;
-  veneer::testing::FuzzInput input(std::span(data, size));
-  // Bounds the time for one input, not what it can reach.
-  for (int steps = 0; steps < 2000 && !input.empty(); ++steps) {
-    harness.Step(input);
-  }
+  veneer::testing::RunSteps(harness, input, 2000);
   return 0;
 }

@@ -7,8 +7,8 @@
 
 #include <fuzzer/FuzzedDataProvider.h>
 
+#include "support/fuzz_target.h"
 #include "veneer/base/check.h"
-#include "veneer/base/log.h"
 #include "veneer/xenstore/client.h"
 #include "veneer/xenstore/guest_ring.h"
 
@@ -92,8 +92,7 @@ void Step(FuzzedDataProvider& data, Page& page, veneer::XenstoreGuestRing& ring,
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
-  static const bool quiet = veneer::ConfigureLog(veneer::LogLevel::kOff, "").has_value();
-  VENEER_CHECK(quiet);
+  veneer::testing::SilenceLog();
   FuzzedDataProvider data(bytes, size);
   const auto page = std::make_unique<Page>();
   veneer::XenstoreService service;
