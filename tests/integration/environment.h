@@ -3,11 +3,12 @@
 
 #include <chrono>
 #include <cstdlib>
-#include <filesystem>
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
+
+#include "support/scratch_directory.h"
 
 namespace veneer::test {
 
@@ -38,24 +39,5 @@ inline std::vector<std::string> RunCommand(const std::string& kernel, const std:
   argv.insert(argv.end(), options.begin(), options.end());
   return argv;
 }
-
-// A directory of the test's own, removed afterwards.
-class ScratchDirectory {
- public:
-  ScratchDirectory() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "veneer-test-XXXXXX").string();
-    path_ = mkdtemp(pattern.data());
-  }
-  ScratchDirectory(const ScratchDirectory&) = delete;
-  ScratchDirectory& operator=(const ScratchDirectory&) = delete;
-  ~ScratchDirectory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  std::string File(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
 
 }  // namespace veneer::test

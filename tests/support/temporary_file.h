@@ -1,17 +1,16 @@
 // A file for a disk to lie in, and something to write to it.
 #pragma once
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <vector>
 
-#include <gtest/gtest.h>
-
+#include "support/scratch_directory.h"
 #include "veneer/base/check.h"
 #include "veneer/base/unique_fd.h"
 
@@ -21,14 +20,8 @@ namespace veneer {
 class TemporaryFile {
  public:
   explicit TemporaryFile(std::uint64_t bytes) {
-    std::string name = ::testing::TempDir() + "veneer-disk-XXXXXX";
-    fd_.Reset(mkstemp(name.data()));
-    path_ = name;
     VENEER_CHECK(fd_.valid() && ftruncate(fd_.get(), static_cast<off_t>(bytes)) == 0);
   }
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
-  ~TemporaryFile() { unlink(path_.c_str()); }
   const std::string& path() const { return path_; }
   int fd() const { return fd_.get(); }
   std::vector<std::byte> Read(std::uint64_t offset, std::size_t length) const {
@@ -48,8 +41,9 @@ class TemporaryFile {
   }
 
  private:
-  UniqueFd fd_;
-  std::string path_;
+  test::ScratchDirectory scratch_;
+  std::string path_ = scratch_.File("disk");
+  UniqueFd fd_{open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)};
 };
 
 inline std::vector<std::byte> Pattern(std::size_t length, unsigned seed) {

@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 
 #include <gtest/gtest.h>
 
 #include "acpi_fixture.h"
+#include "support/scratch_directory.h"
 #include "veneer/devices/acpi_pm.h"
 #include "veneer/devices/pci_host.h"
 
@@ -66,9 +66,7 @@ TEST_F(AcpiTest, DsdtSleepTypeIsThatOfThePowerManagement) {
 
 TEST_F(AcpiTest, IaslDisassemblesEveryTable) {
   WriteTables(Config(4));
-  std::string pattern = std::filesystem::temp_directory_path() / "veneer-acpi-XXXXXX";
-  ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-  const std::filesystem::path folder(pattern);
+  const test::ScratchDirectory scratch;
   const std::array<std::pair<std::string, Table>, 5> tables{{
       {"facp", Find("FACP")},
       {"apic", Find("APIC")},
@@ -77,21 +75,19 @@ TEST_F(AcpiTest, IaslDisassemblesEveryTable) {
       {"facs", Bytes(Fadt().facs, sizeof(acpi::Facs))},
   }};
   for (const auto& [name, table] : tables) {
-    const std::filesystem::path aml = folder / (name + ".aml");
-    const std::filesystem::path log = folder / (name + ".log");
+    const std::string aml = scratch.File(name + ".aml");
+    const std::string log = scratch.File(name + ".log");
     std::ofstream(aml, std::ios::binary)
         .write(reinterpret_cast<const char*>(table.data()),  // bytes to a stream of chars
                static_cast<std::streamsize>(table.size()));
-    const std::string command =
-        fmt::format("{} -d {} > {} 2>&1", VENEER_IASL, aml.string(), log.string());
+    const std::string command = fmt::format("{} -d {} > {} 2>&1", VENEER_IASL, aml, log);
     EXPECT_EQ(std::system(command.c_str()), 0) << name;
     std::stringstream text;
-    text << std::ifstream(log).rdbuf() << std::ifstream(folder / (name + ".dsl")).rdbuf();
+    text << std::ifstream(log).rdbuf() << std::ifstream(scratch.File(name + ".dsl")).rdbuf();
     EXPECT_EQ(text.str().find("rror"), std::string::npos) << text.str();
     EXPECT_EQ(text.str().find("nvalid"), std::string::npos) << text.str();
     EXPECT_EQ(text.str().find("ncorrect checksum"), std::string::npos) << text.str();
   }
-  std::filesystem::remove_all(folder);
 }
 
 }  // namespace

@@ -1,15 +1,14 @@
 #include "veneer/base/log.h"
 
-#include <unistd.h>
-
 #include <atomic>
-#include <cstdio>
 #include <fstream>
 #include <sstream>
 #include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
+
+#include "support/scratch_directory.h"
 
 namespace veneer {
 namespace {
@@ -89,10 +88,8 @@ TEST(Log, RefusesAFileThatCannotBeMade) {
 }
 
 TEST(Log, WritesToAFileWhatReachesTheLevel) {
-  char path[] = "/tmp/veneer-log-test-XXXXXX";
-  const int fd = mkstemp(path);
-  ASSERT_GE(fd, 0);
-  close(fd);
+  const test::ScratchDirectory scratch;
+  const std::string path = scratch.File("log");
   ASSERT_TRUE(ConfigureLog(LogLevel::kWarning, path));
   EXPECT_FALSE(LogEnabled(LogLevel::kInfo));
   EXPECT_TRUE(LogEnabled(LogLevel::kError));
@@ -107,7 +104,6 @@ TEST(Log, WritesToAFileWhatReachesTheLevel) {
   std::ifstream file(path);
   std::stringstream text;
   text << file.rdbuf();
-  std::remove(path);
   EXPECT_EQ(text.str().find("too low"), std::string::npos);
   EXPECT_NE(text.str().find("warning: just right 2\n"), std::string::npos);
   EXPECT_NE(text.str().find("warning: guest wrote 0xbeef\n"), std::string::npos);

@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-#include "integration/environment.h"
+#include "support/scratch_directory.h"
 
 namespace veneer {
 namespace {

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "block_fixture.h"
+#include "support/scratch_directory.h"
 
 namespace veneer {
 namespace {
@@ -43,8 +44,8 @@ TEST_F(BlockTest, ADiscardTheHostCannotDoIsNotSupported) {
 }
 
 TEST_F(BlockTest, AnErrorIsLoggedOnce) {
-  const std::string log = ::testing::TempDir() + "veneer-block-log";
-  unlink(log.c_str());
+  const test::ScratchDirectory scratch;
+  const std::string log = scratch.File("log");
   ASSERT_TRUE(ConfigureLog(LogLevel::kInfo, log).has_value());
   FakeDiskImage& disk = MakeFakeDisk();
   disk.SetVerdict([](const DiskOperation&) { return ENOSPC; });
@@ -61,7 +62,6 @@ TEST_F(BlockTest, AnErrorIsLoggedOnce) {
     lines += line.find("No space left") != std::string::npos ? 1 : 0;
   }
   EXPECT_EQ(lines, 1);
-  unlink(log.c_str());
 }
 
 // A file that has become shorter than the disk it was: reads past its end are errors, not zeros and

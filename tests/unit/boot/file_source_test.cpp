@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "boot_test_util.h"
+#include "support/scratch_directory.h"
 #include "veneer/boot/kernel_image.h"
 
 namespace veneer::testing {
@@ -60,11 +61,11 @@ TEST(LoadKernel, NamesTheFileAndWhatIsWrongWithIt) {
 }
 
 TEST(LoadKernel, FifoDoesNotMakeItWait) {
-  const std::string path = ::testing::TempDir() + "veneer-fifo-" + std::to_string(getpid());
+  const test::ScratchDirectory scratch;
+  const std::string path = scratch.File("fifo");
   ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
   const auto memory = FlatMemory(32);
   EXPECT_THAT(UsageMessage(LoadKernel(path, KernelEntry::kAuto, *memory)), HasSubstr("pipe"));
-  unlink(path.c_str());
 }
 
 struct Foreign {

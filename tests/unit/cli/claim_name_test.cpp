@@ -5,7 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "integration/environment.h"
+#include "support/scratch_directory.h"
 
 namespace veneer {
 namespace {

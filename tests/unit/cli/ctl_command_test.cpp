@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "exit_code.h"
-#include "integration/environment.h"
+#include "support/scratch_directory.h"
 
 namespace veneer {
 namespace {

@@ -7,8 +7,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "integration/environment.h"
 #include "support/pv_guest.h"
+#include "support/scratch_directory.h"
 
 namespace veneer {
 namespace {

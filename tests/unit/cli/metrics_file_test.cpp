@@ -1,21 +1,19 @@
 #include "metrics_file.h"
 
-#include <unistd.h>
-
 #include <filesystem>
 #include <fstream>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "support/scratch_directory.h"
+
 namespace veneer {
 namespace {
 
 TEST(WriteMetricsFile, HoldsEverythingAndLeavesNothingElseBehind) {
-  const auto directory =
-      std::filesystem::temp_directory_path() / ("veneer-metrics-" + std::to_string(getpid()));
-  std::filesystem::create_directory(directory);
-  const std::string path = directory / "metrics.json";
+  const test::ScratchDirectory scratch;
+  const std::string path = scratch.File("metrics.json");
   Metrics metrics;
   metrics.Get("exits.pio").Add(3);
   ASSERT_TRUE(WriteMetricsFile(path, {}, {{"init", 2'500'000'000, 42}}, metrics, "the end"));
@@ -26,8 +24,7 @@ TEST(WriteMetricsFile, HoldsEverythingAndLeavesNothingElseBehind) {
   EXPECT_DOUBLE_EQ(json["milestones"][0]["seconds"], 2.5);
   EXPECT_EQ(json["milestones"][0]["kernel_instructions"], 42);
   EXPECT_EQ(json["counters"]["exits.pio"], 3);
-  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(directory), {}), 1);
-  std::filesystem::remove_all(directory);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(scratch.path()), {}), 1);
 }
 
 TEST(WriteMetricsFile, NamesAFileItCannotWrite) {

@@ -14,8 +14,8 @@
 #include <nlohmann/json.hpp>
 
 #include "fake_guest.h"
-#include "integration/environment.h"
 #include "protocol.h"
+#include "support/scratch_directory.h"
 #include "veneer/base/unix_socket.h"
 #include "veneer/control/control_client.h"
 

@@ -10,7 +10,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "integration/environment.h"
+#include "support/scratch_directory.h"
 #include "veneer/base/unix_socket.h"
 #include "veneer/control/control_client.h"
 

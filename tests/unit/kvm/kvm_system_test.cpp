@@ -8,14 +8,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <string>
 #include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "support/scratch_directory.h"
 
 namespace veneer {
 namespace {
@@ -26,14 +26,6 @@ using ::testing::Not;
 
 class KvmSystemTest : public ::testing::Test {
  protected:
-  KvmSystemTest() {
-    char name[] = "/tmp/veneer-kvm-test-XXXXXX";
-    folder_ = mkdtemp(name);
-  }
-  ~KvmSystemTest() override { std::filesystem::remove_all(folder_); }
-
-  std::string Path(const char* name) const { return folder_ + "/" + name; }
-
   static std::string Complaint(const std::string& path) {
     const auto system = KvmSystem::Open(path);
     if (system) {
@@ -43,13 +35,13 @@ class KvmSystemTest : public ::testing::Test {
     return system.error().message;
   }
 
-  std::string folder_;
+  const test::ScratchDirectory scratch_;
 };
 
 TEST_F(KvmSystemTest, SaysHowToGetAMissingDevice) {
-  EXPECT_THAT(Complaint(Path("kvm")),
-              AllOf(HasSubstr(Path("kvm") + " is missing"), HasSubstr("modprobe kvm_intel"),
-                    HasSubstr("nested virtualization")));
+  EXPECT_THAT(Complaint(scratch_.File("kvm")),
+              AllOf(HasSubstr(scratch_.File("kvm") + " is missing"),
+                    HasSubstr("modprobe kvm_intel"), HasSubstr("nested virtualization")));
 }
 
 TEST_F(KvmSystemTest, TreatsANodeWithoutADriverAsMissing) {
@@ -57,18 +49,18 @@ TEST_F(KvmSystemTest, TreatsANodeWithoutADriverAsMissing) {
   const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  std::strncpy(address.sun_path, Path("socket").c_str(), sizeof address.sun_path - 1);
+  std::strncpy(address.sun_path, scratch_.File("socket").c_str(), sizeof address.sun_path - 1);
   // The call takes the general type of all address families.
   ASSERT_EQ(bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
-  EXPECT_THAT(Complaint(Path("socket")), HasSubstr("is missing"));
+  EXPECT_THAT(Complaint(scratch_.File("socket")), HasSubstr("is missing"));
   close(fd);
 }
 
 TEST_F(KvmSystemTest, SaysHowToGetThePermission) {
-  const int fd = open(Path("kvm").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0);
+  const int fd = open(scratch_.File("kvm").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0);
   ASSERT_GE(fd, 0);
   close(fd);
-  ASSERT_EQ(chmod(folder_.c_str(), 0755), 0);
+  ASSERT_EQ(chmod(scratch_.path().c_str(), 0755), 0);
   std::string complaint;
   // The bare system call changes this one thread only, so that the test may run as root.
   std::thread([&] {
@@ -76,26 +68,26 @@ TEST_F(KvmSystemTest, SaysHowToGetThePermission) {
     if (geteuid() == 0 && syscall(SYS_setresuid, -1, kNobody, -1) != 0) {
       return;
     }
-    complaint = Complaint(Path("kvm"));
+    complaint = Complaint(scratch_.File("kvm"));
   }).join();
   if (complaint.empty()) {
     GTEST_SKIP() << "root here may not become another user";
   }
-  EXPECT_THAT(complaint, AllOf(HasSubstr("no permission to use " + Path("kvm")),
+  EXPECT_THAT(complaint, AllOf(HasSubstr("no permission to use " + scratch_.File("kvm")),
                                HasSubstr("usermod -aG kvm"), Not(HasSubstr("missing"))));
 }
 
 TEST_F(KvmSystemTest, NamesAFileThatIsNotKvm) {
   EXPECT_THAT(Complaint("/dev/null"), HasSubstr("/dev/null is not a KVM"));
-  const int fd = open(Path("file").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  const int fd = open(scratch_.File("file").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
   ASSERT_GE(fd, 0);
   close(fd);
-  EXPECT_THAT(Complaint(Path("file")), HasSubstr(Path("file") + " is not a KVM"));
+  EXPECT_THAT(Complaint(scratch_.File("file")), HasSubstr(scratch_.File("file") + " is not a KVM"));
 }
 
 TEST_F(KvmSystemTest, GivesTheSystemsReasonForAnythingElse) {
-  EXPECT_THAT(Complaint(folder_),
-              AllOf(HasSubstr("cannot open " + folder_), HasSubstr("Is a directory")));
+  EXPECT_THAT(Complaint(scratch_.path()),
+              AllOf(HasSubstr("cannot open " + scratch_.path()), HasSubstr("Is a directory")));
   EXPECT_THAT(Complaint("/dev/null/kvm"),
               AllOf(HasSubstr("cannot open /dev/null/kvm"), HasSubstr("Not a directory")));
 }

@@ -14,8 +14,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "integration/environment.h"
 #include "support/guest_frames.h"
+#include "support/scratch_directory.h"
 
 namespace veneer {
 namespace {

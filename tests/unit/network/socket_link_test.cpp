@@ -8,8 +8,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "integration/environment.h"
 #include "support/channel_pump.h"
+#include "support/scratch_directory.h"
 #include "veneer/base/unix_socket.h"
 #include "veneer/network/net_link.h"
 

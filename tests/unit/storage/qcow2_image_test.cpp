@@ -11,6 +11,7 @@
 #include <gmock/gmock.h>
 
 #include "image_io.h"
+#include "support/scratch_directory.h"
 #include "support/temporary_file.h"
 
 namespace veneer {
@@ -21,18 +22,8 @@ using ::testing::HasSubstr;
 
 class Qcow2ImageTest : public ::testing::Test {
  protected:
-  Qcow2ImageTest() {
-    folder_ = ::testing::TempDir() + "veneer-qcow2-XXXXXX";
-    VENEER_CHECK(mkdtemp(folder_.data()) != nullptr);
-    config_.path = Path("disk.qcow2");
-  }
-  ~Qcow2ImageTest() override {
-    channel_.reset();
-    image_.reset();
-    std::filesystem::remove_all(folder_);
-  }
+  Qcow2ImageTest() { config_.path = scratch_.File("disk.qcow2"); }
 
-  std::string Path(const std::string& name) const { return folder_ + "/" + name; }
   void Make(std::vector<std::string> options, const std::string& size = "16M") {
     options.insert(options.begin(), {"create", "-q", "-f", "qcow2"});
     options.push_back(config_.path);
@@ -65,7 +56,7 @@ class Qcow2ImageTest : public ::testing::Test {
     image_.reset();
   }
 
-  std::string folder_;
+  const test::ScratchDirectory scratch_;
   DiskConfig config_;
   std::unique_ptr<DiskImage> image_;
   std::unique_ptr<DiskChannel> channel_;
@@ -139,14 +130,15 @@ TEST_F(Qcow2ImageTest, Encrypted) {
 }
 
 TEST_F(Qcow2ImageTest, WithItsDataElsewhere) {
-  Make({"-o", "data_file=" + Path("data")});
+  Make({"-o", "data_file=" + scratch_.File("data")});
   EXPECT_THAT(RefusalOf(config_), HasSubstr("has its data in another file"));
 }
 
 TEST_F(Qcow2ImageTest, BackingFilesThatAreNotOpened) {
   config_.format = DiskFormat::kQcow2;
-  Make({"-u", "-b", Path("gone"), "-F", "raw"});
-  EXPECT_THAT(RefusalOf(config_), HasSubstr("its backing file '" + Path("gone") + "' is missing"));
+  Make({"-u", "-b", scratch_.File("gone"), "-F", "raw"});
+  EXPECT_THAT(RefusalOf(config_),
+              HasSubstr("its backing file '" + scratch_.File("gone") + "' is missing"));
   const TemporaryFile base(1U << 20U);
   Make({"-u", "-b", base.path(), "-F", "vmdk"});
   EXPECT_THAT(RefusalOf(config_), HasSubstr("has the format vmdk, and can only be raw or qcow2"));
@@ -159,7 +151,7 @@ TEST_F(Qcow2ImageTest, BackingFilesThatAreNotOpened) {
 TEST_F(Qcow2ImageTest, IsItsOwnBackingFile) {
   config_.format = DiskFormat::kQcow2;
   Make({});
-  const std::string other = Path("other.qcow2");
+  const std::string other = scratch_.File("other.qcow2");
   ASSERT_TRUE(RunTool("qemu-img", {"create", "-q", "-f", "qcow2", "-u", "-b", config_.path, "-F",
                                    "qcow2", other, "16M"})
                   .succeeded());
@@ -183,7 +175,7 @@ TEST_F(Qcow2ImageTest, IsLetGoWhenVeneerIsKilled) {
   constexpr const char* kVariable = "VENEER_TEST_IMAGE";
   if (const char* const image = std::getenv(kVariable)) {
     config_.path = image;
-    std::filesystem::remove_all(folder_);
+    std::filesystem::remove_all(scratch_.path());
   } else {
     Make({});
     setenv(kVariable, config_.path.c_str(), 1);

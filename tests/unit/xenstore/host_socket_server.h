@@ -1,35 +1,13 @@
-// A host socket served by a thread of its own, in a folder of its own, for tests.
+// A host socket served by a thread of its own, for tests.
 #pragma once
 
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <thread>
 
-#include <gtest/gtest.h>
-
 #include "veneer/xenstore/host_socket.h"
 
 namespace veneer::test {
-
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = ::testing::TempDir() + "veneer-xenstore-XXXXXX";
-    path_ = mkdtemp(name.data()) != nullptr ? name : "";
-    EXPECT_FALSE(path_.empty()) << "cannot make a folder in " << ::testing::TempDir();
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 class SocketServer {
  public:

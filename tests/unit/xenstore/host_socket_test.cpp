@@ -13,6 +13,7 @@
 
 #include "host_socket_server.h"
 #include "must.h"
+#include "support/scratch_directory.h"
 #include "veneer/xenstore/client.h"
 #include "wire_client.h"
 
@@ -56,12 +57,12 @@ class HostSocket : public ::testing::Test {
     return messages;
   }
 
-  TemporaryFolder folder;
+  const ScratchDirectory scratch;
   XenstoreService service;
 };
 
 TEST_F(HostSocket, IsPrivateAndGoneAfterwards) {
-  const std::string path = folder.path() + "/xs";
+  const std::string path = scratch.File("xs");
   {
     const SocketServer server(service, path);
     struct stat status {};
@@ -73,7 +74,7 @@ TEST_F(HostSocket, IsPrivateAndGoneAfterwards) {
 }
 
 TEST_F(HostSocket, AnswersSeveralClientsAtOnce) {
-  const SocketServer server(service, folder.path() + "/xs");
+  const SocketServer server(service, scratch.File("xs"));
   const UniqueFd one = Connect(server.path());
   const UniqueFd two = Connect(server.path());
   Send(one.get(), MakeRequest(XS_WATCH, Nuls("/a|t|")));
@@ -86,7 +87,7 @@ TEST_F(HostSocket, AnswersSeveralClientsAtOnce) {
 }
 
 TEST_F(HostSocket, ChangesFromOtherThreadsReachItsClients) {
-  const SocketServer server(service, folder.path() + "/xs");
+  const SocketServer server(service, scratch.File("xs"));
   const UniqueFd fd = Connect(server.path());
   Send(fd.get(), MakeRequest(XS_WATCH, Nuls("/a|t|")));
   EXPECT_EQ(Receive(fd.get(), 2).size(), 2u);
@@ -98,7 +99,7 @@ TEST_F(HostSocket, ChangesFromOtherThreadsReachItsClients) {
 }
 
 TEST_F(HostSocket, PipelinedRequestsGetAllTheirRepliesInOrder) {
-  const SocketServer server(service, folder.path() + "/xs");
+  const SocketServer server(service, scratch.File("xs"));
   const UniqueFd fd = Connect(server.path());
   constexpr std::uint32_t kRequests = 3000;
   Must(XenstoreClient(service).Write("/big", std::string(4000, 'x')));
@@ -118,7 +119,7 @@ TEST_F(HostSocket, PipelinedRequestsGetAllTheirRepliesInOrder) {
 }
 
 TEST_F(HostSocket, ABrokenClientIsDroppedAndTheOthersStay) {
-  const SocketServer server(service, folder.path() + "/xs");
+  const SocketServer server(service, scratch.File("xs"));
   const UniqueFd good = Connect(server.path());
   const UniqueFd bad = Connect(server.path());
   Send(bad.get(), MakeRequest(XS_WATCH, Nuls("/a|t|")));
@@ -131,7 +132,7 @@ TEST_F(HostSocket, ABrokenClientIsDroppedAndTheOthersStay) {
 }
 
 TEST_F(HostSocket, ClientsBeyondTheLimitAreTurnedAway) {
-  const SocketServer server(service, folder.path() + "/xs");
+  const SocketServer server(service, scratch.File("xs"));
   std::vector<UniqueFd> clients;
   for (std::size_t i = 0; i < XenstoreHostSocket::kMaxClients; ++i) {
     clients.push_back(Connect(server.path()));
@@ -143,7 +144,7 @@ TEST_F(HostSocket, ClientsBeyondTheLimitAreTurnedAway) {
 }
 
 TEST_F(HostSocket, ReplacesAStaleSocket) {
-  const std::string path = folder.path() + "/xs";
+  const std::string path = scratch.File("xs");
   {
     const UniqueFd dead(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_un address{};
@@ -160,7 +161,7 @@ TEST_F(HostSocket, ReplacesAStaleSocket) {
 }
 
 TEST_F(HostSocket, RefusesAPathThatIsInUse) {
-  const std::string path = folder.path() + "/xs";
+  const std::string path = scratch.File("xs");
   const SocketServer server(service, path);
   const auto loop = EventLoop::Create().value();
   const auto second = XenstoreHostSocket::Create(service, *loop, path);
@@ -171,7 +172,7 @@ TEST_F(HostSocket, RefusesAPathThatIsInUse) {
 }
 
 TEST_F(HostSocket, NeverRemovesWhatIsNotASocket) {
-  const std::string path = folder.path() + "/file";
+  const std::string path = scratch.File("file");
   std::ofstream(path) << "precious";
   const auto loop = EventLoop::Create().value();
   const auto result = XenstoreHostSocket::Create(service, *loop, path);
@@ -181,7 +182,7 @@ TEST_F(HostSocket, NeverRemovesWhatIsNotASocket) {
 }
 
 TEST_F(HostSocket, LeavesASuccessorsSocketAlone) {
-  const std::string path = folder.path() + "/xs";
+  const std::string path = scratch.File("xs");
   {
     const SocketServer server(service, path);
     std::filesystem::remove(path);
@@ -195,7 +196,7 @@ TEST_F(HostSocket, NamesAPathThatCannotBe) {
   EXPECT_EQ(XenstoreHostSocket::Create(service, *loop, std::string(200, 'x')).error().kind,
             ErrorKind::kUsage);
   EXPECT_EQ(XenstoreHostSocket::Create(service, *loop, "").error().kind, ErrorKind::kUsage);
-  const auto missing = XenstoreHostSocket::Create(service, *loop, folder.path() + "/no/such/xs");
+  const auto missing = XenstoreHostSocket::Create(service, *loop, scratch.File("no/such/xs"));
   EXPECT_EQ(missing.error().kind, ErrorKind::kHost);
 }
 

@@ -4,6 +4,7 @@
 #include "host_socket_server.h"
 #include "must.h"
 #include "support/child_process.h"
+#include "support/scratch_directory.h"
 #include "veneer/xenstore/client.h"
 #include "veneer/xenstore/standard_tree.h"
 
@@ -38,11 +39,11 @@ class XenstoreUtils : public ::testing::Test {
     return exit_code == 0 ? tool.out() : tool.out() + tool.err();
   }
 
-  TemporaryFolder folder;
+  const ScratchDirectory scratch;
   XenstoreService service;
   XenstoreClient client{service};
   DomainDescription domain;
-  SocketServer server{service, folder.path() + "/xenstored"};
+  SocketServer server{service, scratch.File("xenstored")};
   int exit_code = -1;
 };
 
