@@ -49,6 +49,14 @@ TEST(Cli, UnknownOptionIsNamed) {
   EXPECT_THAT(outcome.err, HasSubstr("--colour"));
 }
 
+TEST(Cli, BenchSaysHowToGetItsGuest) {
+  const Outcome outcome = RunVeneer({"bench", "--kernel", "/nonexistent/kernel"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("--kernel: there is no file '/nonexistent/kernel'"));
+  EXPECT_THAT(outcome.err, HasSubstr("guests/bench"));
+  EXPECT_EQ(RunVeneer({"bench", "--part", "sound"}).code, 2);
+}
+
 TEST(Cli, MissingKernelOptionIsNamed) {
   const Outcome outcome = RunVeneer({"run"});
   EXPECT_EQ(outcome.code, 2);

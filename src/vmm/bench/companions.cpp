@@ -19,6 +19,37 @@ struct Source {
   const char* unit;
 };
 
+// How a row is shown: rows of one panel have one unit.
+struct Reading {
+  std::string panel;  // beyond that of the source
+  std::string title;
+  std::string unit;
+  std::string ours;
+  std::string peers;
+  double factor = 1;
+};
+
+Reading ReadingOf(const std::string& name, const Source& source) {
+  Reading reading{"", name, source.unit, source.ours, source.peers};
+  if (name.starts_with("256K sequential ")) {
+    reading.panel = ", 256 KiB sequential";
+    reading.title = name.substr(name.find(' ', name.find(' ') + 1) + 1);
+    reading.unit = "MB/s";
+    reading.factor = 256 * 1024 / 1e6;
+  } else if (name.starts_with("4K random ")) {
+    reading.panel = ", 4 KiB at random";
+    reading.title = name.substr(name.find(' ', name.find(' ') + 1) + 1);
+  } else if (name.starts_with("TCP frames")) {
+    // Whether the host cuts them depends on what the NIC takes.
+    reading.panel = ", TCP frames of up to 64 KiB";
+    reading.title = name.substr(name.rfind(", ") + 2);
+    reading.unit = "Gb/s";
+    reading.ours = "gigabits_per_second";
+    reading.peers = "plain_gigabits_per_second";
+  }
+  return reading;
+}
+
 // Rows of `json` are added to those of the same panel and title.
 void AddRows(const nlohmann::json& json, const Source& source, const std::string& panel, Way ours,
              std::vector<Row>& rows) {
@@ -26,30 +57,24 @@ void AddRows(const nlohmann::json& json, const Source& source, const std::string
     return;
   }
   for (const nlohmann::json& entry : json[source.list]) {
-    std::string unit = source.unit;
-    double factor = 1;
     const std::string name = entry.value("name", "");
-    std::string sub_panel = panel;
-    if (name.starts_with("256K")) {
-      unit = "MB/s";
-      factor = 256 * 1024 / 1e6;
-      sub_panel += ", sequential";
-    } else if (name.starts_with("4K")) {
-      sub_panel += ", 4 KiB at random";
-    } else if (name.starts_with("TCP frames")) {
-      unit = "Gb/s";
-      factor = entry.value("frame_bytes", 0.0) * 8e-9;
-      sub_panel += ", TCP uncut";
-    }
-    const Samples mine =
-        Samples::FromJson(entry.value(source.ours, nlohmann::json())).Times(factor);
-    const Samples peers =
-        Samples::FromJson(entry.value(source.peers, nlohmann::json())).Times(factor);
+    Reading reading = ReadingOf(name, source);
+    reading.panel = panel + reading.panel;
+    const auto samples = [&](const std::string& key) {
+      return Samples::FromJson(entry.value(key, nlohmann::json())).Times(reading.factor);
+    };
+    const Samples mine = samples(reading.ours);
+    const Samples peers = samples(reading.peers);
     auto row = std::find_if(rows.begin(), rows.end(), [&](const Row& other) {
-      return other.panel == sub_panel && other.title == name;
+      return other.panel == reading.panel && other.title == reading.title;
     });
     if (row == rows.end()) {
-      row = rows.insert(rows.end(), Row{sub_panel, name, unit, {}});
+      // After the others of its panel.
+      const auto last = std::find_if(rows.rbegin(), rows.rend(), [&](const Row& other) {
+        return other.panel == reading.panel;
+      });
+      row = rows.insert(last == rows.rend() ? rows.end() : last.base(),
+                        Row{reading.panel, reading.title, reading.unit, {}});
     }
     if (mine.count() > 0) {
       row->values[ours] = mine;

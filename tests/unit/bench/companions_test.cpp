@@ -1,10 +1,12 @@
 // What the back-ends' benchmarks write becomes rows of the report.
 #include "companions.h"
 
-#include <filesystem>
+#include <optional>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+
+#include "support/scratch_directory.h"
 
 namespace veneer::bench {
 namespace {
@@ -23,14 +25,10 @@ nlohmann::json Block(double ours, double fio) {
 
 class CompanionRowsTest : public ::testing::Test {
  protected:
-  CompanionRowsTest() {
-    std::string pattern = ::testing::TempDir() + "veneer-companions-XXXXXX";
-    folder_ = mkdtemp(pattern.data());
-    results_.emplace(Results::Open(folder_, {}, true).value());
-  }
-  ~CompanionRowsTest() override { std::filesystem::remove_all(folder_); }
+  CompanionRowsTest() { results_.emplace(Results::Open(folder_, {}, true).value()); }
 
-  std::string folder_;
+  const test::ScratchDirectory scratch_;
+  const std::string folder_ = scratch_.path();
   std::optional<Results> results_;
 };
 
@@ -48,17 +46,23 @@ TEST_F(CompanionRowsTest, EmulatedAndPvOfTheMicroGuestSideBySide) {
   EXPECT_NE(rows[0].panel, rows[1].panel) << "they have different units";
 }
 
-TEST_F(CompanionRowsTest, FramesOfTcpAreGigabits) {
+TEST_F(CompanionRowsTest, FramesOfTcpAreGigabitsCutOrNot) {
+  const auto tap = [](const char* name, double gigabits) {
+    return nlohmann::json{{"tap",
+                           {{{"name", name},
+                             {"gigabits_per_second", Value(gigabits)},
+                             {"plain_gigabits_per_second", Value(10)}}}}};
+  };
   ASSERT_TRUE(
-      results_->SetCompanion("net", {{"tap",
-                                      {{{"name", "TCP frames of 64 KiB, uncut, guest to host"},
-                                        {"frame_bytes", 62500},
-                                        {"frames_per_second", Value(1000)},
-                                        {"plain_frames_per_second", Value(2000)}}}}}));
+      results_->SetCompanion("micro-net", tap("TCP frames of 64 KiB, uncut, host to guest", 5)));
+  ASSERT_TRUE(results_->SetCompanion("micro-net-emulated",
+                                     tap("TCP frames of 64 KiB, cut, host to guest", 0.25)));
   const std::vector<Row> rows = CompanionRows(*results_);
   ASSERT_EQ(rows.size(), 1U);
+  EXPECT_EQ(rows[0].title, "host to guest");
   EXPECT_EQ(rows[0].unit, "Gb/s");
-  EXPECT_DOUBLE_EQ(rows[0].values.at(Way::kPv).Median(), 0.5);
+  EXPECT_EQ(rows[0].values.at(Way::kPv).Median(), 5);
+  EXPECT_EQ(rows[0].values.at(Way::kEmulated).Median(), 0.25);
 }
 
 TEST_F(CompanionRowsTest, NoneThatDidNotRun) {

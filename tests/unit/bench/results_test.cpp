@@ -1,11 +1,12 @@
 // Figures survive an interruption, and are not mixed with others.
 #include "results.h"
 
-#include <filesystem>
 #include <fstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "support/scratch_directory.h"
 
 namespace veneer::bench {
 namespace {
@@ -14,13 +15,8 @@ using ::testing::HasSubstr;
 
 class ResultsTest : public ::testing::Test {
  protected:
-  ResultsTest() {
-    std::string pattern = ::testing::TempDir() + "veneer-results-XXXXXX";
-    folder_ = mkdtemp(pattern.data());
-  }
-  ~ResultsTest() override { std::filesystem::remove_all(folder_); }
-
-  std::string folder_;
+  const test::ScratchDirectory scratch_;
+  const std::string folder_ = scratch_.path();
   const std::vector<Step> steps_ = LinuxSteps();
 };
 
