@@ -2,6 +2,8 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
@@ -20,11 +22,19 @@ namespace veneer {
 class FakeInterruptLine final : public InterruptLine {
  public:
   void SetLevel(bool asserted) override {
-    const std::scoped_lock lock(mutex_);
-    if (asserted && !level_) {
-      ++edges_;
+    {
+      const std::scoped_lock lock(mutex_);
+      if (asserted && !level_) {
+        ++edges_;
+      }
+      level_ = asserted;
     }
-    level_ = asserted;
+    changed_.notify_all();
+  }
+  // Sleeps until it is high; false when patience ends.
+  bool WaitForHigh() {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(60), [this] { return level_; });
   }
   bool level() const {
     const std::scoped_lock lock(mutex_);
@@ -38,6 +48,7 @@ class FakeInterruptLine final : public InterruptLine {
 
  private:
   mutable std::mutex mutex_;
+  std::condition_variable changed_;
   bool level_ = false;
   int edges_ = 0;
 };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include <fmt/core.h>
@@ -42,6 +43,21 @@ class PvFrontEnd {
   bool Reopen() {
     Say(XenbusState::kInitialising);
     return WaitForBack(XenbusState::kInitWait);
+  }
+  // Ends a connection in order, or with any states, or without a word as a guest that was reset,
+  // and opens the device again.
+  bool StartOver(const std::function<unsigned()>& random) {
+    if (random() % 2 == 0) {
+      if (!Close()) {
+        return false;
+      }
+    } else if (random() % 2 == 0) {
+      for (unsigned k = random() % 5; k > 0; --k) {
+        Say(static_cast<XenbusState>(random() % 9));
+      }
+    }
+    Say(XenbusState::kClosed);
+    return WaitForBack(XenbusState::kClosed) && Reopen();
   }
 
  protected:

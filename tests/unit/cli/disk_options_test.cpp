@@ -3,31 +3,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "run_options.h"
+#include "run_options_fixture.h"
 
 namespace veneer {
 namespace {
 
 using ::testing::HasSubstr;
 
-class DiskOptionsTest : public ::testing::Test {
- protected:
-  DiskOptionsTest() { DeclareRunOptions(app_, options_); }
-  std::string Refusal(const std::string& line) {
-    try {
-      app_.parse(line);
-    } catch (const CLI::ParseError& error) {
-      return error.what();
-    }
-    return "(accepted)";
-  }
-
-  CLI::App app_;
-  RunOptions options_;
-};
+class DiskOptionsTest : public RunOptionsTest {};
 
 TEST_F(DiskOptionsTest, Repeats) {
-  app_.parse("--kernel k --disk path=a,readonly=on --cpus 2 --disk path=b,vdev=xvdz");
+  Parse("--kernel k --disk path=a,readonly=on --cpus 2 --disk path=b,vdev=xvdz");
   ASSERT_EQ(options_.machine.disks.size(), 2U);
   EXPECT_EQ(options_.machine.disks[0].path, "a");
   EXPECT_TRUE(options_.machine.disks[0].readonly);
@@ -45,7 +31,7 @@ TEST_F(DiskOptionsTest, NeedsXen) {
 }
 
 TEST_F(DiskOptionsTest, IdeDisksNeedNoXen) {
-  app_.parse("--kernel k --xen off --disk path=a,bus=ide --disk path=b,bus=both");
+  Parse("--kernel k --xen off --disk path=a,bus=ide --disk path=b,bus=both");
   EXPECT_EQ(options_.machine.disks[0].bus, DiskBus::kIde);
   EXPECT_FALSE(ShownAsPv(options_.machine, options_.machine.disks[1]));
   EXPECT_TRUE(ShownAsIde(options_.machine.disks[1]));

@@ -1,76 +1,35 @@
 #include "net_control.h"
 
-#include <future>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "device_control_fixture.h"
 #include "support/host_sockets.h"
-#include "support/pv_guest.h"
 
 namespace veneer {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using testing::kPatience;
 
-constexpr std::uint64_t kHour = 3'600'000'000'000;  // ns
-
-class NetControlTest : public ::testing::Test {
+class NetControlTest : public DeviceControlTest<NetControl, Nics, NetConfig, unsigned> {
  protected:
-  NetControlTest() { guest_.StartControl(); }
-  ~NetControlTest() override {
-    guest_.OnControl([this] {
-      control_.reset();
-      nics_.reset();
-    });
-    guest_.StopControl();
+  NetControlTest() {
+    devices_ =
+        std::make_unique<Nics>(NetBackend::Parts{guest_.store, *guest_.events, *guest_.grants,
+                                                 guest_.metrics, guest_.poster()},
+                               "web");
   }
 
-  void Make(std::uint64_t removal_limit_ns = kHour) {
-    guest_.OnControl([&] {
-      control_ = std::make_unique<NetControl>(*nics_, *guest_.loop, configs_, removal_limit_ns);
-    });
+  std::string Describe(const NetConfig& config) const override {
+    return fmt::format("{} {}", config.number.value(), ToString(config.mac.value()));
   }
-  Result<unsigned> Add(const std::string& text) {
-    Result<unsigned> number;
-    guest_.OnControl([&] { number = control_->Add(text); });
-    return number;
-  }
-  // Its outcome, once it has one.
-  Result<void> Remove(unsigned number) {
-    auto outcome = std::make_shared<std::promise<Result<void>>>();
-    guest_.OnControl([&] {
-      control_->Remove(number, [outcome](Result<void> result) { outcome->set_value(result); });
-    });
-    auto future = outcome->get_future();
-    EXPECT_EQ(future.wait_for(kPatience), std::future_status::ready);
-    return future.get();
-  }
-  std::vector<std::string> Configured() {
-    std::vector<std::string> list;
-    guest_.OnControl([&] {
-      for (const NetConfig& config : configs_) {
-        list.push_back(fmt::format("{} {}", config.number.value(), ToString(config.mac.value())));
-      }
-    });
-    return list;
-  }
-
-  testing::PvGuest guest_;
-  std::vector<NetConfig> configs_;
-  std::unique_ptr<Nics> nics_ =
-      std::make_unique<Nics>(NetBackend::Parts{guest_.store, *guest_.events, *guest_.grants,
-                                               guest_.metrics, guest_.poster()},
-                             "web");
-  std::unique_ptr<NetControl> control_;
 };
 
 TEST_F(NetControlTest, TheConfigurationFollowsForTheNextBoot) {
   const std::string zero = "0 " + ToString(DefaultMac("web", 0));
   configs_ = {ParseNet("user").value()};  // without number and address, as the user may leave it
-  guest_.OnControl([&] { ASSERT_TRUE(nics_->Add(configs_[0])); });
+  guest_.OnControl([&] { ASSERT_TRUE(devices_->Add(configs_[0])); });
   Make();
   EXPECT_THAT(Configured(), ElementsAre(zero));
   EXPECT_EQ(Add("user,mac=52:54:00:12:34:56").value(), 1U);
@@ -86,7 +45,7 @@ TEST_F(NetControlTest, EmulatedNicsStayInTheConfiguration) {
               ParseNet("user,mac=52:54:00:00:00:02").value()};
   std::vector<NetConfig> numbered = configs_;
   NumberNics(numbered);
-  guest_.OnControl([&] { ASSERT_EQ(nics_->Add(numbered[1]).value(), 1U); });
+  guest_.OnControl([&] { ASSERT_EQ(devices_->Add(numbered[1]).value(), 1U); });
   Make();
   EXPECT_EQ(Add("user,mac=52:54:00:00:00:03").value(), 2U);
   EXPECT_THAT(Configured(),
@@ -122,9 +81,7 @@ TEST_F(NetControlTest, SaysWhenTheGuestKeepsANicAndLetsItGoLater) {
   EXPECT_EQ(Configured().size(), 1U);
   EXPECT_THAT(Remove(0).error().message, HasSubstr("being removed already"));
   ASSERT_TRUE(guest_.store.Write(state, "6"));
-  for (std::size_t left = 1; left > 0;) {
-    guest_.OnControl([&] { left = nics_->List().size(); });
-  }
+  WaitUntilNoneIsLeft();
   EXPECT_TRUE(Configured().empty());
 }
 

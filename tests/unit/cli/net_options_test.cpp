@@ -3,31 +3,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "run_options.h"
+#include "run_options_fixture.h"
 
 namespace veneer {
 namespace {
 
 using ::testing::HasSubstr;
 
-class NetOptionsTest : public ::testing::Test {
- protected:
-  NetOptionsTest() { DeclareRunOptions(app_, options_); }
-  std::string Refusal(const std::string& line) {
-    try {
-      app_.parse(line);
-    } catch (const CLI::ParseError& error) {
-      return error.what();
-    }
-    return "(accepted)";
-  }
-
-  CLI::App app_;
-  RunOptions options_;
-};
+class NetOptionsTest : public RunOptionsTest {};
 
 TEST_F(NetOptionsTest, Repeats) {
-  app_.parse("--kernel k --net user,hostfwd=tcp::8080-:80 --cpus 2 --net tap=tap3");
+  Parse("--kernel k --net user,hostfwd=tcp::8080-:80 --cpus 2 --net tap=tap3");
   ASSERT_EQ(options_.machine.nics.size(), 2U);
   EXPECT_EQ(std::get<UserNet>(options_.machine.nics[0].link).forwards.size(), 1U);
   EXPECT_EQ(std::get<TapNet>(options_.machine.nics[1].link).name, "tap3");
@@ -47,7 +33,7 @@ TEST_F(NetOptionsTest, NeedsPvNics) {
 }
 
 TEST_F(NetOptionsTest, EmulatedNicsNeedNoXen) {
-  app_.parse("--kernel k --xen off --net user,model=e1000 --net user,model=both");
+  Parse("--kernel k --xen off --net user,model=e1000 --net user,model=both");
   EXPECT_FALSE(ShownAsPv(options_.machine, options_.machine.nics.back()));
   EXPECT_TRUE(ShownAsE1000(options_.machine.nics.back()));
 }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "run_options_fixture.h"
+
 namespace veneer {
 namespace {
 
@@ -37,15 +39,6 @@ TEST(ParseCharacterTarget, KnowsItsThreeForms) {
   EXPECT_FALSE(ParseCharacterTarget("file:").has_value());
   EXPECT_FALSE(ParseCharacterTarget("tty").has_value());
 }
-
-class RunOptionsTest : public ::testing::Test {
- protected:
-  RunOptionsTest() { DeclareRunOptions(app_, options_); }
-  void Parse(const std::string& line) { app_.parse(line); }
-
-  CLI::App app_;
-  RunOptions options_;
-};
 
 TEST_F(RunOptionsTest, HasDefaultsThatRunAGuest) {
   Parse("--kernel k");

@@ -1,41 +1,19 @@
 // Several threads at the console's rings, for ThreadSanitizer and for wake-ups that get lost.
 
-#include <condition_variable>
 #include <cstdint>
-#include <mutex>
 #include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 #include "console_fixture.h"
+#include "support/wakeup.h"
 
 namespace veneer {
 namespace {
 
 using veneer::testing::ConsoleFrontEnd;
-
-// Remembers one wake-up, like an event channel's pending bit.
-class Wakeup {
- public:
-  void Set() {
-    {
-      const std::scoped_lock lock(mutex_);
-      set_ = true;
-    }
-    changed_.notify_one();
-  }
-  void Wait() {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return set_; });
-    set_ = false;
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool set_ = false;
-};
+using veneer::testing::Wakeup;
 
 constexpr std::size_t kTotal = std::size_t{64} << 10U;
 

@@ -12,11 +12,10 @@
 #include <gtest/gtest.h>
 
 #include "e1000_registers.h"
-#include "support/fake_devices.h"
 #include "support/fake_net_link.h"
 #include "support/net_frames.h"
+#include "support/pci_root.h"
 #include "veneer/base/metrics.h"
-#include "veneer/devices/pci_host.h"
 #include "veneer/e1000/e1000.h"
 
 namespace veneer {
@@ -36,9 +35,7 @@ class E1000Test : public ::testing::Test {
         NetLink::Facts{.name = "fake", .offloads = offloads});
     memory_ = GuestMemory::CreateFlat(kMemoryBytes).value();
     nic_ = E1000::Create(*memory_, metrics_, {.number = 0, .mac = kMac}, link_).value();
-    ASSERT_TRUE(pci_.Attach());
-    ASSERT_TRUE(pci_.AddDevice(3, 0, *nic_));
-    ASSERT_TRUE(pci_.AssignResources());
+    ASSERT_TRUE(root_.Plug(3, 0, *nic_));
     base_ = nic_->BarBase(E1000::kMemoryBar).value();
   }
   std::uint32_t Get(std::uint32_t offset) {
@@ -118,12 +115,9 @@ class E1000Test : public ::testing::Test {
   static constexpr std::uint32_t kSegment = std::uint32_t{e1000::kTxSegment} << 24U;
 
   Metrics metrics_;
-  Counter unclaimed_;
-  Bus ports_{"port", unclaimed_};
-  Bus mmio_{"memory", unclaimed_};
-  FakePowerControl power_;
-  std::array<FakeInterruptLine, PciHost::kIntxLines> lines_;
-  PciHost pci_{ports_, mmio_, {&lines_[0], &lines_[1], &lines_[2], &lines_[3]}, power_};
+  testing::PciRoot root_;
+  Bus& mmio_ = root_.mmio;
+  std::array<FakeInterruptLine, PciHost::kIntxLines>& lines_ = root_.lines;
   std::shared_ptr<testing::FakeNetLink> link_;
   std::unique_ptr<GuestMemory> memory_;
   std::unique_ptr<E1000> nic_;

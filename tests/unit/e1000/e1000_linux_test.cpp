@@ -69,16 +69,16 @@ TEST_F(E1000LinuxTest, AResetByPortsForgetsEverythingButTheAddress) {
   Set(e1000::kIcs, e1000::kLinkChange);
   EXPECT_TRUE(lines_[3].level());
   Set(e1000::kReceiveAddress, 0);
-  ports_.Write(ports, 4, e1000::kCtrl);
-  ports_.Write(ports + 4, 4, e1000::kCtrlReset);
+  root_.ports.Write(ports, 4, e1000::kCtrl);
+  root_.ports.Write(ports + 4, 4, e1000::kCtrlReset);
   EXPECT_FALSE(lines_[3].level());
   EXPECT_EQ(Get(e1000::kIms), 0U);
   EXPECT_EQ(Get(e1000::kIcr), 0U);
   EXPECT_EQ(Get(e1000::kCtrl) & e1000::kCtrlReset, 0U);
   EXPECT_EQ(Get(e1000::kReceiveAddress), 0x12005452U);
   EXPECT_EQ(Get(e1000::kReceiveAddress + 4), 0x80005634U);
-  ports_.Write(ports, 4, e1000::kStatus);
-  EXPECT_EQ(ports_.Read(ports + 4, 4), 0x83U);
+  root_.ports.Write(ports, 4, e1000::kStatus);
+  EXPECT_EQ(root_.ports.Read(ports + 4, 4), 0x83U);
 }
 
 TEST_F(E1000LinuxTest, InterruptsComeWhenTheyAreWanted) {

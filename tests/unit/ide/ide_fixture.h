@@ -3,12 +3,9 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <cstring>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -16,45 +13,12 @@
 #include <gtest/gtest.h>
 
 #include "ata.h"
-#include "support/fake_devices.h"
 #include "support/fake_disk_image.h"
+#include "support/pci_root.h"
 #include "veneer/base/metrics.h"
-#include "veneer/bus/bus.h"
-#include "veneer/devices/pci_host.h"
 #include "veneer/ide/ide_controller.h"
 
 namespace veneer {
-
-// An interrupt line that can be waited for.
-class WaitableLine final : public InterruptLine {
- public:
-  void SetLevel(bool asserted) override {
-    {
-      const std::scoped_lock lock(mutex_);
-      edges_ += asserted && !level_ ? 1 : 0;
-      level_ = asserted;
-    }
-    changed_.notify_all();
-  }
-  bool WaitForHigh() {
-    std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, std::chrono::seconds(60), [this] { return level_; });
-  }
-  bool level() const {
-    const std::scoped_lock lock(mutex_);
-    return level_;
-  }
-  int edges() const {
-    const std::scoped_lock lock(mutex_);
-    return edges_;
-  }
-
- private:
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  bool level_ = false;
-  int edges_ = 0;
-};
 
 class IdeTest : public ::testing::Test {
  protected:
@@ -79,9 +43,7 @@ class IdeTest : public ::testing::Test {
         IdeController::Create({*memory_, metrics_, {&lines_[0], &lines_[1]}}, std::move(drives_))
             .value();
     ASSERT_TRUE(controller_->Attach(ports_));
-    ASSERT_TRUE(pci_.Attach());
-    ASSERT_TRUE(pci_.AddDevice(1, 1, *controller_));
-    ASSERT_TRUE(pci_.AssignResources());
+    ASSERT_TRUE(root_.Plug(1, 1, *controller_));
     ASSERT_EQ(controller_->BarBase(IdeController::kBusMasterBar), kBusMaster);
   }
 
@@ -194,13 +156,9 @@ class IdeTest : public ::testing::Test {
   }
 
   Metrics metrics_;
-  Counter unclaimed_;
-  Bus ports_{"port", unclaimed_};
-  Bus mmio_{"memory", unclaimed_};
-  FakePowerControl power_;
-  FakeInterruptLine intx_;
-  PciHost pci_{ports_, mmio_, {&intx_, &intx_, &intx_, &intx_}, power_};
-  std::array<WaitableLine, 2> lines_;
+  testing::PciRoot root_;
+  Bus& ports_ = root_.ports;
+  std::array<FakeInterruptLine, 2> lines_;  // the channels' own
   std::unique_ptr<GuestMemory> memory_;
   std::vector<IdeDriveConfig> drives_;
   std::unique_ptr<IdeController> controller_;

@@ -104,16 +104,7 @@ TEST_F(NetTest, ConnectAndDisconnectStorm) {
       }
       queue(i).PushTx();
     }
-    if (random() % 2 == 0) {
-      ASSERT_TRUE(front_.Close());
-    } else if (random() % 2 == 0) {
-      for (unsigned k = random() % 5; k > 0; --k) {
-        front_.Say(static_cast<XenbusState>(random() % 9));
-      }
-    }
-    front_.Say(XenbusState::kClosed);
-    ASSERT_TRUE(front_.WaitForBack(XenbusState::kClosed));
-    ASSERT_TRUE(front_.Reopen());
+    ASSERT_TRUE(front_.StartOver(random));
   }
   EXPECT_EQ(guest_.grants->mappings(), 0U);
 }

@@ -1,38 +1,17 @@
 // Both ends at once: no request, response or wake-up gets lost. A lost wake-up shows as a test that
 // does not end.
 
-#include <condition_variable>
-#include <mutex>
 #include <thread>
 
 #include <gtest/gtest.h>
 
 #include "ring_fixture.h"
+#include "support/wakeup.h"
 
 namespace veneer {
 namespace {
 
-// Remembers one wake-up, like an event channel's pending bit.
-class Wakeup {
- public:
-  void Set() {
-    {
-      const std::scoped_lock lock(mutex_);
-      set_ = true;
-    }
-    changed_.notify_one();
-  }
-  void Wait() {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return set_; });
-    set_ = false;
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool set_ = false;
-};
+using testing::Wakeup;
 
 constexpr std::uint64_t kRequests = 20'000;
 

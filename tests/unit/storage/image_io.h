@@ -84,6 +84,15 @@ inline std::unique_ptr<DiskChannel> ChannelOf(DiskImage& image) {
   return channel ? std::move(*channel) : nullptr;
 }
 
+inline void OpenBoth(const DiskConfig& config, std::unique_ptr<DiskImage>& image,
+                     std::unique_ptr<DiskChannel>& channel) {
+  auto opened = OpenDiskImage(config);
+  ASSERT_TRUE(opened.has_value()) << opened.error().message;
+  image = std::move(*opened);
+  channel = ChannelOf(*image);
+  ASSERT_NE(channel, nullptr);
+}
+
 // What opening a disk is refused with.
 inline std::string RefusalOf(const DiskConfig& config) {
   const auto image = OpenDiskImage(config);

@@ -30,13 +30,7 @@ class NbdImageTest : public ::testing::Test {
     server_ = std::move(*server);
     config_.path = server_->uri();
   }
-  void Open() {
-    auto image = OpenDiskImage(config_);
-    ASSERT_TRUE(image.has_value()) << image.error().message;
-    image_ = std::move(*image);
-    channel_ = ChannelOf(*image_);
-    ASSERT_NE(channel_, nullptr);
-  }
+  void Open() { OpenBoth(config_, image_, channel_); }
 
   TemporaryFile file_{kBytes};
   DiskConfig config_;

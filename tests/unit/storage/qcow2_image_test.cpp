@@ -44,13 +44,7 @@ class Qcow2ImageTest : public ::testing::Test {
     file.seekp(static_cast<std::streamoff>(place));
     file.write("skip", 4);  // extensions of an unknown type are passed over
   }
-  void Open() {
-    auto image = OpenDiskImage(config_);
-    ASSERT_TRUE(image.has_value()) << image.error().message;
-    image_ = std::move(*image);
-    channel_ = ChannelOf(*image_);
-    ASSERT_NE(channel_, nullptr);
-  }
+  void Open() { OpenBoth(config_, image_, channel_); }
   void Close() {
     channel_.reset();
     image_.reset();
