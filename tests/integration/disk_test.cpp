@@ -43,33 +43,70 @@ std::string Digest(const std::string& output) {
   return end == std::string::npos || end < 64 ? std::string() : output.substr(end - 64, 64);
 }
 
-TEST(Disk, AFileSystemSurvivesAndAReadOnlyDiskRefuses) {
+// Serves a raw file to whoever connects to a UNIX socket, until it is destroyed.
+class NbdServer {
+ public:
+  NbdServer(const std::string& image, std::string socket)
+      : socket_(std::move(socket)),
+        server_({"/usr/bin/qemu-nbd", "--format=raw", "--persistent", "--socket=" + socket_,
+                 "--pid-file=" + socket_ + ".pid", image}) {}
+  // qemu-nbd writes its number once it listens.
+  bool WaitUntilReady() {
+    return RunTool({"/bin/sh", "-c", "until [ -s " + socket_ + ".pid ]; do sleep 0.1; done"}) == 0;
+  }
+  std::string uri() const { return "nbd+unix:///?socket=" + socket_; }
+
+ private:
+  const std::string socket_;
+  ChildProcess server_;
+};
+
+// Of the first `kib` KiB.
+std::string FileDigest(const std::string& path, unsigned kib) {
+  return RunToolFor(
+             {"/bin/sh", "-c", "head -c " + std::to_string(kib) + "K " + path + " | sha256sum"})
+      .out.substr(0, 64);
+}
+
+// A file system on a raw image; the same data on a qcow2 image and on an NBD server.
+TEST(Disk, DataSurviveOnEachKindOfImageAndAReadOnlyDiskRefuses) {
   const ScratchDirectory scratch;
   const std::string disk = scratch.File("disk.img");
   const std::string locked = scratch.File("locked.img");
+  const std::string qcow2 = scratch.File("disk.qcow2");
+  const std::string served = scratch.File("served.img");
   MakeImage(disk, 64);
   MakeImage(locked, 1);
+  MakeImage(served, 16);
   ASSERT_EQ(RunTool({"/sbin/mkfs.ext4", "-q", "-F", disk}), 0);
+  ASSERT_EQ(RunTool({"/usr/bin/qemu-img", "create", "-q", "-f", "qcow2", qcow2, "16M"}), 0);
+  NbdServer nbd(served, scratch.File("nbd"));
+  ASSERT_TRUE(nbd.WaitUntilReady());
 
   ChildProcess veneer(RunCommand(
       Needed("VENEER_TEST_KERNEL"),
       "console=ttyS0 veneer.run=\"mount /dev/xvda /mnt && dd if=/dev/urandom of=/mnt/f bs=64k "
-      "count=4 && sync && sha256sum /mnt/f && umount /mnt && mount /dev/xvda /mnt && "
-      "sha256sum /mnt/f; umount /mnt; cat /sys/block/xvdb/ro; "
-      "echo x >/dev/xvdb; cat /proc/interrupts\"",
+      "count=4 && sync && sha256sum /mnt/f && "
+      "for d in c d; do dd if=/mnt/f of=/dev/xvd$d bs=64k conv=fsync; done; "
+      "umount /mnt && mount /dev/xvda /mnt && sha256sum /mnt/f; umount /mnt; "
+      "cat /sys/block/xvdb/ro; echo x >/dev/xvdb; cat /proc/interrupts\"",
       {"--initrd", Needed("VENEER_TEST_INITRD"), "--disk", "path=" + disk, "--disk",
-       "path=" + locked + ",readonly=on"}));
+       "path=" + locked + ",readonly=on", "--disk", "path=" + qcow2, "--disk",
+       "path=" + nbd.uri()}));
   veneer.CloseInput();
   EXPECT_EQ(veneer.WaitForExit(BootLimit()), 0) << veneer.err();
   EXPECT_THAT(veneer.out(), AllOf(HasSubstr("write error: Operation not permitted"),
                                   ContainsRegex("xen-dyn.* +blkif")));
-  // The same sum before the file system was unmounted and after.
-  const std::size_t first = veneer.out().find("  /mnt/f");
-  const std::size_t second = veneer.out().rfind("  /mnt/f");
-  ASSERT_NE(first, std::string::npos);
-  ASSERT_NE(first, second);
-  EXPECT_EQ(veneer.out().substr(first - 64, 64), veneer.out().substr(second - 64, 64));
+  // The same sum before the file system was unmounted and after, and wherever else the data went.
+  const std::string digest = Digest(veneer.out());
+  ASSERT_NE(digest, "") << veneer.out();
+  EXPECT_EQ(Digest(veneer.out().substr(veneer.out().rfind("  /mnt/f") - 64)), digest);
   EXPECT_EQ(RunTool({"/sbin/e2fsck", "-fn", disk}), 0);
+  EXPECT_EQ(RunTool({"/usr/bin/qemu-img", "check", "-q", qcow2}), 0);
+  const std::string raw = scratch.File("raw");
+  EXPECT_EQ(RunTool({"/usr/bin/qemu-img", "convert", "-O", "raw", qcow2, raw}), 0);
+  EXPECT_EQ(FileDigest(raw, 256), digest);
+  EXPECT_EQ(FileDigest(served, 256), digest);
 }
 
 // Four disks in the end: three at the start, one more while the guest runs.
