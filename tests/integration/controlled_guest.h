@@ -2,6 +2,9 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,6 +34,12 @@ inline ToolOutcome RunToolFor(const std::vector<std::string>& argv) {
   return {code, tool.out()};
 }
 inline int RunTool(const std::vector<std::string>& argv) { return RunToolFor(argv).code; }
+
+// A raw disk image of zeros.
+inline void MakeImage(const std::string& path, std::uint64_t mib) {
+  std::ofstream(path).close();
+  std::filesystem::resize_file(path, mib << 20U);
+}
 
 // A shell that answers on the process' standard streams.
 class Shell {

@@ -2,7 +2,6 @@
 #include <sys/stat.h>
 
 #include <filesystem>
-#include <fstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -15,11 +14,6 @@ namespace {
 using ::testing::AllOf;
 using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
-
-void MakeImage(const std::string& path, std::uint64_t mib) {
-  std::ofstream(path).close();
-  std::filesystem::resize_file(path, mib << 20U);
-}
 
 std::uint64_t AllocatedBytes(const std::string& path) {
   struct stat info {};

@@ -1,6 +1,5 @@
 // Emulated disks as Linux's own ata_piix uses them, alone and as twins of PV disks.
 #include <filesystem>
-#include <fstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -15,19 +14,6 @@ using ::testing::AnyOf;
 using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-constexpr std::chrono::seconds kToolLimit{60};
-
-int RunTool(const std::vector<std::string>& argv) {
-  ChildProcess tool(argv);
-  tool.CloseInput();
-  return tool.WaitForExit(kToolLimit);
-}
-
-void MakeImage(const std::string& path, std::uint64_t mib) {
-  std::ofstream(path).close();
-  std::filesystem::resize_file(path, mib << 20U);
-}
 
 // The hexadecimal digests in sha256sum's output for /f.
 std::vector<std::string> Digests(const std::string& output) {

@@ -159,14 +159,24 @@ void NetTransmitter::CopyHeaders(const TxPacket& packet, std::span<const PinnedG
   pieces_[0] = iovec{window_.data(), window_bytes_};
 }
 
+void NetTransmitter::PointAtSlots(const TxPacket& packet, std::span<const PinnedGrant> pages) {
+  piece_count_ = 0;
+  for (const TxSlot& slot : packet.slots) {
+    pieces_[piece_count_] = iovec{pages[piece_count_].page().data() + slot.offset, slot.size};
+    ++piece_count_;
+  }
+}
+
 // What is checked here and what is sent are the same bytes, which the guest can no longer change.
+// Of frames that come with their checksum nothing is checked.
 const char* NetTransmitter::Prepare(const TxPacket& packet, std::span<const PinnedGrant> pages) {
-  CopyHeaders(packet, pages);
   header_ = {};
   const bool segments = packet.segment_size != 0;
   if (!segments && (packet.flags & NETTXF_csum_blank) == 0) {
+    PointAtSlots(packet, pages);
     return nullptr;
   }
+  CopyHeaders(packet, pages);
   const auto window = std::span(window_).first(window_bytes_);
   const auto transport = FindTransportHeader(window, packet.bytes);
   if (!transport) {

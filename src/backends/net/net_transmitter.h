@@ -47,6 +47,7 @@ class NetTransmitter {
   bool SendBatch(std::uint64_t now_ns);
   void ReleaseSent();
   const char* Prepare(const TxPacket& packet, std::span<const PinnedGrant> pages);
+  void PointAtSlots(const TxPacket& packet, std::span<const PinnedGrant> pages);
   void CopyHeaders(const TxPacket& packet, std::span<const PinnedGrant> pages);
   void Answer(const TxPacket& packet, std::int16_t status);
   void Refuse(TxPacket& packet);
