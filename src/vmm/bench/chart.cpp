@@ -127,7 +127,7 @@ std::string Bars(const Row& row, const Scale& scale, double left, double width) 
     svg += fmt::format(
         "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" fill=\"{}\"/>\n", x + 2,
         kPlotBottom - height, bar - 4, height, look.colour);
-    svg += Text(x + bar / 2, kPlotBottom - height - 4, "middle", 10, Number(value));
+    svg += Text(x + bar / 2, kPlotBottom - height - 4, "middle", 10, ShortNumber(value));
     x += bar;
   }
   return svg + Label(left + width / 2, row.title);
@@ -143,7 +143,7 @@ std::string Panel(std::span<const Row> rows) {
     svg += fmt::format(
         "<line x1=\"{0}\" y1=\"{1:.1f}\" x2=\"{2}\" y2=\"{1:.1f}\" stroke=\"#dddddd\"/>\n",
         kPlotLeft, y, kPanelWidth - kMargin);
-    svg += Text(kPlotLeft - 6, y + 4, "end", 10, mark == 0 ? "0" : fmt::format("{:g}", mark));
+    svg += Text(kPlotLeft - 6, y + 4, "end", 10, ShortNumber(mark));
   }
   const double width = (kPanelWidth - kMargin - kPlotLeft) / static_cast<double>(rows.size());
   for (std::size_t i = 0; i < rows.size(); ++i) {

@@ -8,6 +8,9 @@ namespace {
 constexpr const char* kMicroPv[] = {"micro-block", "micro-net"};
 constexpr const char* kMicroEmulated[] = {"micro-block-emulated", "micro-net-emulated"};
 
+// For the micro guest's PV drivers, us: its emulated ones look at their devices without end, too.
+constexpr const char* kGuestPoll = "5000";
+
 // Workloads of bench_block and bench_net with each of their options, for estimates only.
 constexpr double kDirectWorkloads = 6;
 constexpr double kMicroGuestBoot = 2;  // seconds
@@ -102,10 +105,10 @@ std::vector<Companion> Companions(const CompanionScale& scale) {
   };
   std::vector<Companion> all{
       {"micro", kMicroEmulated[0], "bench_block", with(disk, {"--micro-guest", "--emulated"})},
-      // The PV driver looks at its ring for as long as the IDE driver looks at its status.
-      {"micro", kMicroPv[0], "bench_block", with(disk, {"--micro-guest", "--guest-poll", "5000"})},
+      {"micro", kMicroPv[0], "bench_block",
+       with(disk, {"--micro-guest", "--guest-poll", kGuestPoll})},
       {"micro", kMicroEmulated[1], "bench_net", {"--micro-guest", "--emulated"}},
-      {"micro", kMicroPv[1], "bench_net", {"--micro-guest"}},
+      {"micro", kMicroPv[1], "bench_net", {"--micro-guest", "--guest-poll", kGuestPoll}},
       {"back-ends", "block", "bench_block", disk},
       {"back-ends", "net", "bench_net", {}},
       {"back-ends", "user", "bench_net", {"--user"}}};

@@ -83,6 +83,13 @@ std::string Number(double value) {
   return fmt::format("{:.{}f}", value, decimals);
 }
 
+std::string ShortNumber(double value) {
+  if (value >= 1e6) {
+    return fmt::format("{:.3g}M", value / 1e6);
+  }
+  return value >= 1000 ? fmt::format("{:.3g}k", value / 1e3) : fmt::format("{:.3g}", value);
+}
+
 std::string ReportText(const BenchOptions& options, const std::vector<Row>& rows,
                        const std::vector<std::string>& missing) {
   std::string text =

@@ -16,4 +16,7 @@ std::string ReportText(const BenchOptions& options, const std::vector<Row>& rows
 // "12.3", "0.042", "65 200": three figures that count, at least.
 std::string Number(double value);
 
+// The same in few letters, for a chart: "65k", "1.2M".
+std::string ShortNumber(double value);
+
 }  // namespace veneer::bench

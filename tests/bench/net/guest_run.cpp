@@ -48,9 +48,10 @@ Result<TapOutcome> RunMicroGuest(const TapWorkload& workload, double seconds) {
   const std::string bench = workload.emulated ? kEmulated : "netbench";
   const std::string nic =
       workload.emulated ? "model=e1000" : fmt::format("poll={}", workload.poll_us);
-  const std::string words = fmt::format("tests=none {} {} bytes={} {} ms={:.0f}", bench,
+  const std::string words = fmt::format("tests=none {} {} bytes={} {} ms={:.0f} poll={}", bench,
                                         workload.to_host ? "send" : "receive", workload.frame_bytes,
-                                        workload.segmented ? "segmented" : "whole", seconds * 1000);
+                                        workload.segmented ? "segmented" : "whole", seconds * 1000,
+                                        workload.guest_poll_us);
   // The guest needs a second to get there on hosts that interpret its ring 0.
   const std::string command = fmt::format(
       "{} run --kernel {} --entry pvh --memory 64M --log-level warning --control-socket off "

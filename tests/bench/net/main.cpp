@@ -31,6 +31,9 @@ int main(int argc, char** argv) {
                "With --micro-guest: an emulated e1000, whose driver looks at its rings, instead of "
                "a PV NIC")
       ->needs(micro_guest);
+  app.add_option("--guest-poll", tap.guest_poll_us,
+                 "How long the micro guest looks at its rings before waiting for an upcall, us")
+      ->capture_default_str();
   app.add_option("--only", tap.only, "Workloads whose name contains this, such as '64 bytes'");
   app.add_flag("--user", user_mode,
                "Instead: a user-mode network, against libslirp driven directly. Needs no root")

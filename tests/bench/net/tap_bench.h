@@ -13,6 +13,7 @@ struct TapBenchOptions {
   double seconds = 2;  // of one run
   unsigned rounds = 5;
   unsigned poll_us = 50;
+  unsigned guest_poll_us = 50;
   bool micro_guest = false;  // the front-end is guests/micro instead of one in this process
   bool emulated = false;     // and its NIC an e1000
   std::string only;          // workloads whose name contains this

@@ -20,6 +20,14 @@ TEST(Report, NumbersOfThreeDigitsAndMore) {
   EXPECT_EQ(Number(1234567), "1 234 567");
 }
 
+TEST(Report, ShortNumbersFitAboveBars) {
+  EXPECT_EQ(ShortNumber(0), "0");
+  EXPECT_EQ(ShortNumber(0.00123), "0.00123");
+  EXPECT_EQ(ShortNumber(9344), "9.34k");
+  EXPECT_EQ(ShortNumber(45827), "45.8k");
+  EXPECT_EQ(ShortNumber(1234567), "1.23M");
+}
+
 TEST(Report, RatiosAndWhatIsMissing) {
   Samples emulated;
   emulated.Add(2);
