@@ -57,6 +57,11 @@ clean_up() {
 	[[ -z $TEMP_DIR ]] || rm -rf "$TEMP_DIR"
 }
 
+need_kvm() {
+	[[ -r /dev/kvm && -w /dev/kvm ]] ||
+		die "/dev/kvm is missing or not yours to use: load kvm_intel or kvm_amd, or join the group 'kvm'"
+}
+
 # as_root COMMAND...: fails when there is no way to become root without asking for a password.
 as_root() {
 	if ((EUID == 0)); then

@@ -1,7 +1,9 @@
 // `veneer bench`: what emulated devices, PV devices and the host itself do with the same loads.
 #pragma once
 
+#include <filesystem>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -20,6 +22,7 @@ struct BenchOptions {
   unsigned disk_mib = 256;
   // The parts to run, of kParts; empty: all.
   std::vector<std::string> parts;
+  bool Wants(std::string_view part) const;
   // What the report says of the host, as (subject, finding).
   std::vector<std::pair<std::string, std::string>> host;
   bool interpreted_kernel = false;  // the host interprets guest kernels (PVM)
@@ -28,6 +31,9 @@ struct BenchOptions {
 // Loads by the guest's Linux on its disks and NICs; back-ends driven by a micro guest's ring 3; the
 // back-ends alone, without a guest.
 inline constexpr const char* kParts[] = {"disk", "net", "micro", "back-ends"};
+
+// Where this program lies, with those that were built beside it.
+std::filesystem::path ProgramFolder();
 
 // UsageError if the guest's files are not there.
 Result<void> CheckGuest(const BenchOptions& options);

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "bench_run.h"
-#include "own_network.h"
+#include "veneer/bench/own_network.h"
 
 namespace veneer::bench {
 namespace {
@@ -32,6 +32,15 @@ nlohmann::ordered_json Settings(const BenchOptions& options) {
 
 }  // namespace
 
+bool BenchOptions::Wants(std::string_view part) const {
+  return parts.empty() || std::find(parts.begin(), parts.end(), part) != parts.end();
+}
+
+std::filesystem::path ProgramFolder() {
+  std::error_code error;
+  return std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+}
+
 Result<void> CheckGuest(const BenchOptions& options) {
   VENEER_TRY(CheckFile(options.kernel, "--kernel"));
   return CheckFile(options.initrd, "--initrd");
@@ -46,11 +55,10 @@ Result<void> RunBench(const BenchOptions& options) {
   VENEER_TRY_ASSIGN(Results results,
                     Results::Open(options.folder, Settings(options), options.fresh));
   VENEER_TRY_ASSIGN(Interrupt interrupt, Interrupt::Catch());
-  const bool only_disk =
-      !options.parts.empty() && std::all_of(options.parts.begin(), options.parts.end(),
-                                            [](const std::string& part) { return part == "disk"; });
-  if (!only_disk) {
-    VENEER_TRY(EnterOwnNetwork());
+  if (options.Wants("net") || options.Wants("micro") || options.Wants("back-ends")) {
+    if (const Result<void> entered = EnterOwnNetwork(); !entered) {
+      return HostError("{}; '--part disk' does without", entered.error().message);
+    }
   }
   return BenchRun(options, std::move(interrupt), std::move(results)).Run();
 }

@@ -24,12 +24,6 @@ namespace {
 constexpr double kBoot = 60;
 constexpr double kLoadOverhead = 0.5;
 
-// Where this program lies, with those that were built beside it.
-std::filesystem::path OwnFolder() {
-  std::error_code error;
-  return std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
-}
-
 std::string FirstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
 
 }  // namespace
@@ -45,20 +39,15 @@ BenchRun::BenchRun(const BenchOptions& options, Interrupt interrupt, Results res
             .seconds = options.quick ? 0.5 : 2,
             .rounds = rounds_};
   for (Step& step : LinuxSteps()) {
-    if (Wants(step.part)) {
+    if (options_.Wants(step.part)) {
       steps_.push_back(std::move(step));
     }
   }
   for (Companion& companion : Companions(scale_)) {
-    if (Wants(companion.part)) {
+    if (options_.Wants(companion.part)) {
       companions_.push_back(std::move(companion));
     }
   }
-}
-
-bool BenchRun::Wants(const std::string& part) const {
-  return options_.parts.empty() ||
-         std::find(options_.parts.begin(), options_.parts.end(), part) != options_.parts.end();
 }
 
 std::size_t BenchRun::Missing(const Step& step) const {
@@ -104,9 +93,9 @@ Result<void> BenchRun::RunLinux() {
   VENEER_TRY_ASSIGN(const std::unique_ptr<LoadServer> server, LoadServer::Start());
   fmt::print(stderr, "booting the guest{} ...\n",
              options_.interpreted_kernel ? ", a minute where its kernel is interpreted" : "");
-  VENEER_TRY_ASSIGN(
-      const std::unique_ptr<GuestSession> guest,
-      GuestSession::Start(options_, {emulated.path(), pv.path()}, Wants("net"), interrupt_));
+  VENEER_TRY_ASSIGN(const std::unique_ptr<GuestSession> guest,
+                    GuestSession::Start(options_, {emulated.path(), pv.path()},
+                                        options_.Wants("net"), interrupt_));
   progress_.Expect(0, -kBoot);
 
   const auto ns = static_cast<std::uint64_t>(seconds_ * 1e9);
@@ -176,7 +165,7 @@ Result<void> BenchRun::RunCompanions() {
 }
 
 Result<void> BenchRun::RunCompanion(const Companion& companion) {
-  const std::string program = OwnFolder() / companion.program;
+  const std::string program = ProgramFolder() / companion.program;
   if (!std::filesystem::exists(program)) {
     return HostError("{}: the program {} is not installed beside veneer", companion.name,
                      companion.program);
@@ -220,9 +209,6 @@ Result<void> BenchRun::WriteReport() {
   const std::string base = options_.folder + "/bench";
   VENEER_TRY(ReplaceFile(base + ".svg", ChartSvg(rows, options_.host.front().second)));
   if (const Result<void> drawn = WritePng(base + ".svg", base + ".png"); !drawn) {
-    if (drawn.error().kind == ErrorKind::kCanceled) {
-      return drawn;
-    }
     missing_.push_back("the chart as PNG: " + drawn.error().message);
   }
   results_.json()["host"] = nlohmann::ordered_json::object();

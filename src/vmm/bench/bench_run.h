@@ -21,7 +21,6 @@ class BenchRun {
   Result<void> Run();
 
  private:
-  bool Wants(const std::string& part) const;
   // How many figures of a step are missing, all ways together.
   std::size_t Missing(const Step& step) const;
   Result<void> RunLinux();

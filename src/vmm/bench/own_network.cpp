@@ -1,4 +1,4 @@
-#include "own_network.h"
+#include "veneer/bench/own_network.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -26,9 +26,7 @@ Result<void> EnterOwnNetwork() {
   const uid_t user = geteuid();
   const gid_t group = getegid();
   if (unshare(CLONE_NEWNET | (user != 0 ? CLONE_NEWUSER : 0)) != 0) {
-    return ErrnoError(errno,
-                      "cannot make a network namespace (as root it can be done; --part leaves the "
-                      "network out)");
+    return ErrnoError(errno, "cannot make a network namespace (as root it can be done)");
   }
   if (user != 0 && !(Write("/proc/self/uid_map", fmt::format("0 {} 1", user)) &&
                      Write("/proc/self/setgroups", "deny") &&

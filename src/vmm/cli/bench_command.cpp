@@ -25,9 +25,7 @@ constexpr unsigned kMostDiskMib = 65536;
 
 // Where guests/bench leaves the guest that it makes.
 std::string GuestFile(const char* name) {
-  std::error_code error;
-  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
-  return self.parent_path().parent_path() / "guests" / "bench" / name;
+  return bench::ProgramFolder().parent_path() / "guests" / "bench" / name;
 }
 
 std::string Processor() {

@@ -1,11 +1,10 @@
 #include "back_end_run.h"
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <memory>
 #include <vector>
 
+#include "bench/support/cpu_time.h"
 #include "support/block_front_end.h"
 #include "support/pv_guest.h"
 #include "veneer/base/clock.h"
@@ -18,17 +17,8 @@ using testing::BlockFrontEnd;
 using testing::BlockRingGuest;
 using testing::PvGuest;
 
-double CpuSeconds(int who) {
-  rusage usage{};
-  getrusage(who, &usage);
-  const auto seconds = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
-
 // What the back-end's threads have used: all but the front-end's own.
-double BackEndCpu() { return CpuSeconds(RUSAGE_SELF) - CpuSeconds(RUSAGE_THREAD); }
+double BackEndCpu() { return ProcessCpuSeconds() - ThreadCpuSeconds(); }
 
 class Driver {
  public:

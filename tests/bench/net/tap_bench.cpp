@@ -8,6 +8,7 @@
 
 #include "tap_peer.h"
 #include "tap_runs.h"
+#include "veneer/bench/own_network.h"
 #include "veneer/bench/samples.h"
 
 namespace veneer::bench {

@@ -27,13 +27,6 @@ constexpr std::uint64_t kAhead = 256;
 
 }  // namespace
 
-Result<void> EnterOwnNetwork() {
-  if (unshare(CLONE_NEWNET) != 0) {
-    return ErrnoError(errno, "cannot make a network namespace (it needs root)");
-  }
-  return {};
-}
-
 std::vector<std::byte> WorkloadFrame(const TapWorkload& workload) {
   testing::FrameShape shape;
   shape.transport = workload.segmented ? testing::Transport::kTcp : testing::Transport::kUdp;

@@ -14,10 +14,6 @@
 
 namespace veneer::bench {
 
-// Puts the calling thread, and threads it makes, into a new network namespace: nothing of the
-// host's is touched, and nothing is left. HostError without root.
-Result<void> EnterOwnNetwork();
-
 // A whole frame of the workload with its virtio_net_hdr in front.
 std::vector<std::byte> WorkloadFrame(const TapWorkload& workload);
 
