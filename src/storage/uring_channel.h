@@ -1,4 +1,5 @@
-// io_uring as a way to a file: everything queued goes to the kernel in one call.
+// io_uring as a way to a file: everything queued goes to the kernel in one call. Whole pages for
+// the page cache are written at once.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +10,7 @@
 
 #include <liburing.h>
 
+#include "inline_writes.h"
 #include "veneer/base/event_fd.h"
 #include "veneer/storage/disk_image.h"
 
@@ -37,6 +39,8 @@ class UringChannel final : public DiskChannel {
   explicit UringChannel(const Files& files) : files_(files) {}
   void Silence(bool silent);
   bool Prepare(DiskOperation& operation);
+  bool FitsInline(const DiskOperation& operation) const;
+  void WriteInline(DiskOperation& operation);
   bool FitsDirect(const DiskOperation& operation) const;
   // True if it has ended; otherwise the rest of it has been queued again.
   bool Finish(DiskOperation& operation, int result);
@@ -49,6 +53,8 @@ class UringChannel final : public DiskChannel {
   bool armed_ = false;
   bool made_ = false;
   std::deque<DiskOperation*> waiting_;  // the submission queue is full
+  InlineWrites inline_writes_;
+  std::vector<DiskOperation*> written_;  // ended, and not collected yet
   std::vector<DiskOperation*> ended_;
 };
 

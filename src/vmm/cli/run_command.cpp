@@ -60,6 +60,8 @@ Result<UniqueFd> CatchSignals() {
   sigaddset(&signals, SIGHUP);
   sigprocmask(SIG_BLOCK, &signals, nullptr);
   static_cast<void>(signal(SIGPIPE, SIG_IGN));
+  // A disk larger than what the user may write (ulimit -f) shall fail as any other error of a disk.
+  static_cast<void>(signal(SIGXFSZ, SIG_IGN));
   UniqueFd fd(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!fd.valid()) {
     return ErrnoError(errno, "cannot watch for signals");
