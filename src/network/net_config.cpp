@@ -285,14 +285,26 @@ MacAddress DefaultMac(std::string_view guest, unsigned number) {
            static_cast<std::uint8_t>(hash >> 8U), static_cast<std::uint8_t>(hash)}};
 }
 
-void NumberNics(std::span<NetConfig> nics) {
+Result<void> IdentifyNics(std::string_view guest, std::span<NetConfig> nics) {
   for (NetConfig& nic : nics) {
     for (unsigned number = 0; !nic.number; ++number) {
       if (std::ranges::find(nics, std::optional(number), &NetConfig::number) == nics.end()) {
         nic.number = number;
       }
     }
+    if (!nic.mac) {
+      nic.mac = DefaultMac(guest, *nic.number);
+    }
   }
+  for (auto nic = nics.begin(); nic != nics.end(); ++nic) {
+    const auto other = std::find_if(nics.begin(), nic,
+                                    [nic](const NetConfig& one) { return one.mac == nic->mac; });
+    if (other != nic) {
+      return UsageError("NIC {} has the address {} already; choose another for NIC {} (mac=)",
+                        *other->number, ToString(*nic->mac), *nic->number);
+    }
+  }
+  return {};
 }
 
 Result<NetConfig> ParseNet(std::string_view text) { return NetParser().Parse(text); }

@@ -33,19 +33,22 @@ struct GuestInfo {
   std::uint64_t uptime_ns = 0;  // since the guest's start, or its last reboot
   std::vector<Milestone> milestones;
   struct Disk {
-    std::string name;  // "xvda"
+    std::string name;  // "xvda"; "ide0" for the first emulated one
+    std::string bus;   // "pv", "ide"
     std::string path;
     std::uint64_t bytes = 0;
     bool readonly = false;
-    bool connected = false;  // the guest uses it
+    bool connected = false;  // the guest uses it; always if emulated
     bool removing = false;   // the guest has been asked to let go of it
   };
+  // What the guest finds both ways is there twice, until it has the emulated one unplugged.
   std::vector<Disk> disks;
   struct Nic {
     unsigned number = 0;
+    std::string model;       // "pv", "e1000"
     std::string mac;         // "52:54:00:12:34:56"
     std::string link;        // "tap0", "user"
-    bool connected = false;  // the guest uses it
+    bool connected = false;  // as for disks
     bool removing = false;   // the guest has been asked to let go of it
   };
   std::vector<Nic> nics;

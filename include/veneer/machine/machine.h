@@ -30,6 +30,23 @@ struct Milestone {
   std::uint64_t kernel_instructions = 0;  // interpreted so far; 0 on hosts that run them natively
 };
 
+// Devices that the guest finds as real hardware, without those it has had unplugged.
+struct EmulatedDevices {
+  struct Disk {
+    std::string name;  // "ide0" is the first channel's first drive
+    std::string path;
+    std::uint64_t bytes = 0;
+    bool readonly = false;
+  };
+  struct Nic {
+    unsigned number = 0;
+    MacAddress mac;
+    std::string link;  // "tap0", "user"
+  };
+  std::vector<Disk> disks;
+  std::vector<Nic> nics;
+};
+
 // What the machine talks to; all calls come from vCPU threads.
 struct MachineOutputs {
   // Characters that the guest wrote to its serial port and to the debug port.
@@ -79,6 +96,8 @@ class Machine {
   virtual Disks* PvDisks() = 0;
   // The same for its PV NICs.
   virtual Nics* PvNics() = 0;
+  // Any thread.
+  virtual EmulatedDevices Emulated() const = 0;
   // The RAM that the guest has at present: without what its balloon has given back. Any thread.
   virtual std::uint64_t MemoryBytes() const = 0;
   virtual std::vector<Milestone> Milestones() const = 0;

@@ -36,14 +36,15 @@ class Nics {
     bool removing = false;
   };
   std::map<unsigned, Entry> List() const;
+  const std::string& guest() const { return guest_; }
 
  private:
   struct Nic {
     std::unique_ptr<NetBackend> backend;
     bool removing = false;
   };
-  Result<unsigned> NumberFor(const NetConfig& config) const;
-  Result<MacAddress> AddressFor(const NetConfig& config) const;
+  // With number and address.
+  Result<NetConfig> Identify(NetConfig config) const;
 
   NetBackend::Parts parts_;
   const std::string guest_;

@@ -93,7 +93,8 @@ inline constexpr std::uint32_t kMaxMtu = 65520;
 // that is unknown, repeated or has a wrong value.
 Result<NetConfig> ParseNet(std::string_view text);
 
-// Gives each NIC that has no number the first that none of the others has.
-void NumberNics(std::span<NetConfig> nics);
+// Gives each NIC that has no number the first that none of the others has, and each that has no
+// address that of the guest and its number. UsageError for two with the same address.
+Result<void> IdentifyNics(std::string_view guest, std::span<NetConfig> nics);
 
 }  // namespace veneer

@@ -1,7 +1,9 @@
 #include "veneer/net/nics.h"
 
 #include <utility>
+#include <vector>
 
+#include "veneer/base/check.h"
 #include "veneer/base/log.h"
 
 namespace veneer {
@@ -13,44 +15,28 @@ constexpr unsigned kMaxNics = 16;
 
 Nics::~Nics() = default;
 
-Result<unsigned> Nics::NumberFor(const NetConfig& config) const {
+Result<NetConfig> Nics::Identify(NetConfig config) const {
   if (nics_.size() >= kMaxNics) {
     return UsageError("a guest can have {} NICs, and no more", kMaxNics);
   }
-  if (config.number) {
-    if (nics_.contains(*config.number)) {
-      return UsageError("there is a NIC {} already", *config.number);
-    }
-    return *config.number;
-  }
-  unsigned number = 0;
-  while (nics_.contains(number)) {
-    ++number;
-  }
-  return number;
-}
-
-Result<MacAddress> Nics::AddressFor(const NetConfig& config) const {
-  const MacAddress mac = config.mac.value_or(DefaultMac(guest_, *config.number));
+  std::vector<NetConfig> all;
   for (const auto& [number, nic] : nics_) {
-    if (nic.backend->config().mac == mac) {
-      return UsageError("NIC {} has the address {} already; choose another (mac=)", number,
-                        ToString(mac));
-    }
+    all.push_back(nic.backend->config());
   }
-  return mac;
+  all.push_back(std::move(config));
+  VENEER_TRY(IdentifyNics(guest_, all));
+  VENEER_CHECK(!nics_.contains(*all.back().number));
+  return std::move(all.back());
 }
 
 Result<unsigned> Nics::Add(NetConfig config) {
-  VENEER_TRY_ASSIGN(config.number, NumberFor(config));
-  VENEER_TRY_ASSIGN(config.mac, AddressFor(config));
+  VENEER_TRY_ASSIGN(config, Identify(std::move(config)));
   VENEER_TRY_ASSIGN(std::unique_ptr<NetLink> link, OpenNetLink(config));
   return Add(std::move(config), std::move(link));
 }
 
 Result<unsigned> Nics::Add(NetConfig config, std::unique_ptr<NetLink> link) {
-  VENEER_TRY_ASSIGN(config.number, NumberFor(config));
-  VENEER_TRY_ASSIGN(config.mac, AddressFor(config));
+  VENEER_TRY_ASSIGN(config, Identify(std::move(config)));
   const std::string name = link->facts().name;
   Nic nic;
   VENEER_TRY_ASSIGN(nic.backend,

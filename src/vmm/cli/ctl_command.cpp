@@ -49,9 +49,11 @@ bool Flag(const Json& json, const char* pointer) {
 }
 
 const char* UseText(const Json& device) {
-  return Flag(device, "/removing")    ? ", being removed"
-         : Flag(device, "/connected") ? ", in use"
-                                      : ", not in use";
+  return Text(device, "/bus") == "ide"       ? ", emulated (IDE)"
+         : Text(device, "/model") == "e1000" ? ", emulated (e1000)"
+         : Flag(device, "/removing")         ? ", being removed"
+         : Flag(device, "/connected")        ? ", in use"
+                                             : ", not in use";
 }
 
 std::string InfoText(const Json& reply) {

@@ -42,6 +42,7 @@ std::vector<GuestInfo::Disk> DiskControl::List() const {
   std::vector<GuestInfo::Disk> list;
   for (const auto& [vdev, disk] : disks_.List()) {
     list.push_back({.name = vdev,
+                    .bus = "pv",
                     .path = disk.config.path,
                     .bytes = disk.bytes,
                     .readonly = disk.config.readonly,

@@ -6,6 +6,27 @@
 #include "veneer/boot/memory_layout.h"
 
 namespace veneer {
+namespace {
+
+void AddEmulated(const EmulatedDevices& devices, GuestInfo& info) {
+  for (const EmulatedDevices::Disk& disk : devices.disks) {
+    info.disks.push_back({.name = disk.name,
+                          .bus = "ide",
+                          .path = disk.path,
+                          .bytes = disk.bytes,
+                          .readonly = disk.readonly,
+                          .connected = true});
+  }
+  for (const EmulatedDevices::Nic& nic : devices.nics) {
+    info.nics.push_back({.number = nic.number,
+                         .model = "e1000",
+                         .mac = ToString(nic.mac),
+                         .link = nic.link,
+                         .connected = true});
+  }
+}
+
+}  // namespace
 
 MachineControl::MachineControl(Parts parts)
     : parts_(std::move(parts)), start_ns_(parts_.clock.MonotonicNs()) {
@@ -95,6 +116,7 @@ GuestInfo MachineControl::Info() {
   if (nics_) {
     info.nics = nics_->List();
   }
+  AddEmulated(parts_.machine.Emulated(), info);
   return info;
 }
 

@@ -9,12 +9,12 @@ namespace veneer {
 NetControl::NetControl(Nics& nics, EventLoop& loop, std::vector<NetConfig>& configs,
                        std::uint64_t removal_limit_ns)
     : nics_(nics), loop_(loop), configs_(configs), removal_limit_ns_(removal_limit_ns) {
+  // As they were when the machine was made, which refuses what this would.
+  static_cast<void>(IdentifyNics(nics_.guest(), configs_));
   Learn();
 }
 
 void NetControl::Learn() {
-  // As they were numbered when the machine was made; emulated ones are not in the list.
-  NumberNics(configs_);
   for (const auto& [number, nic] : nics_.List()) {
     const auto known = std::ranges::find(configs_, std::optional(number), &NetConfig::number);
     if (known != configs_.end()) {
@@ -31,12 +31,11 @@ Result<unsigned> NetControl::Add(std::string_view text) {
   if (IsE1000Nic(config)) {
     return UsageError("an emulated NIC cannot be added while the guest runs; only PV NICs can");
   }
-  // A number that no emulated NIC has either.
-  configs_.push_back(config);
-  NumberNics(configs_);
-  config.number = configs_.back().number;
-  configs_.pop_back();
-  VENEER_TRY_ASSIGN(const unsigned number, nics_.Add(std::move(config)));
+  // With a number and an address that no emulated NIC has either.
+  std::vector<NetConfig> all = configs_;
+  all.push_back(std::move(config));
+  VENEER_TRY(IdentifyNics(nics_.guest(), all));
+  VENEER_TRY_ASSIGN(const unsigned number, nics_.Add(std::move(all.back())));
   Learn();
   return number;
 }
@@ -61,6 +60,7 @@ std::vector<GuestInfo::Nic> NetControl::List() const {
   std::vector<GuestInfo::Nic> list;
   for (const auto& [number, nic] : nics_.List()) {
     list.push_back({.number = number,
+                    .model = "pv",
                     .mac = ToString(nic.config.mac.value_or(MacAddress{})),
                     .link = nic.link.name,
                     .connected = nic.state == XenbusState::kConnected,

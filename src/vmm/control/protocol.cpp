@@ -147,6 +147,7 @@ std::string InfoReply(const GuestInfo& info) {
   }
   for (const GuestInfo::Disk& disk : info.disks) {
     json["disks"].push_back({{"name", disk.name},
+                             {"bus", disk.bus},
                              {"path", disk.path},
                              {"bytes", disk.bytes},
                              {"readonly", disk.readonly},
@@ -155,6 +156,7 @@ std::string InfoReply(const GuestInfo& info) {
   }
   for (const GuestInfo::Nic& nic : info.nics) {
     json["nics"].push_back({{"number", nic.number},
+                            {"model", nic.model},
                             {"mac", nic.mac},
                             {"link", nic.link},
                             {"connected", nic.connected},

@@ -38,10 +38,11 @@ Result<void> E1000Nics::Add(const Parts& parts, std::size_t index) {
   const NetConfig& config = parts.config.nics[index];
   E1000Config nic;
   nic.number = config.number.value();
-  nic.mac = config.mac.value_or(DefaultMac(parts.config.name, nic.number));
+  nic.mac = config.mac.value();
   nic.bytes_per_second = config.bytes_per_second;
   VENEER_TRY_ASSIGN(std::unique_ptr<NetLink> link, OpenNetLink(config));
-  LogInfo("e1000 NIC {}: {} on {}", nic.number, ToString(nic.mac), link->facts().name);
+  const std::string name = link->facts().name;
+  LogInfo("e1000 NIC {}: {} on {}", nic.number, ToString(nic.mac), name);
   const bool twin = ShownAsPv(parts.config, config);
   if (twin) {
     SharedNetLink shared = ShareNetLink(std::move(link));
@@ -51,7 +52,7 @@ Result<void> E1000Nics::Add(const Parts& parts, std::size_t index) {
   VENEER_TRY_ASSIGN(std::unique_ptr<E1000> device,
                     E1000::Create(parts.memory, parts.metrics, nic, std::move(link)));
   VENEER_TRY(pci_.AddDevice(kFirstSlot + static_cast<unsigned>(nics_.size()), 0, *device));
-  nics_.push_back({std::move(device), twin});
+  nics_.push_back({std::move(device), nic.number, nic.mac, name, twin});
   return {};
 }
 
@@ -63,12 +64,23 @@ void E1000Nics::Unplug(std::uint16_t mask) {
   if ((mask & kUnplugAllNics) == 0) {
     return;
   }
+  unplugged_ = true;
   for (const Nic& nic : nics_) {
     if (nic.twin) {
       pci_.RemoveDevice(*nic.device);
       nic.device->Unplug();
     }
   }
+}
+
+std::vector<EmulatedDevices::Nic> E1000Nics::List() const {
+  std::vector<EmulatedDevices::Nic> list;
+  for (const Nic& nic : nics_) {
+    if (!nic.twin || !unplugged_) {
+      list.push_back({nic.number, nic.mac, nic.link});
+    }
+  }
+  return list;
 }
 
 }  // namespace veneer

@@ -2,19 +2,21 @@
 // NICs show too.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <vector>
 
 #include "veneer/devices/pci_host.h"
 #include "veneer/e1000/e1000.h"
+#include "veneer/machine/machine.h"
 #include "veneer/machine/machine_config.h"
 
 namespace veneer {
 
 class E1000Nics {
  public:
-  // All outlive it. The configuration's NICs have numbers.
+  // All outlive it. The configuration's NICs have numbers and addresses.
   struct Parts {
     const MachineConfig& config;
     GuestMemory& memory;
@@ -31,10 +33,15 @@ class E1000Nics {
   std::unique_ptr<NetLink> TakeSharedLink(std::size_t index);
   // `mask`: kUnplug* bits of veneer/xenplatform/platform_ports.h. Any thread.
   void Unplug(std::uint16_t mask);
+  // Any thread.
+  std::vector<EmulatedDevices::Nic> List() const;
 
  private:
   struct Nic {
     std::unique_ptr<E1000> device;
+    unsigned number = 0;
+    MacAddress mac;
+    std::string link;
     bool twin = false;  // the guest finds it as a PV NIC too
   };
   explicit E1000Nics(PciHost& pci) : pci_(pci) {}
@@ -43,6 +50,7 @@ class E1000Nics {
   PciHost& pci_;
   std::vector<std::unique_ptr<NetLink>> shared_;  // by the NIC's place in the configuration
   std::vector<Nic> nics_;
+  std::atomic<bool> unplugged_{false};  // twins
 };
 
 }  // namespace veneer

@@ -63,8 +63,10 @@ Result<void> IdeDisks::OpenDrives(const MachineConfig& config,
       shared_[i] = std::move(drive.image);
       drive.image = ShareDiskImage(shared_[i]);
     }
+    const DiskImage::Facts facts = drive.image->facts();
     LogInfo("IDE {} {}: {} ({} MiB{})", disk.cdrom ? "CD-ROM" : "disk", drives.size(), disk.path,
-            drive.image->facts().bytes >> 20U, drive.image->facts().readonly ? ", read-only" : "");
+            facts.bytes >> 20U, facts.readonly ? ", read-only" : "");
+    drives_.push_back({disk.path, facts, drive.twin});
     drives.push_back(std::move(drive));
   }
   return {};
@@ -76,11 +78,26 @@ std::unique_ptr<DiskImage> IdeDisks::TakeSharedImage(std::size_t index) {
 }
 
 void IdeDisks::Unplug(std::uint16_t mask) {
+  unplugged_ |= mask;
   if ((mask & kUnplugAllDisks) != 0) {
     controller_->UnplugTwins(false);
   } else if ((mask & kUnplugAuxDisks) != 0) {
     controller_->UnplugTwins(true);
   }
+}
+
+std::vector<EmulatedDevices::Disk> IdeDisks::List() const {
+  const unsigned mask = unplugged_;
+  std::vector<EmulatedDevices::Disk> list;
+  for (std::size_t i = 0; i < drives_.size(); ++i) {
+    const Drive& drive = drives_[i];
+    const bool hit = (mask & kUnplugAllDisks) != 0 || ((mask & kUnplugAuxDisks) != 0 && i > 0);
+    if (!drive.twin || !hit) {
+      list.push_back(
+          {fmt::format("ide{}", i), drive.path, drive.facts.bytes, drive.facts.readonly});
+    }
+  }
+  return list;
 }
 
 }  // namespace veneer

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -11,6 +12,7 @@
 #include "mainboard.h"
 #include "veneer/devices/pci_bridges.h"
 #include "veneer/ide/ide_controller.h"
+#include "veneer/machine/machine.h"
 #include "veneer/machine/machine_config.h"
 
 namespace veneer {
@@ -37,6 +39,8 @@ class IdeDisks {
   std::unique_ptr<DiskImage> TakeSharedImage(std::size_t index);
   // `mask`: kUnplug* bits of veneer/xenplatform/platform_ports.h. Any thread.
   void Unplug(std::uint16_t mask);
+  // Any thread.
+  std::vector<EmulatedDevices::Disk> List() const;
 
  private:
   explicit IdeDisks(const Parts& parts);
@@ -44,6 +48,13 @@ class IdeDisks {
 
   std::array<std::unique_ptr<InterruptLine>, IdeController::kChannels> lines_;
   std::vector<std::shared_ptr<DiskImage>> shared_;  // by the disk's number in the configuration
+  struct Drive {
+    std::string path;
+    DiskImage::Facts facts;
+    bool twin = false;
+  };
+  std::vector<Drive> drives_;
+  std::atomic<std::uint16_t> unplugged_{0};  // kUnplug* bits
   PciIsaBridge isa_bridge_;
   std::unique_ptr<IdeController> controller_;
 };

@@ -40,17 +40,11 @@ std::string AddToCmdline(const MachineConfig& config, const HostProfile& host) {
   return WithAdditions(config.cmdline, additions);
 }
 
-// A NIC has the same number whichever way the guest finds it.
-MachineConfig WithNumberedNics(MachineConfig config) {
-  NumberNics(config.nics);
-  return config;
-}
-
 class MachineImpl final : public Machine, private PowerControl {
  public:
   MachineImpl(const MachineConfig& config, const HostProfile& host, Metrics& metrics,
               MachineOutputs outputs, EventLoop& loop)
-      : config_(WithNumberedNics(config)),
+      : config_(config),
         host_(host),
         metrics_(metrics),
         outputs_(std::move(outputs)),
@@ -76,6 +70,11 @@ class MachineImpl final : public Machine, private PowerControl {
   XenstoreClient* Store() override { return xen_ != nullptr ? &xen_->store() : nullptr; }
   Disks* PvDisks() override { return xen_ != nullptr ? &xen_->disks() : nullptr; }
   Nics* PvNics() override { return xen_ != nullptr ? &xen_->nics() : nullptr; }
+  EmulatedDevices Emulated() const override {
+    return {
+        .disks = ide_disks_ != nullptr ? ide_disks_->List() : std::vector<EmulatedDevices::Disk>(),
+        .nics = e1000_nics_->List()};
+  }
   std::uint64_t MemoryBytes() const override {
     return xen_ != nullptr ? xen_->MemoryBytes() : config_.memory_bytes;
   }
@@ -349,7 +348,10 @@ Result<std::unique_ptr<Machine>> Machine::Build(const MachineConfig& config,
                                                 const KvmSystem& system, const HostProfile& host,
                                                 Metrics& metrics, EventLoop& loop,
                                                 MachineOutputs outputs) {
-  auto machine = std::make_unique<MachineImpl>(config, host, metrics, std::move(outputs), loop);
+  MachineConfig identified = config;
+  // A NIC has the same number and address whichever way the guest finds it.
+  VENEER_TRY(IdentifyNics(identified.name, identified.nics));
+  auto machine = std::make_unique<MachineImpl>(identified, host, metrics, std::move(outputs), loop);
   VENEER_TRY(machine->Assemble(system));
   return machine;
 }

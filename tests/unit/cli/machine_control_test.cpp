@@ -32,10 +32,12 @@ class FakeMachine final : public Machine {
   std::uint64_t MemoryBytes() const override { return memory; }
   std::vector<Milestone> Milestones() const override { return {{"console", 7, 0}}; }
   void CollectStatistics() override {}
+  EmulatedDevices Emulated() const override { return emulated; }
 
   std::vector<std::string> calls;
   XenstoreClient* store = nullptr;
   std::uint64_t memory = 200 * kMiB;
+  EmulatedDevices emulated;
 };
 
 class MachineControlTest : public ::testing::Test {
@@ -140,6 +142,21 @@ TEST_F(MachineControlTest, InformationIsOfTheMomentItIsAskedFor) {
   EXPECT_EQ(info.uptime_ns, 3'000'000'000U);
   ASSERT_EQ(info.milestones.size(), 1U);
   EXPECT_EQ(info.milestones[0].at_ns, 7U);
+}
+
+TEST_F(MachineControlTest, EmulatedDevicesAreListedToo) {
+  machine_.emulated.disks = {{"ide0", "/a", 512, true}};
+  machine_.emulated.nics = {{2, {{0x52, 0x54, 0, 0x12, 0x34, 0x56}}, "user"}};
+  const GuestInfo info = Make(false).Info();
+  ASSERT_EQ(info.disks.size(), 1U);
+  EXPECT_EQ(info.disks[0].name, "ide0");
+  EXPECT_EQ(info.disks[0].bus, "ide");
+  EXPECT_EQ(info.disks[0].bytes, 512U);
+  EXPECT_TRUE(info.disks[0].readonly);
+  ASSERT_EQ(info.nics.size(), 1U);
+  EXPECT_EQ(info.nics[0].number, 2U);
+  EXPECT_EQ(info.nics[0].model, "e1000");
+  EXPECT_EQ(info.nics[0].mac, "52:54:00:12:34:56");
 }
 
 TEST_F(MachineControlTest, ABalloonHasLimits) {

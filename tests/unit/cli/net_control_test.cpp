@@ -44,7 +44,7 @@ TEST_F(NetControlTest, EmulatedNicsStayInTheConfiguration) {
   configs_ = {ParseNet("user,model=e1000,mac=52:54:00:00:00:01").value(),
               ParseNet("user,mac=52:54:00:00:00:02").value()};
   std::vector<NetConfig> numbered = configs_;
-  NumberNics(numbered);
+  ASSERT_TRUE(IdentifyNics("web", numbered));
   guest_.OnControl([&] { ASSERT_EQ(devices_->Add(numbered[1]).value(), 1U); });
   Make();
   EXPECT_EQ(Add("user,mac=52:54:00:00:00:03").value(), 2U);
@@ -53,6 +53,8 @@ TEST_F(NetControlTest, EmulatedNicsStayInTheConfiguration) {
   EXPECT_TRUE(Remove(1));
   EXPECT_THAT(Configured(), ElementsAre("0 52:54:00:00:00:01", "2 52:54:00:00:00:03"));
   EXPECT_THAT(Add("user,model=both").error().message, HasSubstr("emulated NIC cannot be added"));
+  EXPECT_THAT(Add("user,mac=52:54:00:00:00:01").error().message,
+              HasSubstr("NIC 0 has the address 52:54:00:00:00:01 already"));
 }
 
 TEST_F(NetControlTest, ListsWhatThereIs) {

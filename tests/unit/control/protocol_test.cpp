@@ -95,8 +95,8 @@ TEST(Replies, InfoHasAllThereIs) {
   info.xen = true;
   info.uptime_ns = 1'500'000'000;
   info.milestones = {{"console", 250'000'000}};
-  info.disks = {{"xvda", "/a", 512, true, false, true}};
-  info.nics = {{1, "52:54:00:12:34:56", "user", true, false}};
+  info.disks = {{"xvda", "pv", "/a", 512, true, false, true}};
+  info.nics = {{1, "pv", "52:54:00:12:34:56", "user", true, false}};
   const Json json = Json::parse(InfoReply(info));
   EXPECT_EQ(json["ok"], true);
   EXPECT_EQ(json["name"], "web");
@@ -108,6 +108,7 @@ TEST(Replies, InfoHasAllThereIs) {
   EXPECT_EQ(json["pid"], getpid());
   ASSERT_EQ(json["disks"].size(), 1U);
   EXPECT_EQ(json["disks"][0], (Json{{"name", "xvda"},
+                                    {"bus", "pv"},
                                     {"path", "/a"},
                                     {"bytes", 512},
                                     {"readonly", true},
@@ -115,6 +116,7 @@ TEST(Replies, InfoHasAllThereIs) {
                                     {"removing", true}}));
   ASSERT_EQ(json["nics"].size(), 1U);
   EXPECT_EQ(json["nics"][0], (Json{{"number", 1},
+                                   {"model", "pv"},
                                    {"mac", "52:54:00:12:34:56"},
                                    {"link", "user"},
                                    {"connected", true},

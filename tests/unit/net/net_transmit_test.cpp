@@ -1,7 +1,9 @@
 // Frames from the guest: whole, in pieces, with work left to do, and malformed.
 
 #include <random>
+#include <thread>
 
+#include "frame_headers.h"
 #include "net_fixture.h"
 
 namespace veneer {
@@ -250,6 +252,56 @@ TEST_F(NetTest, RateLimit) {
   queue().PushTx();
   EXPECT_EQ(queue().WaitAllTx().size(), 1U);
   EXPECT_GE(Count("throttled"), 1U);
+}
+
+// Changes bytes of a frame's headers to others and back until it is told to stop. Not instrumented:
+// that a guest's writes race with our reading is the point.
+[[gnu::no_sanitize("thread")]] void ChangeHeaders(std::span<std::byte> headers,
+                                                  const std::stop_token& stop) {
+  std::minstd_rand random;
+  while (!stop.stop_requested()) {
+    volatile std::byte& at = headers[random() % headers.size()];
+    at = at ^ std::byte{0xff};
+    at = at ^ std::byte{0xff};
+  }
+}
+
+// What is said of a frame fits the very bytes that go out, whatever the guest does to its pages.
+TEST_F(NetTest, AGuestThatChangesHeadersWhileTheyAreRead) {
+  Make();
+  Connect();
+  const FrameShape shape{.payload = 3000};
+  const auto frame = MakeFrame(shape);
+  const Gfn page = guest_.NewPage();
+  std::copy(frame.begin(), frame.end(), guest_.Page(page).begin());
+  const std::vector<TestSlot> slots{
+      {guest_.Grant(page, true), 0, static_cast<unsigned>(frame.size())}};
+  const std::jthread guest([&](const std::stop_token& stop) {
+    // From the type on: addresses mean nothing to us.
+    ChangeHeaders(guest_.Page(page).subspan(12, shape.headers() - 12), stop);
+  });
+  std::size_t sent = 0;
+  std::size_t refused = 0;
+  for (int round = 0; round < 200; ++round) {
+    for (int i = 0; i < 50; ++i) {
+      queue().PutFrame(slots, NETTXF_csum_blank, {SegmentInfo(1448, XEN_NETIF_GSO_TYPE_TCPV4)});
+    }
+    queue().PushTx();
+    for (const netif_tx_response& answer : queue().WaitAllTx()) {
+      ++(answer.status == NETIF_RSP_OKAY ? sent : refused);
+    }
+    for (const NetFrame& one : link_->TakeSent(0)) {
+      const auto window = std::span(one.bytes).first(std::min(one.bytes.size(), kHeaderWindow));
+      const auto transport = FindTransportHeader(window, one.bytes.size());
+      ASSERT_TRUE(transport.has_value());
+      ASSERT_EQ(one.header.csum_start, transport->offset);
+      ASSERT_EQ(one.header.csum_offset, transport->checksum_offset());
+      ASSERT_EQ(one.header.hdr_len, transport->headers_bytes);
+      ASSERT_TRUE(transport->tcp && !transport->ipv6);
+    }
+  }
+  EXPECT_EQ(sent + refused, 10'000U);
+  EXPECT_GT(sent, 0U);
 }
 
 }  // namespace

@@ -90,13 +90,24 @@ TEST(ParseNet, Models) {
             "model=rtl8139 is not one of pv, e1000 and both");
 }
 
-TEST(NumberNics, GivesTheFirstThatIsFree) {
+TEST(IdentifyNics, GivesTheFirstNumberThatIsFreeAndItsAddress) {
   std::vector<NetConfig> nics(4);
   nics[2].number = 0;
   nics[3].number = 2;
-  NumberNics(nics);
+  nics[3].mac = ParseMac("52:54:00:12:34:56");
+  ASSERT_TRUE(IdentifyNics("web", nics));
   EXPECT_EQ(nics[0].number, 1U);
+  EXPECT_EQ(nics[0].mac, DefaultMac("web", 1));
   EXPECT_EQ(nics[1].number, 3U);
+  EXPECT_EQ(nics[3].mac, ParseMac("52:54:00:12:34:56"));
+}
+
+TEST(IdentifyNics, TwoCannotHaveOneAddress) {
+  std::vector<NetConfig> nics(3);
+  nics[2].mac = DefaultMac("web", 0);
+  EXPECT_EQ(IdentifyNics("web", nics).error().message,
+            "NIC 0 has the address " + ToString(DefaultMac("web", 0)) +
+                " already; choose another for NIC 2 (mac=)");
 }
 
 TEST(ParseNet, NamesWhatIsWrong) {
