@@ -6,7 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "integration/controlled_guest.h"
+#include "integration/root_image.h"
 
 namespace veneer::test {
 namespace {
@@ -161,23 +161,15 @@ TEST(Disk, DisksComeGrowAndGoWhileTheGuestRunsAndSurviveAReboot) {
 
 TEST(Disk, TheRootFileSystemIsOnXvda) {
   const ScratchDirectory scratch;
-  const std::string tree = scratch.File("tree");
-  const std::string disk = scratch.File("root.img");
-  std::filesystem::create_directory(tree);
-  ASSERT_EQ(RunTool({"/bin/sh", "-c",
-                     "cd " + tree + " && busybox cpio -id <" + Needed("VENEER_TEST_INITRD")}),
-            0);
-  ASSERT_EQ(RunTool({"/sbin/mke2fs", "-q", "-t", "ext4", "-d", tree, disk, "32M"}), 0);
-
+  const std::string disk = MakeRootImage(scratch);
   ChildProcess veneer(
       RunCommand(Needed("VENEER_TEST_KERNEL"),
                  "console=ttyS0 root=/dev/xvda rw rootwait init=/init "
-                 "veneer.run=\"veneer-report && grep '/dev/root / ext4' /proc/mounts && "
-                 "mount -o remount,ro /\"",
-                 {"--disk", "path=" + disk}));
+                 "veneer.run=\"veneer-report && cat /proc/mounts && mount -o remount,ro /\"",
+                 WithRootInitrd({"--disk", "path=" + disk})));
   veneer.CloseInput();
   EXPECT_EQ(veneer.WaitForExit(BootLimit()), 0) << veneer.err();
-  EXPECT_THAT(veneer.out(), AllOf(HasSubstr("report: ok"), ContainsRegex("VFS: Mounted root .ext4"),
+  EXPECT_THAT(veneer.out(), AllOf(HasSubstr("report: ok"), ContainsRegex("/dev/(xvda|root) / ext4"),
                                   HasSubstr("veneer: exit status 0")));
   EXPECT_EQ(RunTool({"/sbin/e2fsck", "-fn", disk}), 0);
 }

@@ -25,17 +25,25 @@ inline std::string Needed(const char* variable) {
 
 inline std::string Veneer() { return Needed("VENEER"); }
 
+// The variable's value, or `otherwise`.
+inline std::string Setting(const char* variable, const std::string& otherwise) {
+  const char* value = std::getenv(variable);
+  return value == nullptr || *value == '\0' ? otherwise : value;
+}
+
 // Far more than a boot takes; only a guest that hangs gets there. VENEER_TEST_BOOT_SECONDS allows
 // more, for a distribution's kernel on a host that interprets it.
 inline std::chrono::seconds BootLimit() {
-  const char* seconds = std::getenv("VENEER_TEST_BOOT_SECONDS");
-  return std::chrono::seconds(seconds == nullptr ? 600 : std::atoi(seconds));
+  return std::chrono::seconds(std::atoi(Setting("VENEER_TEST_BOOT_SECONDS", "600").c_str()));
 }
 
-// "veneer run" with a kernel command line and more options.
+// "veneer run" with a kernel command line, what VENEER_TEST_CMDLINE adds to that, and more options.
 inline std::vector<std::string> RunCommand(const std::string& kernel, const std::string& cmdline,
                                            const std::vector<std::string>& options) {
-  std::vector<std::string> argv{Veneer(), "run", "--kernel", kernel, "--cmdline", cmdline};
+  const std::string more = Setting("VENEER_TEST_CMDLINE", "");
+  std::vector<std::string> argv{Veneer(),    "run",
+                                "--kernel",  kernel,
+                                "--cmdline", more.empty() ? cmdline : more + " " + cmdline};
   argv.insert(argv.end(), options.begin(), options.end());
   return argv;
 }

@@ -1,10 +1,8 @@
 // Emulated disks as Linux's own ata_piix uses them, alone and as twins of PV disks.
-#include <filesystem>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "integration/controlled_guest.h"
+#include "integration/root_image.h"
 
 namespace veneer::test {
 namespace {
@@ -12,6 +10,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::AnyOf;
 using ::testing::ContainsRegex;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -30,14 +29,8 @@ std::vector<std::string> Digests(const std::string& output) {
 
 TEST(Ide, AGuestWithoutXenHasItsRootOnSda) {
   const ScratchDirectory scratch;
-  const std::string tree = scratch.File("tree");
-  const std::string disk = scratch.File("root.img");
+  const std::string disk = MakeRootImage(scratch);
   const std::string disc = scratch.File("disc.iso");
-  std::filesystem::create_directory(tree);
-  ASSERT_EQ(RunTool({"/bin/sh", "-c",
-                     "cd " + tree + " && busybox cpio -id <" + Needed("VENEER_TEST_INITRD")}),
-            0);
-  ASSERT_EQ(RunTool({"/sbin/mke2fs", "-q", "-t", "ext4", "-d", tree, disk, "32M"}), 0);
   MakeImage(disc, 1);
 
   ChildProcess veneer(
@@ -82,6 +75,13 @@ TEST(Ide, TwinsAreUnpluggedAtEachBoot) {
   const std::vector<std::string> digests = Digests(guest.veneer().out());
   ASSERT_EQ(digests.size(), 2U);
   EXPECT_EQ(digests[0], digests[1]);
+
+  std::vector<std::string> listed;
+  const nlohmann::json info = guest.Info();
+  for (const nlohmann::json& disk : info["disks"]) {
+    listed.push_back(disk["name"]);
+  }
+  EXPECT_THAT(listed, ElementsAre("xvda", "ide1")) << "ide0 is the one that is unplugged";
 
   const std::size_t rebooted = guest.veneer().out().size();
   guest.veneer().Send("reboot -f\n");
