@@ -11,13 +11,15 @@ namespace veneer {
 // workers shall, and not the thread that has other requests to see to. All times: ns.
 class InlineWrites {
  public:
-  static constexpr std::uint64_t kSlowNs = 2'000'000;
-  static constexpr std::uint64_t kRestNs = 1'000'000'000;
+  // What takes longer has waited.
+  static constexpr std::uint64_t kSlowNs = 1'000'000;
+  // Of how long it has waited: the thread spends a tenth of its time waiting at most.
+  static constexpr std::uint64_t kRestFactor = 9;
 
   bool Allowed(std::uint64_t now_ns) const { return now_ns >= resting_until_ns_; }
   void Took(std::uint64_t begin_ns, std::uint64_t end_ns) {
     if (end_ns - begin_ns >= kSlowNs) {
-      resting_until_ns_ = end_ns + kRestNs;
+      resting_until_ns_ = end_ns + kRestFactor * (end_ns - begin_ns);
     }
   }
 

@@ -22,6 +22,7 @@ namespace veneer::testing {
 struct NetFrame {
   std::vector<std::byte> bytes;
   virtio_net_hdr header{};
+  std::size_t pieces = 1;  // that it was sent in
 };
 
 // Thread-safe.
@@ -110,7 +111,7 @@ class FakeNetLink final : public NetLink {
       --link_.open_;
     }
     NetSent Send(const virtio_net_hdr& header, std::span<const iovec> pieces) override {
-      NetFrame frame{.bytes = {}, .header = header};
+      NetFrame frame{.bytes = {}, .header = header, .pieces = pieces.size()};
       for (const iovec& piece : pieces) {
         const auto* const start = static_cast<const std::byte*>(piece.iov_base);
         frame.bytes.insert(frame.bytes.end(), start, start + piece.iov_len);

@@ -76,7 +76,7 @@ class BackRing {
     if (waiting == 0) {
       return RingTake::kNothing;
     }
-    memory_.Read(EntryOffset(request_consumer_), std::as_writable_bytes(std::span(&request, 1)));
+    memory_.Load(EntryOffset(request_consumer_), request);
     ++request_consumer_;
     return RingTake::kRequest;
   }
@@ -84,7 +84,7 @@ class BackRing {
   // Answers one of the requests taken; the front-end sees it after Publish().
   void Put(const Response& response) {
     VENEER_CHECK(unanswered() > 0);
-    memory_.Write(EntryOffset(response_producer_), std::as_bytes(std::span(&response, 1)));
+    memory_.Store(EntryOffset(response_producer_), response);
     ++response_producer_;
   }
 

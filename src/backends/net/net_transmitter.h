@@ -48,6 +48,7 @@ class NetTransmitter {
   void ReleaseSent();
   const char* Prepare(const TxPacket& packet, std::span<const PinnedGrant> pages);
   void PointAtSlots(const TxPacket& packet, std::span<const PinnedGrant> pages);
+  void AddPiece(std::byte* start, std::size_t length);
   void CopyHeaders(const TxPacket& packet, std::span<const PinnedGrant> pages);
   void Answer(const TxPacket& packet, std::int16_t status);
   void Refuse(TxPacket& packet);
@@ -71,8 +72,8 @@ class NetTransmitter {
   std::array<std::byte, kHeaderWindow> window_{};  // its beginning, copied once
   std::size_t window_bytes_ = 0;
   std::array<iovec, kMaxFrameSlots + 1> pieces_{};
-  std::size_t piece_count_ = 0;
-  std::vector<GrantRef> refs_;  // reused
+  std::size_t piece_count_ = 0;  // of those in use
+  std::vector<GrantRef> refs_;   // reused
 };
 
 }  // namespace veneer

@@ -1,19 +1,10 @@
 #include "veneer/ring/ring_memory.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "veneer/base/check.h"
 #include "veneer/memory/guest_memory.h"
-
-#if defined(__SANITIZE_THREAD__)
-#define VENEER_THREAD_SANITIZER 1
-#elif defined(__has_feature)
-#define VENEER_THREAD_SANITIZER __has_feature(thread_sanitizer)
-#else
-#define VENEER_THREAD_SANITIZER 0
-#endif
 
 namespace veneer {
 namespace {

@@ -31,6 +31,8 @@ int main(int argc, char** argv) {
                "With --micro-guest: an emulated e1000, whose driver looks at its rings, instead of "
                "a PV NIC")
       ->needs(micro_guest);
+  app.add_flag("--front-sleeps", tap.front_sleeps,
+               "The front-end sleeps until an upcall instead of looking at its rings");
   app.add_option("--guest-poll", tap.guest_poll_us,
                  "How long the micro guest looks at its rings before waiting for an upcall, us")
       ->capture_default_str();

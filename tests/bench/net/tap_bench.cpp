@@ -34,6 +34,7 @@ std::vector<TapWorkload> Workloads(const TapBenchOptions& options) {
   for (TapWorkload& workload : all) {
     workload.poll_us = options.poll_us;
     workload.guest_poll_us = options.guest_poll_us;
+    workload.front_sleeps = options.front_sleeps;
     workload.emulated = options.emulated;
   }
   return all;

@@ -14,6 +14,7 @@ struct TapBenchOptions {
   unsigned rounds = 5;
   unsigned poll_us = 50;
   unsigned guest_poll_us = 50;
+  bool front_sleeps = false;
   bool micro_guest = false;  // the front-end is guests/micro instead of one in this process
   bool emulated = false;     // and its NIC an e1000
   std::string only;          // workloads whose name contains this

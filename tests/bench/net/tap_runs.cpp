@@ -28,6 +28,9 @@ using testing::NetQueueGuest;
 using testing::PvGuest;
 using testing::TestSlot;
 
+// After it a run looks whether its time is over.
+constexpr std::uint64_t kLongestSpinNs = 10'000'000;
+
 std::uint64_t Now() { return HostClock().MonotonicNs(); }
 
 // What was counted between Begin() and now, without what the other end of the tap has used.
@@ -130,11 +133,28 @@ class BackEnd {
   std::unique_ptr<NetBackend> backend_;
 };
 
+// Until there is an answer or nothing comes, or (asleep) until the upcall that was asked for.
+template <typename Ring>
+void WaitForAnswer(PvGuest& guest, Ring& ring, bool asleep) {
+  if (asleep) {
+    VENEER_CHECK(guest.WaitForUpcall());
+    return;
+  }
+  const std::uint64_t deadline = Now() + kLongestSpinNs;
+  while (!ring.HasResponse() && Now() < deadline) {
+    __builtin_ia32_pause();
+  }
+  guest.TakeEvents();
+}
+
 // Sends the same frame over and over.
 class Sender {
  public:
   Sender(BackEnd& back_end, const TapWorkload& workload)
-      : guest_(back_end.guest), queue_(back_end.queue()), segmented_(workload.segmented) {
+      : guest_(back_end.guest),
+        queue_(back_end.queue()),
+        segmented_(workload.segmented),
+        sleeps_(workload.front_sleeps) {
     const std::vector<std::byte> frame = WorkloadFrame(workload);
     for (std::size_t at = sizeof(virtio_net_hdr); at < frame.size(); at += kPageSize) {
       const Gfn page = guest_.NewPage();
@@ -165,7 +185,7 @@ class Sender {
     }
     // Half the ring free is worth waking up for.
     if (!queue_.tx().AskForEvent(queue_.tx().outstanding() / 2)) {
-      VENEER_CHECK(guest_.WaitForUpcall());
+      WaitForAnswer(guest_, queue_.tx(), sleeps_);
     }
     answers_ += done;
     const std::uint64_t frames = answers_ / entries_;
@@ -177,6 +197,7 @@ class Sender {
   PvGuest& guest_;
   NetQueueGuest& queue_;
   const bool segmented_;
+  const bool sleeps_;
   std::vector<TestSlot> slots_;
   std::vector<netif_extra_info> extras_;
   std::uint32_t entries_ = 0;
@@ -186,7 +207,8 @@ class Sender {
 // Takes frames and posts their buffers again.
 class Receiver {
  public:
-  explicit Receiver(BackEnd& back_end) : guest_(back_end.guest), queue_(back_end.queue()) {
+  Receiver(BackEnd& back_end, bool sleeps)
+      : guest_(back_end.guest), queue_(back_end.queue()), sleeps_(sleeps) {
     while (buffers_.size() < queue_.rx().size()) {
       buffers_.push_back(guest_.Grant(guest_.NewPage()));
     }
@@ -209,7 +231,7 @@ class Receiver {
       Post();
     }
     if (!queue_.rx().AskForEvent()) {
-      VENEER_CHECK(guest_.WaitForUpcall());
+      WaitForAnswer(guest_, queue_.rx(), sleeps_);
     }
     return frames;
   }
@@ -224,6 +246,7 @@ class Receiver {
 
   PvGuest& guest_;
   NetQueueGuest& queue_;
+  const bool sleeps_;
   std::vector<GrantRef> buffers_;
   std::size_t next_ = 0;
   bool extra_ = false;  // the next slot is no frame's
@@ -260,7 +283,7 @@ Result<TapOutcome> RunBackEnd(const TapWorkload& workload, double seconds) {
   if (workload.to_host) {
     sender.emplace(*back_end, workload);
   } else {
-    receiver.emplace(*back_end);
+    receiver.emplace(*back_end, workload.front_sleeps);
   }
   const std::string notifications = workload.to_host ? "tx_notifications" : "rx_notifications";
   const std::string frames = workload.to_host ? "tx_frames" : "rx_frames";

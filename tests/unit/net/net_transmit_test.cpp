@@ -29,6 +29,22 @@ TEST_F(NetTest, AFrameGoesOutAsItIs) {
   EXPECT_EQ(Count("tx_bytes"), frame.size());
 }
 
+// Pages that lie side by side go to the host as one piece, others do not.
+TEST_F(NetTest, NeighbouringPagesAreOnePiece) {
+  Make();
+  Connect();
+  const auto frame = MakeFrame({.payload = 9000});
+  std::vector<TestSlot> slots = Slots(frame, {kPageSize, kPageSize, frame.size() - 2 * kPageSize});
+  queue().PutFrame(slots);
+  std::swap(slots[0], slots[1]);
+  queue().PutFrame(slots);
+  queue().PushTx();
+  const auto sent = link_->TakeSent(2);
+  EXPECT_EQ(sent.at(0).pieces, 1U);
+  EXPECT_EQ(sent.at(0).bytes, frame);
+  EXPECT_EQ(sent.at(1).pieces, 3U);
+}
+
 // Headers split over any slots, slots of one byte and of none, as many slots as there may be.
 TEST_F(NetTest, EveryCutOfAFrame) {
   Make();

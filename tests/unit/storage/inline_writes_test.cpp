@@ -11,11 +11,12 @@ TEST(InlineWrites, AWriteThatWaitedLeavesThoseAfterItToWorkersForAWhile) {
   writes.Took(10, 10 + InlineWrites::kSlowNs - 1);
   EXPECT_TRUE(writes.Allowed(10 + InlineWrites::kSlowNs));
 
-  const std::uint64_t end = 20 + InlineWrites::kSlowNs;
+  const std::uint64_t end = 20 + 5 * InlineWrites::kSlowNs;
+  const std::uint64_t rested = end + InlineWrites::kRestFactor * (end - 20);
   writes.Took(20, end);
   EXPECT_FALSE(writes.Allowed(end));
-  EXPECT_FALSE(writes.Allowed(end + InlineWrites::kRestNs - 1));
-  EXPECT_TRUE(writes.Allowed(end + InlineWrites::kRestNs));
+  EXPECT_FALSE(writes.Allowed(rested - 1));
+  EXPECT_TRUE(writes.Allowed(rested));
 }
 
 }  // namespace
