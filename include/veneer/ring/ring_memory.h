@@ -4,20 +4,11 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <span>
 #include <vector>
 
 #include "veneer/memory/gpa.h"
-
-// ThreadSanitizer does not see races in ring_memory.cpp, which are intended; elsewhere it would.
-#if defined(__SANITIZE_THREAD__)
-#define VENEER_THREAD_SANITIZER 1
-#elif defined(__has_feature)
-#define VENEER_THREAD_SANITIZER __has_feature(thread_sanitizer)
-#else
-#define VENEER_THREAD_SANITIZER 0
-#endif
+#include "veneer/memory/racing_copy.h"
 
 namespace veneer {
 
@@ -36,20 +27,17 @@ class RingMemory {
   // The same for an entry, at the price of a few moves if it lies in one page.
   template <typename Entry>
   void Load(std::size_t offset, Entry& entry) const {
-    if (VENEER_THREAD_SANITIZER || !InOnePage(offset, sizeof entry)) {
+    if (!InOnePage(offset, sizeof entry)) {
       return Read(offset, std::as_writable_bytes(std::span(&entry, 1)));
     }
-    std::memcpy(&entry, pages_[offset / kPageSize].data() + offset % kPageSize, sizeof entry);
-    // No compiler reads the ring again in place of the copy.
-    std::atomic_signal_fence(std::memory_order_seq_cst);
+    LoadRacing(entry, pages_[offset / kPageSize].data() + offset % kPageSize);
   }
   template <typename Entry>
   void Store(std::size_t offset, const Entry& entry) {
-    if (VENEER_THREAD_SANITIZER || !InOnePage(offset, sizeof entry)) {
+    if (!InOnePage(offset, sizeof entry)) {
       return Write(offset, std::as_bytes(std::span(&entry, 1)));
     }
-    std::memcpy(pages_[offset / kPageSize].data() + offset % kPageSize, &entry, sizeof entry);
-    std::atomic_signal_fence(std::memory_order_seq_cst);
+    StoreRacing(pages_[offset / kPageSize].data() + offset % kPageSize, entry);
   }
 
   // A word both sides update. CHECKs that `offset` is a multiple of 4 within the ring.

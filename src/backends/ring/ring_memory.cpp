@@ -5,29 +5,9 @@
 
 #include "veneer/base/check.h"
 #include "veneer/memory/guest_memory.h"
+#include "veneer/memory/racing_copy.h"
 
 namespace veneer {
-namespace {
-
-// The guest may write while we copy: the copy is what gets checked, so the race is intended and
-// hidden from ThreadSanitizer. Not inlined, and fenced, so that no compiler reads the ring again
-// in place of the copy.
-__attribute__((noinline, no_sanitize("thread"))) void CopyRacing(std::byte* to,
-                                                                 const std::byte* from,
-                                                                 std::size_t length) {
-#if VENEER_THREAD_SANITIZER
-  const volatile std::byte* source = from;
-  volatile std::byte* target = to;
-  for (std::size_t i = 0; i < length; ++i) {
-    target[i] = source[i];
-  }
-#else
-  std::memcpy(to, from, length);
-#endif
-  std::atomic_signal_fence(std::memory_order_seq_cst);
-}
-
-}  // namespace
 
 RingMemory::RingMemory(std::vector<std::span<std::byte>> pages) : pages_(std::move(pages)) {
   VENEER_CHECK(!pages_.empty());

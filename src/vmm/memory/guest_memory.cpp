@@ -8,35 +8,9 @@
 #include <cstring>
 
 #include "veneer/base/check.h"
-
-#if defined(__SANITIZE_THREAD__)
-#define VENEER_THREAD_SANITIZER 1
-#elif defined(__has_feature)
-#define VENEER_THREAD_SANITIZER __has_feature(thread_sanitizer)
-#else
-#define VENEER_THREAD_SANITIZER 0
-#endif
+#include "veneer/memory/racing_copy.h"
 
 namespace veneer {
-namespace {
-
-// Copies memory that the guest may be writing at the same time. The copy is a snapshot that the
-// caller checks afterwards, so the race is intended and hidden from ThreadSanitizer.
-__attribute__((no_sanitize("thread"))) void CopyRacing(std::byte* to, const std::byte* from,
-                                                       std::size_t length) {
-#if VENEER_THREAD_SANITIZER
-  // It also looks into memcpy(), wherever that is called from.
-  const volatile std::byte* source = from;
-  volatile std::byte* target = to;
-  for (std::size_t i = 0; i < length; ++i) {
-    target[i] = source[i];
-  }
-#else
-  std::memcpy(to, from, length);
-#endif
-}
-
-}  // namespace
 
 Result<std::unique_ptr<GuestMemory>> GuestMemory::Create(std::span<const Range> ranges,
                                                          const Options& options) {

@@ -1,0 +1,42 @@
+// Copies from and to memory that the guest may write at the same time. A copy is a snapshot, which
+// the caller checks afterwards: the race is intended, and hidden from ThreadSanitizer.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstring>
+
+namespace veneer {
+
+#if defined(__SANITIZE_THREAD__)
+inline constexpr bool kThreadSanitizer = true;
+#elif defined(__has_feature)
+inline constexpr bool kThreadSanitizer = __has_feature(thread_sanitizer);
+#else
+inline constexpr bool kThreadSanitizer = false;
+#endif
+
+// Not inlined, and fenced, so that no compiler reads the guest's memory again in place of the copy.
+void CopyRacing(std::byte* to, const std::byte* from, std::size_t length);
+
+// The same for one object of known size, at the price of a few moves.
+template <typename T>
+void LoadRacing(T& to, const std::byte* from) {
+  if constexpr (kThreadSanitizer) {
+    CopyRacing(reinterpret_cast<std::byte*>(&to), from, sizeof to);
+  } else {
+    std::memcpy(&to, from, sizeof to);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+  }
+}
+template <typename T>
+void StoreRacing(std::byte* to, const T& from) {
+  if constexpr (kThreadSanitizer) {
+    CopyRacing(to, reinterpret_cast<const std::byte*>(&from), sizeof from);
+  } else {
+    std::memcpy(to, &from, sizeof from);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+  }
+}
+
+}  // namespace veneer
