@@ -1,7 +1,6 @@
 // A disk with the test initramfs as its root file system.
 #pragma once
 
-#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -10,25 +9,26 @@
 
 namespace veneer::test {
 
-// An ext4 file system of 32 MiB with what `initrd` (a variable's name) holds; the image's path. Its
-// /init runs veneer.run= as the initramfs' own does.
-inline std::string MakeRootImage(const ScratchDirectory& scratch,
-                                 const char* initrd = "VENEER_TEST_INITRD") {
+// An ext4 file system of 32 MiB with what the test initramfs holds; the image's path. Its /init
+// runs veneer.run= as the initramfs' own does.
+inline std::string MakeRootImage(const ScratchDirectory& scratch) {
   const std::string tree = scratch.File("tree");
   const std::string image = scratch.File("root.img");
   std::filesystem::create_directory(tree);
-  EXPECT_EQ(RunTool({"/bin/sh", "-c", "cd " + tree + " && busybox cpio -id <" + Needed(initrd)}),
+  EXPECT_EQ(RunTool({"/bin/sh", "-c",
+                     "cd " + tree + " && busybox cpio -id <" + Needed("VENEER_TEST_INITRD")}),
             0);
   EXPECT_EQ(RunTool({"/sbin/mke2fs", "-q", "-t", "ext4", "-d", tree, image, "32M"}), 0);
   return image;
 }
 
 // For a kernel whose disk drivers are modules: the initramfs that loads them and goes on in root=,
-// which VENEER_TEST_ROOT_INITRD names. The small test kernel mounts its root by itself.
+// which VENEER_TEST_ROOT_INITRD names. Empty: the small test kernel mounts its root by itself.
+inline std::string RootInitrd() { return Setting("VENEER_TEST_ROOT_INITRD", ""); }
+
 inline std::vector<std::string> WithRootInitrd(std::vector<std::string> options) {
-  const std::string initrd = Setting("VENEER_TEST_ROOT_INITRD", "");
-  if (!initrd.empty()) {
-    options.insert(options.end(), {"--initrd", initrd});
+  if (!RootInitrd().empty()) {
+    options.insert(options.end(), {"--initrd", RootInitrd()});
   }
   return options;
 }
