@@ -1,4 +1,4 @@
-// Which kind of link a NIC has.
+// Which kind of link a NIC has, and what all kinds do alike.
 #include "veneer/network/net_link.h"
 
 #include "capture_link.h"
@@ -20,6 +20,14 @@ Result<std::unique_ptr<NetLink>> OpenBareLink(const NetConfig& config) {
 }
 
 }  // namespace
+
+void NetChannel::SendMany(std::span<OutgoingFrame> frames) {
+  bool full = false;
+  for (OutgoingFrame& frame : frames) {
+    frame.sent = full ? NetSent::kFull : Send(frame.header, frame.pieces);
+    full = frame.sent == NetSent::kFull;
+  }
+}
 
 Result<std::unique_ptr<NetLink>> OpenNetLink(const NetConfig& config) {
   VENEER_TRY_ASSIGN(std::unique_ptr<NetLink> link, OpenBareLink(config));

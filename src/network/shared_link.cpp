@@ -31,6 +31,7 @@ class CountedChannel final : public NetChannel {
   NetSent Send(const virtio_net_hdr& header, std::span<const iovec> frame) override {
     return channel_->Send(header, frame);
   }
+  void SendMany(std::span<OutgoingFrame> frames) override { channel_->SendMany(frames); }
   std::optional<std::size_t> Receive(virtio_net_hdr& header, std::span<const iovec> room) override {
     return channel_->Receive(header, room);
   }

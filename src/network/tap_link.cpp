@@ -15,6 +15,7 @@
 #include <system_error>
 #include <utility>
 
+#include "frame_writes.h"
 #include "veneer/base/child_process.h"
 #include "veneer/base/log.h"
 
@@ -67,13 +68,26 @@ class TapChannel final : public NetChannel {
       if (written >= 0) {
         return NetSent::kSent;
       }
-      if (errno == EAGAIN) {
-        return NetSent::kFull;
-      }
+      // The tap is down, it does not like the frame, or somebody has limited what it holds.
       if (errno != EINTR) {
-        return NetSent::kRefused;  // the tap is down, or it does not like the frame
+        return NetSent::kRefused;
       }
     }
+  }
+
+  void SendMany(std::span<OutgoingFrame> frames) override {
+    if (!tried_writes_ && frames.size() > 1) {
+      tried_writes_ = true;
+      writes_ = FrameWrites::Create(queue_);
+    }
+    while (writes_ && frames.size() > 1) {
+      const auto batch = frames.first(std::min(frames.size(), FrameWrites::kMost));
+      if (!writes_->Write(batch)) {
+        writes_.reset();
+      }
+      frames = frames.subspan(Handed(batch));
+    }
+    NetChannel::SendMany(frames);
   }
 
   std::optional<std::size_t> Receive(virtio_net_hdr& header, std::span<const iovec> room) override {
@@ -98,6 +112,12 @@ class TapChannel final : public NetChannel {
   int ready_fd() const override { return queue_; }
 
  private:
+  static std::size_t Handed(std::span<const OutgoingFrame> batch) {
+    const auto left = std::find_if(batch.begin(), batch.end(), [](const OutgoingFrame& frame) {
+      return frame.sent == NetSent::kFull;
+    });
+    return static_cast<std::size_t>(left - batch.begin());
+  }
   // Puts a small frame behind its header: copying it costs less than having the kernel take a list
   // of pieces in. Returns the length of both; 0 for a frame that is not small.
   std::size_t Gather(const virtio_net_hdr& header, std::span<const iovec> frame) {
@@ -128,6 +148,8 @@ class TapChannel final : public NetChannel {
   const bool multi_queue_;
   std::array<iovec, kMostPieces> pieces_{};
   std::array<std::byte, kSmallFrame> small_frame_{};
+  bool tried_writes_ = false;
+  std::unique_ptr<FrameWrites> writes_;  // of several frames at once, once they have come
 };
 
 class TapLink final : public NetLink {

@@ -65,6 +65,11 @@ class FakeNetLink final : public NetLink {
       queue.ready.Signal();
     }
   }
+  // It is full once it has taken so many more.
+  void SetRoom(std::size_t frames) {
+    const std::scoped_lock lock(mutex_);
+    room_ = frames;
+  }
   void SetRefusing(bool refusing) {
     const std::scoped_lock lock(mutex_);
     refusing_ = refusing;
@@ -123,6 +128,10 @@ class FakeNetLink final : public NetLink {
       if (link_.refusing_) {
         return NetSent::kRefused;
       }
+      link_.full_ = link_.room_ && --*link_.room_ == 0;
+      if (link_.full_) {
+        link_.room_.reset();
+      }
       link_.sent_.push_back(std::move(frame));
       link_.changed_.notify_all();
       return NetSent::kSent;
@@ -166,6 +175,7 @@ class FakeNetLink final : public NetLink {
   std::vector<NetFrame> sent_;
   NetOffloads offloads_;
   bool full_ = false;
+  std::optional<std::size_t> room_;
   bool refusing_ = false;
   unsigned open_ = 0;
 };

@@ -29,12 +29,17 @@ void LoadRacing(T& to, const std::byte* from) {
     std::atomic_signal_fence(std::memory_order_seq_cst);
   }
 }
+//
+// `to` is aligned for T. An assignment, and no memcpy(): the compiler can then store the members of
+// an object that has just been put together one by one, straight to where they go. A copy of the
+// whole would wait for its parts to be stored, and so for every earlier store to memory that
+// another processor has.
 template <typename T>
 void StoreRacing(std::byte* to, const T& from) {
   if constexpr (kThreadSanitizer) {
     CopyRacing(to, reinterpret_cast<const std::byte*>(&from), sizeof from);
   } else {
-    std::memcpy(to, &from, sizeof from);
+    *reinterpret_cast<T*>(to) = from;
     std::atomic_signal_fence(std::memory_order_seq_cst);
   }
 }

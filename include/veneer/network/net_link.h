@@ -27,6 +27,13 @@ enum class NetSent {
   kRefused,  // the host does not take such a frame: dropped
 };
 
+// A frame to hand over, and what became of it.
+struct OutgoingFrame {
+  virtio_net_hdr header{};
+  std::span<const iovec> pieces;
+  NetSent sent = NetSent::kFull;
+};
+
 // One queue of a link. Used by one thread at a time; it may be made on another.
 //
 // Frames are Ethernet frames without checksum at the end. The virtio_net_hdr that goes with each
@@ -39,6 +46,8 @@ class NetChannel {
   virtual ~NetChannel() = default;
   // Hands one frame of 14 to kMaxFrame bytes over; `frame` may be used again when it returns.
   virtual NetSent Send(const virtio_net_hdr& header, std::span<const iovec> frame) = 0;
+  // The same for several, in their order. After one that is kFull, all are.
+  virtual void SendMany(std::span<OutgoingFrame> frames);
   // Moves the next frame to `room`, which is used from its beginning, and returns its bytes.
   // Nothing: none is there. 0: one was, and did not fit: dropped. A frame that fills all of `room`
   // may have been cut.

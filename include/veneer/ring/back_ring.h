@@ -38,6 +38,7 @@ class BackRing {
 
  public:
   static constexpr std::size_t kEntrySize = std::max(sizeof(Request), sizeof(Response));
+  static_assert(kEntrySize % alignof(Response) == 0);
 
   // The number of entries in a ring of that many pages: the largest power of two that fits.
   static constexpr std::uint32_t EntriesIn(std::size_t pages) {

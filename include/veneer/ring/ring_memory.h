@@ -32,10 +32,12 @@ class RingMemory {
     }
     LoadRacing(entry, pages_[offset / kPageSize].data() + offset % kPageSize);
   }
+  // `offset` is a multiple of alignof(Entry).
   template <typename Entry>
   void Store(std::size_t offset, const Entry& entry) {
     if (!InOnePage(offset, sizeof entry)) {
-      return Write(offset, std::as_bytes(std::span(&entry, 1)));
+      const Entry copy = entry;  // an object whose address is known elsewhere is no longer in parts
+      return Write(offset, std::as_bytes(std::span(&copy, 1)));
     }
     StoreRacing(pages_[offset / kPageSize].data() + offset % kPageSize, entry);
   }

@@ -2,17 +2,14 @@
 // their payload where it is, in the guest's pages.
 #pragma once
 
-#include <sys/uio.h>
-
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
 
-#include "frame_headers.h"
 #include "net_ring.h"
 #include "nic_state.h"
+#include "tx_frame.h"
 #include "tx_packet.h"
 #include "veneer/gnttab/grant_table.h"
 
@@ -44,12 +41,11 @@ class NetTransmitter {
  private:
   RingTake TakeBatch();
   void MapBatch();
+  void PrepareBatch();
   bool SendBatch(std::uint64_t now_ns);
+  void CountSent(const TxPacket& packet, NetSent sent, std::uint64_t now_ns);
+  void AnswerGroup(TxPacket& packet);
   void ReleaseSent();
-  const char* Prepare(const TxPacket& packet, std::span<const PinnedGrant> pages);
-  void PointAtSlots(const TxPacket& packet, std::span<const PinnedGrant> pages);
-  void AddPiece(std::byte* start, std::size_t length);
-  void CopyHeaders(const TxPacket& packet, std::span<const PinnedGrant> pages);
   void Answer(const TxPacket& packet, std::int16_t status);
   void Refuse(TxPacket& packet);
 
@@ -59,21 +55,17 @@ class NetTransmitter {
   const bool offloads_;  // of the link
   TxRing ring_;
 
-  // The batch: taken, mapped, and sent up to `next_`.
+  // The batch: taken, mapped, prepared, and answered up to `next_`.
   std::vector<TxPacket> packets_;  // reused; the first `taken_` count
   std::size_t taken_ = 0;
   std::size_t next_ = 0;
-  std::vector<PinnedGrant> pages_;  // of the slots of those that are to be sent, in order
+  std::vector<PinnedGrant> pages_;      // of the slots of those that are to be sent, in order
+  std::vector<TxFrame> frames_;         // as many as packets_; those of sending_ point into them
+  std::vector<OutgoingFrame> sending_;  // of the packets that are to be sent, in order
+  std::size_t next_sending_ = 0;
   std::size_t next_page_ = 0;
   bool broken_ = false;
-
-  // The frame being sent.
-  virtio_net_hdr header_{};
-  std::array<std::byte, kHeaderWindow> window_{};  // its beginning, copied once
-  std::size_t window_bytes_ = 0;
-  std::array<iovec, kMaxFrameSlots + 1> pieces_{};
-  std::size_t piece_count_ = 0;  // of those in use
-  std::vector<GrantRef> refs_;   // reused
+  std::vector<GrantRef> refs_;  // reused
 };
 
 }  // namespace veneer

@@ -57,8 +57,7 @@ GrantStatus GrantTable::MapMany(std::span<const GrantRef> refs, GrantAccess acce
   state_->mappings += static_cast<std::uint32_t>(refs.size());
   state_->maps.Add(refs.size());
   for (const GrantRef ref : refs) {
-    out.push_back(
-        PinnedGrant(*this, ref, access, std::span(state_->active[ref.value].page, kPageSize)));
+    out.push_back(PinnedGrant(*this, ref, access, state_->active[ref.value].page));
   }
   return GrantStatus::kOkay;
 }
@@ -84,7 +83,7 @@ void GrantTable::Unmap(GrantRef ref, GrantAccess access) {
 
 void PinnedGrant::Release() {
   if (GrantTable* table = std::exchange(table_, nullptr)) {
-    page_ = {};
+    page_ = nullptr;
     table->Unmap(ref_, access_);
   }
 }

@@ -15,6 +15,9 @@ using testing::MakeFrame;
 using testing::SegmentInfo;
 using testing::Transport;
 
+// The next multiple of a cache line's size, bytes.
+std::size_t UpToLine(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
+
 TEST_F(NetTest, AFrameGoesOutAsItIs) {
   Make();
   Connect();
@@ -102,6 +105,49 @@ TEST_F(NetTest, LargeFramesOfEveryKindPassThroughUncut) {
     EXPECT_EQ(answers.size(), cut.size());
   }
   EXPECT_EQ(Count("tx_gso"), 2U);
+}
+
+// What the host keeps in front of its pages ends where a cache line of the guest's ends.
+TEST_F(NetTest, TheRestOfALargeFrameBeginsAtALine) {
+  Make();
+  Connect();
+  const FrameShape shape{.payload = 3000};
+  const auto frame = MakeFrame(shape);
+  for (const unsigned offset : {0U, 10U, 63U, 64U}) {
+    const Gfn page = guest_.NewPage();
+    std::copy(frame.begin(), frame.end(), guest_.Page(page).begin() + offset);
+    queue().PutFrame({{guest_.Grant(page, true), offset, static_cast<unsigned>(frame.size())}},
+                     NETTXF_csum_blank, {SegmentInfo(1448, XEN_NETIF_GSO_TYPE_TCPV4)});
+    queue().PushTx();
+    const auto sent = link_->TakeSent(1);
+    EXPECT_EQ(sent.at(0).header.hdr_len, UpToLine(offset + shape.headers()) - offset);
+  }
+  // Not beyond the frame.
+  const FrameShape small{.payload = 2};
+  queue().PutFrame(Slots(MakeFrame(small), {small.headers() + small.payload}), NETTXF_csum_blank,
+                   {SegmentInfo(1, XEN_NETIF_GSO_TYPE_TCPV4)});
+  queue().PushTx();
+  EXPECT_EQ(link_->TakeSent(1).at(0).header.hdr_len, small.headers());
+}
+
+// The link is full in the middle of a batch: what it has taken is answered, the rest goes later,
+// and nothing twice.
+TEST_F(NetTest, ALinkThatIsFullInTheMiddle) {
+  Make();
+  Connect();
+  const auto frame = MakeFrame({.payload = 2000});
+  link_->SetRoom(30);
+  for (std::size_t i = 0; i < 80; ++i) {
+    queue().PutFrame(Slots(frame, {1000, frame.size() - 1000 - i, i}));
+  }
+  queue().PushTx();
+  EXPECT_EQ(link_->TakeSent(30).size(), 30U);
+  link_->SetFull(false);
+  for (const netif_tx_response& answer : queue().WaitAllTx()) {
+    EXPECT_EQ(answer.status, NETIF_RSP_OKAY);
+  }
+  EXPECT_EQ(link_->TakeSent(50).size(), 50U);
+  EXPECT_EQ(Count("tx_frames"), 80U);
 }
 
 TEST_F(NetTest, MalformedFramesAreDroppedAndTheQueueGoesOn) {
@@ -312,7 +358,7 @@ TEST_F(NetTest, AGuestThatChangesHeadersWhileTheyAreRead) {
       ASSERT_TRUE(transport.has_value());
       ASSERT_EQ(one.header.csum_start, transport->offset);
       ASSERT_EQ(one.header.csum_offset, transport->checksum_offset());
-      ASSERT_EQ(one.header.hdr_len, transport->headers_bytes);
+      ASSERT_EQ(one.header.hdr_len, UpToLine(transport->headers_bytes));
       ASSERT_TRUE(transport->tcp && !transport->ipv6);
     }
   }

@@ -1,0 +1,42 @@
+// A frame on its way from the guest's pages to the link.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <array>
+#include <cstddef>
+#include <span>
+
+#include "frame_headers.h"
+#include "net_ring.h"
+#include "tx_packet.h"
+#include "veneer/gnttab/pinned_grant.h"
+#include "veneer/network/net_link.h"
+
+namespace veneer {
+
+class TxFrame {
+ public:
+  // Makes `frame` one of `packet`, whose slots lie in `pages`; it points into this object and into
+  // the pages. `offloads`: the link's. Returns why such a frame is not sent, or nullptr.
+  //
+  // What is checked here and what is sent are the same bytes, which the guest can no longer change.
+  // Of frames that come with their checksum nothing is checked.
+  const char* Prepare(const TxPacket& packet, std::span<const PinnedGrant> pages, bool offloads,
+                      OutgoingFrame& frame);
+
+ private:
+  const char* CheckHeaders(const TxPacket& packet, bool offloads, virtio_net_hdr& header);
+  std::size_t LinearBytes(const TxPacket& packet, std::size_t headers_bytes) const;
+  void CopyHeaders(std::span<const TxSlot> slots, std::span<const PinnedGrant> pages);
+  void PointAt(std::span<const TxSlot> slots, std::span<const PinnedGrant> pages);
+  void AddPiece(const std::byte* start, std::size_t length);
+
+  std::array<std::byte, kHeaderWindow> window_{};  // its beginning, copied once
+  std::size_t window_bytes_ = 0;
+  std::array<iovec, kMaxFrameSlots + 1> pieces_{};
+  std::size_t piece_count_ = 0;
+  const std::byte* piece_end_ = nullptr;  // of the last one
+};
+
+}  // namespace veneer
