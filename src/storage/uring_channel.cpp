@@ -66,6 +66,9 @@ Result<std::unique_ptr<DiskChannel>> UringChannel::Create(const Files& files) {
   if (channel->ring_.cq.kflags == nullptr) {
     return HostError("disks need io_uring of Linux 5.8 or later");
   }
+  // This thread's, which is the one to use it: saves looking the ring up at every call. An old
+  // kernel's refusal costs nothing.
+  static_cast<void>(io_uring_register_ring_fd(&channel->ring_));
   channel->Silence(true);
   return channel;
 }
@@ -159,7 +162,10 @@ void UringChannel::Submit() {
     waiting_.pop_front();
   }
   while (io_uring_sq_ready(&ring_) > 0) {
-    const int submitted = io_uring_submit_and_get_events(&ring_);
+    // Work that waits for this thread is done on the same way, if there is any.
+    const bool deferred = (IO_URING_READ_ONCE(*ring_.sq.kflags) & IORING_SQ_TASKRUN) != 0;
+    const int submitted =
+        deferred ? io_uring_submit_and_get_events(&ring_) : io_uring_submit(&ring_);
     if (submitted == -EBUSY) {
       return;  // completions have to be collected first
     }
@@ -199,7 +205,7 @@ void UringChannel::Disarm() {
 std::span<DiskOperation* const> UringChannel::Collect() {
   ended_.clear();
   ended_.swap(written_);
-  std::array<io_uring_cqe*, kCollectAtOnce> entries{};
+  std::array<io_uring_cqe*, kCollectAtOnce> entries;  // as many as are there are set
   const unsigned count = io_uring_peek_batch_cqe(&ring_, entries.data(), kCollectAtOnce);
   for (unsigned i = 0; i < count; ++i) {
     // Set by Prepare().

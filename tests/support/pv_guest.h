@@ -99,13 +99,17 @@ class PvGuest {
 
   // ---- Events.
 
-  // An upcall's worth: the pending bits of all ports (2-level ABI) are taken away.
+  // An upcall's worth: the pending bits that it announces (2-level ABI) are taken away, as a
+  // guest's handler does it.
   void TakeEvents() {
     std::byte* const info = shared_info.data();
     SharedWord<std::uint8_t>(info).store(0);
-    SharedWord<std::uint64_t>(info + offsetof(vcpu_info_t, evtchn_pending_sel)).store(0);
-    for (std::size_t word = 0; word < 64; ++word) {
-      SharedWord<std::uint64_t>(info + offsetof(shared_info_t, evtchn_pending) + word * 8).store(0);
+    auto selector =
+        SharedWord<std::uint64_t>(info + offsetof(vcpu_info_t, evtchn_pending_sel)).exchange(0);
+    for (; selector != 0; selector &= selector - 1) {
+      const auto word = static_cast<std::size_t>(std::countr_zero(selector));
+      SharedWord<std::uint64_t>(info + offsetof(shared_info_t, evtchn_pending) + word * 8)
+          .exchange(0);
     }
   }
   // Sleeps until an upcall has come since the last call, or `done`; false when patience ends.

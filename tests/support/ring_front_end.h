@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <vector>
 
@@ -74,23 +75,38 @@ class RingFrontEnd {
 
   // One entry as bytes, whatever index.
   void CopyTo(std::uint32_t index, std::span<const std::byte> data) {
-    std::size_t offset = 64 + (index & (size_ - 1)) * kEntrySize;
+    std::size_t offset = EntryOffset(index);
+    if (InOnePage(offset, data.size())) {
+      std::memcpy(At(offset), data.data(), data.size());
+      return;
+    }
     for (const std::byte value : data) {
-      pages_[offset / kPageSize][offset % kPageSize] = value;
-      ++offset;
+      *At(offset++) = value;
     }
   }
   void CopyFrom(std::uint32_t index, std::span<std::byte> out) {
-    std::size_t offset = 64 + (index & (size_ - 1)) * kEntrySize;
+    std::size_t offset = EntryOffset(index);
+    if (InOnePage(offset, out.size())) {
+      std::memcpy(out.data(), At(offset), out.size());
+      return;
+    }
     for (std::byte& value : out) {
-      value = pages_[offset / kPageSize][offset % kPageSize];
-      ++offset;
+      value = *At(offset++);
     }
   }
 
  private:
   std::atomic_ref<std::uint32_t> Word(std::size_t offset) {
     return SharedWord<std::uint32_t>(pages_[0].data() + offset);
+  }
+  std::size_t EntryOffset(std::uint32_t index) const {
+    return 64 + (index & (size_ - 1)) * kEntrySize;
+  }
+  static bool InOnePage(std::size_t offset, std::size_t length) {
+    return offset % kPageSize + length <= kPageSize;
+  }
+  std::byte* At(std::size_t offset) const {
+    return pages_[offset / kPageSize].data() + offset % kPageSize;
   }
 
   std::vector<std::span<std::byte>> pages_;

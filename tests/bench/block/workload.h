@@ -31,7 +31,7 @@ struct Disk {
   bool emulated = false;  // an IDE disk, whose driver is a guest's
   double seconds = 2;     // per run
   unsigned poll_us = 50;
-  bool front_sleeps = false;    // the front-end waits for upcalls instead of looking all the time
+  bool front_sleeps = false;    // the front-end waits for upcalls instead of looking first
   unsigned guest_poll_us = 50;  // how long a guest looks before it waits for one
 };
 

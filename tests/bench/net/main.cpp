@@ -32,7 +32,7 @@ int main(int argc, char** argv) {
                "a PV NIC")
       ->needs(micro_guest);
   app.add_flag("--front-sleeps", tap.front_sleeps,
-               "The front-end sleeps until an upcall instead of looking at its rings");
+               "The sending front-end, too, sleeps until an upcall instead of looking at its ring");
   app.add_option("--guest-poll", tap.guest_poll_us,
                  "How long the micro guest looks at its rings before waiting for an upcall, us")
       ->capture_default_str();

@@ -133,13 +133,9 @@ class BackEnd {
   std::unique_ptr<NetBackend> backend_;
 };
 
-// Until there is an answer or nothing comes, or (asleep) until the upcall that was asked for.
+// Until there is an answer or nothing comes.
 template <typename Ring>
-void WaitForAnswer(PvGuest& guest, Ring& ring, bool asleep) {
-  if (asleep) {
-    VENEER_CHECK(guest.WaitForUpcall());
-    return;
-  }
+void LookForAnswer(PvGuest& guest, Ring& ring) {
   const std::uint64_t deadline = Now() + kLongestSpinNs;
   while (!ring.HasResponse() && Now() < deadline) {
     __builtin_ia32_pause();
@@ -185,7 +181,11 @@ class Sender {
     }
     // Half the ring free is worth waking up for.
     if (!queue_.tx().AskForEvent(queue_.tx().outstanding() / 2)) {
-      WaitForAnswer(guest_, queue_.tx(), sleeps_);
+      if (sleeps_) {
+        VENEER_CHECK(guest_.WaitForUpcall());
+      } else {
+        LookForAnswer(guest_, queue_.tx());
+      }
     }
     answers_ += done;
     const std::uint64_t frames = answers_ / entries_;
@@ -204,11 +204,11 @@ class Sender {
   std::uint64_t answers_ = 0;
 };
 
-// Takes frames and posts their buffers again.
+// Takes frames and posts their buffers again. Sleeps in between: the source of the frames needs the
+// processor that looking for them would take.
 class Receiver {
  public:
-  Receiver(BackEnd& back_end, bool sleeps)
-      : guest_(back_end.guest), queue_(back_end.queue()), sleeps_(sleeps) {
+  explicit Receiver(BackEnd& back_end) : guest_(back_end.guest), queue_(back_end.queue()) {
     while (buffers_.size() < queue_.rx().size()) {
       buffers_.push_back(guest_.Grant(guest_.NewPage()));
     }
@@ -231,7 +231,7 @@ class Receiver {
       Post();
     }
     if (!queue_.rx().AskForEvent()) {
-      WaitForAnswer(guest_, queue_.rx(), sleeps_);
+      VENEER_CHECK(guest_.WaitForUpcall());
     }
     return frames;
   }
@@ -246,7 +246,6 @@ class Receiver {
 
   PvGuest& guest_;
   NetQueueGuest& queue_;
-  const bool sleeps_;
   std::vector<GrantRef> buffers_;
   std::size_t next_ = 0;
   bool extra_ = false;  // the next slot is no frame's
@@ -283,7 +282,7 @@ Result<TapOutcome> RunBackEnd(const TapWorkload& workload, double seconds) {
   if (workload.to_host) {
     sender.emplace(*back_end, workload);
   } else {
-    receiver.emplace(*back_end, workload.front_sleeps);
+    receiver.emplace(*back_end);
   }
   const std::string notifications = workload.to_host ? "tx_notifications" : "rx_notifications";
   const std::string frames = workload.to_host ? "tx_frames" : "rx_frames";

@@ -12,7 +12,8 @@ struct TapWorkload {
   std::size_t frame_bytes = 0;  // Ethernet header included
   bool segmented = false;       // TCP to be cut into segments of 1448 bytes
   unsigned poll_us = 50;        // of the back-end
-  bool front_sleeps = false;    // in process: until an upcall, instead of looking at its rings
+  bool front_sleeps =
+      false;  // in process, sending: until an upcall, instead of looking at its ring
   unsigned guest_poll_us = 50;  // how long a micro guest looks before it waits for an interrupt
   bool emulated = false;        // a micro guest's NIC is an e1000
 };
