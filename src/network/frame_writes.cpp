@@ -4,6 +4,7 @@
 #include <cerrno>
 
 namespace veneer {
+
 std::unique_ptr<FrameWrites> FrameWrites::Create(int tap) {
   std::unique_ptr<FrameWrites> writes(new FrameWrites());
   writes->made_ = io_uring_queue_init(kMost, &writes->ring_, 0) == 0;

@@ -29,11 +29,11 @@ void LoadRacing(T& to, const std::byte* from) {
     std::atomic_signal_fence(std::memory_order_seq_cst);
   }
 }
-//
-// `to` is aligned for T. An assignment, and no memcpy(): the compiler can then store the members of
-// an object that has just been put together one by one, straight to where they go. A copy of the
-// whole would wait for its parts to be stored, and so for every earlier store to memory that
-// another processor has.
+
+// The other way; `to` is aligned for T. An assignment, and no memcpy(): the compiler can then store
+// the members of an object that has just been put together one by one, straight to where they go. A
+// copy of the whole would wait for its parts to be stored, and so for every earlier store to memory
+// that another processor has.
 template <typename T>
 void StoreRacing(std::byte* to, const T& from) {
   if constexpr (kThreadSanitizer) {
