@@ -19,7 +19,7 @@ build_preset() {
 	local preset=$1 target=$2 root=$3 log=$4
 	shift 4
 	# Lets a fresh clone use what another clone has compiled.
-	export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=yes
+	export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=yes CCACHE_SLOPPINESS=pch_defines,time_macros
 	if ! (cd "$root" && cmake --preset "$preset" "$@" && cmake --build --preset "$preset" --target "$target") >"$log" 2>&1; then
 		tail -n 40 "$log" >&2
 		die "building the '$preset' preset failed; the whole log is in $log"

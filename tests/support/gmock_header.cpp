@@ -1,0 +1,1 @@
+// Owns the precompiled header of the unit tests; see tests/CMakeLists.txt.
