@@ -1,5 +1,6 @@
 // io_uring as a way to a file: everything queued goes to the kernel in one call. Whole pages for
-// the page cache are written at once.
+// the page cache are written at once, and a read that comes alone is done at once if the page cache
+// has it.
 #pragma once
 
 #include <cstdint>
@@ -38,9 +39,12 @@ class UringChannel final : public DiskChannel {
  private:
   explicit UringChannel(const Files& files) : files_(files) {}
   void Silence(bool silent);
+  void QueueForRing(DiskOperation& operation);
   bool Prepare(DiskOperation& operation);
   bool FitsInline(const DiskOperation& operation) const;
   void WriteInline(DiskOperation& operation);
+  bool MayBeLoneRead(const DiskOperation& operation) const;
+  bool ReadFromCache(DiskOperation& operation);
   bool FitsDirect(const DiskOperation& operation) const;
   // True if it has ended; otherwise the rest of it has been queued again.
   bool Finish(DiskOperation& operation, int result);
@@ -54,7 +58,8 @@ class UringChannel final : public DiskChannel {
   bool made_ = false;
   std::deque<DiskOperation*> waiting_;  // the submission queue is full
   InlineWrites inline_writes_;
-  std::vector<DiskOperation*> written_;  // ended, and not collected yet
+  DiskOperation* lone_read_ = nullptr;  // all that is queued, as far as known
+  std::vector<DiskOperation*> done_;    // ended without io_uring, and not collected yet
   std::vector<DiskOperation*> ended_;
 };
 
