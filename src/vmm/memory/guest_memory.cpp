@@ -11,37 +11,75 @@
 #include "veneer/memory/racing_copy.h"
 
 namespace veneer {
+namespace {
+
+constexpr std::uint64_t kHugePage = 2U << 20U;  // bytes
+
+// The first number from `from` on that lies where `like` does within a huge page. One can hold a
+// piece of RAM only if that is so of its place in the guest, in the file and in this process.
+std::uint64_t AlignLike(std::uint64_t from, std::uint64_t like) {
+  return from + ((like - from) & (kHugePage - 1));
+}
+
+// Maps a region's part of the file; MAP_FAILED.
+void* MapRegion(int fd, const MemoryRegion& region) {
+  const std::uint64_t reserved = region.size + kHugePage;
+  void* const room =
+      mmap(nullptr, reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (room == MAP_FAILED) {
+    return MAP_FAILED;
+  }
+  const auto begin = reinterpret_cast<std::uintptr_t>(room);
+  const std::uint64_t before = AlignLike(begin, region.base.value) - begin;
+  const std::uint64_t after = reserved - before - region.size;
+  std::byte* const host = static_cast<std::byte*>(room) + before;
+  if (before > 0) {
+    munmap(room, before);
+  }
+  if (after > 0) {
+    munmap(host + region.size, after);
+  }
+  void* const mapped =
+      mmap(host, region.size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd,
+           static_cast<off_t>(region.file_offset));
+  if (mapped == MAP_FAILED) {
+    munmap(host, region.size);
+  }
+  return mapped;
+}
+
+}  // namespace
 
 Result<std::unique_ptr<GuestMemory>> GuestMemory::Create(std::span<const Range> ranges,
                                                          const Options& options) {
   std::unique_ptr<GuestMemory> memory(new GuestMemory());
-  std::uint64_t total = 0;
+  std::vector<MemoryRegion> regions;
+  std::uint64_t file_size = 0;
   for (const Range& range : ranges) {
     VENEER_CHECK(range.base.PageOffset() == 0 && range.size % kPageSize == 0 && range.size > 0);
-    total += range.size;
+    const std::uint64_t offset = AlignLike(file_size, range.base.value);
+    regions.push_back(MemoryRegion{range.base, range.size, offset, nullptr});
+    file_size = offset + range.size;
   }
   memory->fd_.Reset(memfd_create("veneer-ram", MFD_CLOEXEC));
   if (!memory->fd_.valid()) {
     return ErrnoError(errno, "cannot make a memory file for the guest's RAM");
   }
-  if (ftruncate(memory->fd_.get(), static_cast<off_t>(total)) != 0) {
-    return ErrnoError(errno, fmt::format("cannot reserve {} MiB for the guest", total >> 20U));
+  if (ftruncate(memory->fd_.get(), static_cast<off_t>(file_size)) != 0) {
+    return ErrnoError(errno, fmt::format("cannot reserve {} MiB for the guest", file_size >> 20U));
   }
-  std::uint64_t offset = 0;
-  for (const Range& range : ranges) {
-    void* host = mmap(nullptr, range.size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
-                      memory->fd_.get(), static_cast<off_t>(offset));
+  for (MemoryRegion& region : regions) {
+    void* const host = MapRegion(memory->fd_.get(), region);
     if (host == MAP_FAILED) {
-      return ErrnoError(errno, fmt::format("cannot map {} MiB for the guest", range.size >> 20U));
+      return ErrnoError(errno, fmt::format("cannot map {} MiB for the guest", region.size >> 20U));
     }
     if (options.huge_pages) {
       // A wish: the kernel may be built or set up without it.
-      static_cast<void>(madvise(host, range.size, MADV_HUGEPAGE));
+      static_cast<void>(madvise(host, region.size, MADV_HUGEPAGE));
     }
-    static_cast<void>(madvise(host, range.size, MADV_DONTDUMP));
-    memory->regions_.push_back(
-        MemoryRegion{range.base, range.size, offset, static_cast<std::byte*>(host)});
-    offset += range.size;
+    static_cast<void>(madvise(host, region.size, MADV_DONTDUMP));
+    region.host = static_cast<std::byte*>(host);
+    memory->regions_.push_back(region);
   }
   return memory;
 }

@@ -27,12 +27,29 @@ class GuestMemoryTest : public testing::Test {
   std::unique_ptr<GuestMemory> memory_;
 };
 
-TEST_F(GuestMemoryTest, RegionsFollowEachOtherInTheFile) {
+TEST_F(GuestMemoryTest, RegionsAreWhatWasAskedFor) {
   ASSERT_EQ(memory_->regions().size(), 2U);
-  EXPECT_EQ(memory_->regions()[0].file_offset, 0U);
+  EXPECT_EQ(memory_->regions()[0].base, Gpa{0});
+  EXPECT_EQ(memory_->regions()[0].size, kLow);
   EXPECT_EQ(memory_->regions()[1].base, Gpa{kHighBase});
-  EXPECT_EQ(memory_->regions()[1].file_offset, kLow);
+  EXPECT_EQ(memory_->regions()[1].size, kHigh);
   EXPECT_EQ(memory_->TotalBytes(), kLow + kHigh);
+}
+
+// Else neither this process nor KVM can have huge pages of it, whatever the host allows.
+TEST(GuestMemoryPlacesTest, RegionsLieAlikeInHugePagesEverywhere) {
+  constexpr std::uint64_t kHuge = 2U << 20U;
+  const std::array ranges{GuestMemory::Range{Gpa{0}, 0xa0000},
+                          GuestMemory::Range{Gpa{0x100000}, 5 * kPageSize},
+                          GuestMemory::Range{Gpa{kHighBase + kPageSize}, 3 * kHuge}};
+  const auto memory = GuestMemory::Create(ranges, GuestMemory::Options{}).value();
+  std::uint64_t file_end = 0;
+  for (const MemoryRegion& region : memory->regions()) {
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(region.host) % kHuge, region.base.value % kHuge);
+    EXPECT_EQ(region.file_offset % kHuge, region.base.value % kHuge);
+    EXPECT_GE(region.file_offset, file_end);  // apart from the others
+    file_end = region.file_offset + region.size;
+  }
 }
 
 TEST_F(GuestMemoryTest, StartsAsZeros) {
