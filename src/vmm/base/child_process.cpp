@@ -16,6 +16,8 @@
 #include <string_view>
 #include <utility>
 
+#include <fmt/core.h>
+
 #include "veneer/base/check.h"
 #include "veneer/base/thread.h"
 
@@ -131,7 +133,7 @@ std::vector<std::string> Environment(bool listens) {
   }
   if (listens) {
     texts.emplace_back("LISTEN_FDS=1");
-    texts.push_back(std::string(kListenPid) + "0000000000");
+    texts.push_back(fmt::format("{}{:010}", kListenPid, 0));
   }
   return texts;
 }
