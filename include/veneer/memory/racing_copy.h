@@ -26,21 +26,22 @@ void LoadRacing(T& to, const std::byte* from) {
     CopyRacing(reinterpret_cast<std::byte*>(&to), from, sizeof to);
   } else {
     std::memcpy(&to, from, sizeof to);
-    std::atomic_signal_fence(std::memory_order_seq_cst);
+    // For all the compiler knows, `to` is something else now: it can't take the source's place.
+    asm("" : "+m"(to));
   }
 }
 
-// The other way; `to` is aligned for T. An assignment, and no memcpy(): the compiler can then store
-// the members of an object that has just been put together one by one, straight to where they go. A
-// copy of the whole would wait for its parts to be stored, and so for every earlier store to memory
-// that another processor has.
+// The other way; `to` is aligned for T. It is done at the latest when the caller next stores
+// atomically with release. An assignment, and no memcpy(): the compiler can then store the members
+// of an object that has just been put together one by one, straight to where they go. A copy of the
+// whole would wait for its parts to be stored, and so for every earlier store to memory that
+// another processor has.
 template <typename T>
 void StoreRacing(std::byte* to, const T& from) {
   if constexpr (kThreadSanitizer) {
     CopyRacing(to, reinterpret_cast<const std::byte*>(&from), sizeof from);
   } else {
     *reinterpret_cast<T*>(to) = from;
-    std::atomic_signal_fence(std::memory_order_seq_cst);
   }
 }
 

@@ -109,6 +109,7 @@ bool NetTransmitter::SendBatch(std::uint64_t now_ns) {
     channel_.SendMany(std::span(sending_).subspan(next_sending_));
   }
   bool full = false;
+  Sent total;
   for (; next_ < taken_; ++next_) {
     TxPacket& packet = packets_[next_];
     if (packet.problem != nullptr) {
@@ -122,27 +123,29 @@ bool NetTransmitter::SendBatch(std::uint64_t now_ns) {
         break;
       }
       ++next_sending_;
-      CountSent(packet, sent, now_ns);
+      total.Add(packet, sent);
       Answer(packet, NETIF_RSP_OKAY);
     }
     next_page_ += packet.slots.size();
   }
   ReleaseSent();
+  nic_.tx_limit.Charge(total.bytes + total.refused_bytes, now_ns);
+  nic_.counters.tx_frames.Add(total.frames);
+  nic_.counters.tx_bytes.Add(total.bytes);
+  nic_.counters.tx_gso.Add(total.segmented);
+  nic_.counters.tx_refused.Add(total.refused);
   return !full;
 }
 
-void NetTransmitter::CountSent(const TxPacket& packet, NetSent sent, std::uint64_t now_ns) {
-  NicCounters& counters = nic_.counters;
-  nic_.tx_limit.Charge(packet.bytes, now_ns);
+void NetTransmitter::Sent::Add(const TxPacket& packet, NetSent sent) {
   if (sent == NetSent::kRefused) {
-    counters.tx_refused.Add();
+    ++refused;
+    refused_bytes += packet.bytes;
     return;
   }
-  counters.tx_frames.Add();
-  counters.tx_bytes.Add(packet.bytes);
-  if (packet.segment_size != 0) {
-    counters.tx_gso.Add();
-  }
+  ++frames;
+  bytes += packet.bytes;
+  segmented += packet.segment_size != 0 ? 1U : 0U;
 }
 
 void NetTransmitter::AnswerGroup(TxPacket& packet) {

@@ -39,11 +39,20 @@ class NetTransmitter {
   bool AskForEvent() { return ring_.AskForEvent(); }
 
  private:
+  // What became of the frames that the link was given.
+  struct Sent {
+    std::uint64_t frames = 0;
+    std::uint64_t bytes = 0;
+    std::uint64_t segmented = 0;  // of the frames
+    std::uint64_t refused = 0;
+    std::uint64_t refused_bytes = 0;
+    void Add(const TxPacket& packet, NetSent sent);
+  };
+
   RingTake TakeBatch();
   void MapBatch();
   void PrepareBatch();
   bool SendBatch(std::uint64_t now_ns);
-  void CountSent(const TxPacket& packet, NetSent sent, std::uint64_t now_ns);
   void AnswerGroup(TxPacket& packet);
   void ReleaseSent();
   void Answer(const TxPacket& packet, std::int16_t status);

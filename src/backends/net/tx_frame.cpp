@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
+
+#include "veneer/memory/racing_copy.h"
 
 namespace veneer {
 namespace {
@@ -34,7 +35,7 @@ void TxFrame::CopyHeaders(std::span<const TxSlot> slots, std::span<const PinnedG
     const TxSlot& slot = slots[next];
     const std::byte* const start = pages[next].page().data() + slot.offset;
     const std::size_t copied = std::min<std::size_t>(slot.size, window_.size() - window_bytes_);
-    std::memcpy(window_.data() + window_bytes_, start, copied);
+    CopyRacing(window_.data() + window_bytes_, start, copied);
     window_bytes_ += copied;
     if (copied < slot.size) {
       AddPiece(start + copied, slot.size - copied);

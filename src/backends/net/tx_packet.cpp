@@ -57,17 +57,20 @@ RingTake TakeExtras(TxRing& ring, TxPacket& packet) {
   return RingTake::kRequest;
 }
 
-void AddSlot(TxPacket& packet, const netif_tx_request& slot, std::size_t size) {
+// Whether it can be one of the frame's.
+bool CheckSlot(TxPacket& packet, const netif_tx_request& slot, std::size_t size) {
   if (slot.offset + size > kPageSize) {
-    return SetProblem(packet, "a slot that leaves its page");
+    SetProblem(packet, "a slot that leaves its page");
+  } else if (size > 0 && packet.slots.size() > kMaxFrameSlots) {
+    SetProblem(packet, "more slots than a frame may have");
+  } else {
+    return size > 0;
   }
-  if (size == 0) {
-    return;
-  }
-  if (packet.slots.size() == kMaxFrameSlots) {
-    return SetProblem(packet, "more slots than a frame may have");
-  }
-  packet.slots.push_back({GrantRef{slot.gref}, slot.offset, static_cast<std::uint16_t>(size)});
+  return false;
+}
+
+TxSlot MakeSlot(const netif_tx_request& slot, std::size_t size) {
+  return {GrantRef{slot.gref}, slot.offset, static_cast<std::uint16_t>(size)};
 }
 
 // `first_bytes`: the frame's, of which what the first slot holds is left in the end.
@@ -84,7 +87,9 @@ RingTake TakeMore(TxRing& ring, TxPacket& packet, std::size_t& first_bytes) {
     } else {
       first_bytes -= slot.size;
     }
-    AddSlot(packet, slot, slot.size);
+    if (CheckSlot(packet, slot, slot.size)) {
+      packet.slots.push_back(MakeSlot(slot, slot.size));
+    }
   } while ((slot.flags & NETTXF_more_data) != 0);
   return RingTake::kRequest;
 }
@@ -116,6 +121,7 @@ RingTake TakePacket(TxRing& ring, TxPacket& packet) {
   if ((first.flags & NETTXF_extra_info) != 0 && TakeExtras(ring, packet) != RingTake::kRequest) {
     return RingTake::kBroken;
   }
+  packet.slots.emplace_back();  // the first, of which is known last how much it holds
   std::size_t first_bytes = first.size;
   if ((first.flags & NETTXF_more_data) != 0 &&
       TakeMore(ring, packet, first_bytes) != RingTake::kRequest) {
@@ -125,10 +131,10 @@ RingTake TakePacket(TxRing& ring, TxPacket& packet) {
     packet.slots.clear();
     return RingTake::kRequest;
   }
-  AddSlot(packet, first, first_bytes);
-  if (first_bytes > 0 && packet.problem == nullptr) {
-    // What belongs in front was known last.
-    std::rotate(packet.slots.begin(), packet.slots.end() - 1, packet.slots.end());
+  if (CheckSlot(packet, first, first_bytes)) {
+    packet.slots.front() = MakeSlot(first, first_bytes);
+  } else {
+    packet.slots.erase(packet.slots.begin());
   }
   if (packet.bytes < kEthernetBytes) {
     SetProblem(packet, "a frame shorter than its header");

@@ -45,40 +45,44 @@ GrantStatus GrantTable::MapMany(std::span<const GrantRef> refs, GrantAccess acce
              state_->options.max_mappings);
     return GrantStatus::kNoSpace;
   }
-  for (std::size_t done = 0; done < refs.size(); ++done) {
-    const GrantStatus status = state_->Acquire(refs[done].value, request);
+  const std::size_t before = out.size();
+  for (const GrantRef ref : refs) {
+    const GrantStatus status = state_->Acquire(ref.value, request);
     if (status != GrantStatus::kOkay) {
-      for (const GrantRef ref : refs.first(done)) {
-        state_->Release(ref.value, write);
+      for (; out.size() > before; out.pop_back()) {
+        state_->Release(out.back().ref_.value, write);
+        out.back().table_ = nullptr;
       }
       return status;
     }
+    out.push_back(PinnedGrant(*this, ref, access, state_->active[ref.value].page));
   }
   state_->mappings += static_cast<std::uint32_t>(refs.size());
   state_->maps.Add(refs.size());
-  for (const GrantRef ref : refs) {
-    out.push_back(PinnedGrant(*this, ref, access, state_->active[ref.value].page));
-  }
   return GrantStatus::kOkay;
 }
 
 void GrantTable::ReleaseMany(std::vector<PinnedGrant>& grants) {
   {
+    std::uint32_t released = 0;
     const std::scoped_lock lock(state_->lock);
     for (PinnedGrant& grant : grants) {
       if (grant.valid()) {
         VENEER_CHECK(grant.table_ == this);
-        state_->ReleaseMapping(grant.ref_, grant.access_);
+        state_->Release(grant.ref_.value, grant.access_ == GrantAccess::kReadWrite);
         grant.table_ = nullptr;
+        ++released;
       }
     }
+    state_->mappings -= released;
   }
   grants.clear();
 }
 
 void GrantTable::Unmap(GrantRef ref, GrantAccess access) {
   const std::scoped_lock lock(state_->lock);
-  state_->ReleaseMapping(ref, access);
+  state_->Release(ref.value, access == GrantAccess::kReadWrite);
+  --state_->mappings;
 }
 
 void PinnedGrant::Release() {

@@ -65,37 +65,35 @@ GrantStatus GrantTableState::TryAcquire(std::uint32_t ref, GrantRequest request)
     return GrantStatus::kBadGntref;
   }
   ActiveGrant& grant = active[ref];
-  const bool in_use = grant.InUse();
-  if (in_use && (grant.domid != request.domid || (request.whole_page && grant.copy.sub_page))) {
+  request.upgrade = grant.InUse();
+  if (request.upgrade &&
+      (grant.domid != request.domid || (request.whole_page && grant.copy.sub_page))) {
     return GrantStatus::kGeneralError;
   }
-  // Whoever holds the access already shares it: what the guest wrote since then does not count.
-  if (!in_use || (request.write && grant.writers == 0)) {
-    request.upgrade = in_use;
-    GrantCopy copy;
-    const GrantStatus status = entries.Claim(ref, request, &copy);
-    if (status != GrantStatus::kOkay) {
-      return status;
-    }
-    if (!in_use) {
-      const std::span<std::byte> page = copy.frame.Addressable()
-                                            ? memory.Pin(copy.frame.Address(), kPageSize)
-                                            : std::span<std::byte>();
-      if (page.empty()) {
-        entries.ClearFlags(ref, GTF_reading | GTF_writing);
-        return GrantStatus::kBadPage;
-      }
-      grant.domid = request.domid;
-      grant.copy = copy;
-      grant.page = page.data();
-      sub_page_uses += copy.sub_page ? 1U : 0U;
-    }
+  GrantCopy copy;
+  const GrantStatus status = entries.Claim(ref, request, &copy);
+  if (status != GrantStatus::kOkay) {
+    return status;
   }
-  (request.write ? grant.writers : grant.readers) += 1;
+  if (!request.upgrade) {
+    const std::span<std::byte> page = copy.frame.Addressable()
+                                          ? memory.Pin(copy.frame.Address(), kPageSize)
+                                          : std::span<std::byte>();
+    if (page.empty()) {
+      entries.ClearFlags(ref, GTF_reading | GTF_writing);
+      return GrantStatus::kBadPage;
+    }
+    grant.domid = request.domid;
+    grant.copy = copy;
+    grant.page = page.data();
+    sub_page_uses += copy.sub_page ? 1U : 0U;
+  }
+  grant.UsersFor(request.write) += 1;
   return GrantStatus::kOkay;
 }
 
-GrantStatus GrantTableState::Acquire(std::uint32_t ref, const GrantRequest& request) {
+// Of what is not Shared: the entry says whether, and is marked.
+GrantStatus GrantTableState::AcquireAnew(std::uint32_t ref, const GrantRequest& request) {
   const GrantStatus status = TryAcquire(ref, request);
   if (status != GrantStatus::kOkay) {
     refused.Add();
@@ -105,15 +103,10 @@ GrantStatus GrantTableState::Acquire(std::uint32_t ref, const GrantRequest& requ
   return status;
 }
 
-void GrantTableState::Release(std::uint32_t ref, bool write) {
-  ActiveGrant& grant = active[ref];
-  std::uint32_t& count = write ? grant.writers : grant.readers;
-  VENEER_CHECK(count > 0);
-  --count;
-  std::uint32_t flags = 0;
-  if (write && grant.writers == 0) {
-    flags |= GTF_writing;
-  }
+// The last of those with that access is gone.
+void GrantTableState::EndUse(std::uint32_t ref, bool write) {
+  const ActiveGrant& grant = active[ref];
+  std::uint32_t flags = write ? GTF_writing : 0U;
   if (!grant.InUse()) {
     flags |= GTF_reading;
     sub_page_uses -= grant.copy.sub_page ? 1U : 0U;
@@ -121,11 +114,6 @@ void GrantTableState::Release(std::uint32_t ref, bool write) {
   if (flags != 0) {
     entries.ClearFlags(ref, static_cast<std::uint16_t>(flags));
   }
-}
-
-void GrantTableState::ReleaseMapping(GrantRef ref, GrantAccess access) {
-  Release(ref.value, access == GrantAccess::kReadWrite);
-  --mappings;
 }
 
 GrantStatus GrantTableState::AcquireForCopy(std::uint32_t ref, std::uint16_t domid, bool write,

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "grant_entries.h"
+#include "veneer/base/check.h"
 #include "veneer/base/log.h"
 #include "veneer/gnttab/grant_table.h"
 
@@ -29,6 +30,13 @@ struct ActiveGrant {
   std::byte* page = nullptr;
 
   bool InUse() const { return readers + writers > 0; }
+  std::uint32_t& UsersFor(bool write) { return write ? writers : readers; }
+  // Whether whoever uses it has that access already. What the guest wrote since then does not
+  // count.
+  bool Shares(const GrantRequest& request) const {
+    return (request.write ? writers > 0 : InUse()) && domid == request.domid &&
+           !(request.whole_page && copy.sub_page);
+  }
 };
 
 class GrantTableState {
@@ -63,9 +71,21 @@ class GrantTableState {
 
   // Starts a use of `ref`; every kOkay is paired with a Release() of the same access. Logs and
   // counts refusals.
-  GrantStatus Acquire(std::uint32_t ref, const GrantRequest& request);
-  void Release(std::uint32_t ref, bool write);
-  void ReleaseMapping(GrantRef ref, GrantAccess access);
+  GrantStatus Acquire(std::uint32_t ref, const GrantRequest& request) {
+    if (ref < active.size() && active[ref].Shares(request)) {
+      active[ref].UsersFor(request.write) += 1;
+      return GrantStatus::kOkay;
+    }
+    return AcquireAnew(ref, request);
+  }
+  void Release(std::uint32_t ref, bool write) {
+    ActiveGrant& grant = active[ref];
+    std::uint32_t& users = grant.UsersFor(write);
+    VENEER_CHECK(users > 0);
+    if (--users == 0) {
+      EndUse(ref, write);
+    }
+  }
 
   // ---- Called without it.
 
@@ -80,7 +100,9 @@ class GrantTableState {
   void ReleaseCopy(const CopyPart& part, bool write);
 
  private:
+  GrantStatus AcquireAnew(std::uint32_t ref, const GrantRequest& request);
   GrantStatus TryAcquire(std::uint32_t ref, GrantRequest request);
+  void EndUse(std::uint32_t ref, bool write);
 };
 
 }  // namespace veneer
