@@ -6,17 +6,15 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
 #include <string>
 #include <vector>
 
 #include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 #include "back_end_run.h"
+#include "bench/support/program.h"
 #include "fio_run.h"
 #include "guest_run.h"
 #include "veneer/base/unique_fd.h"
@@ -32,7 +30,6 @@ struct Options {
   unsigned rounds = 5;
   bool micro_guest = false;  // the front-end is guests/micro instead of one in this process
   std::string only;
-  std::string json;
 };
 
 struct Series {
@@ -149,7 +146,7 @@ const char* FrontEndName(const Options& options) {
   return options.micro_guest ? "micro guest in ring 3" : "in process";
 }
 
-Result<void> WriteJson(const std::vector<Series>& all, const Options& options) {
+nlohmann::json Json(const std::vector<Series>& all, const Options& options) {
   nlohmann::json json = {{"benchmark", "block"},
                          {"file", options.disk.path},
                          {"bytes", options.disk.bytes},
@@ -169,15 +166,10 @@ Result<void> WriteJson(const std::vector<Series>& all, const Options& options) {
                                  {"upcalls_per_request", series.upcalls.ToJson()},
                                  {"exits_per_request", series.exits.ToJson()}});
   }
-  std::ofstream file(options.json);
-  file << json.dump(2) << '\n';
-  if (!file.flush()) {
-    return HostError("cannot write '{}'", options.json);
-  }
-  return {};
+  return json;
 }
 
-Result<void> Run(Options options) {
+Result<void> Run(Options options, nlohmann::json& json) {
   options.disk.bytes = std::uint64_t{options.size_mib} << 20U;
   VENEER_TRY(Fill(options.disk));
   std::vector<Series> all = AllWorkloads();
@@ -205,7 +197,8 @@ Result<void> Run(Options options) {
     }
     Print(series);
   }
-  return options.json.empty() ? Result<void>{} : WriteJson(all, options);
+  json = Json(all, options);
+  return {};
 }
 
 int Main(int argc, char** argv) {
@@ -232,23 +225,11 @@ int Main(int argc, char** argv) {
                  "How long the micro guest looks at its ring before waiting for an upcall, us")
       ->capture_default_str();
   app.add_option("--only", options.only, "Workloads whose name contains this, such as 'depth 32'");
-  app.add_option("--json", options.json, "Write all figures to this file");
-  CLI11_PARSE(app, argc, argv);
-  if (const Result<void> result = Run(options); !result) {
-    static_cast<void>(std::fprintf(stderr, "bench_block: %s\n", result.error().message.c_str()));
-    return 1;
-  }
-  return 0;
+  return RunProgram(app, argc, argv,
+                    [&options](nlohmann::json& json) { return Run(options, json); });
 }
 
 }  // namespace
 }  // namespace veneer::bench
 
-int main(int argc, char** argv) {
-  try {
-    return veneer::bench::Main(argc, argv);
-  } catch (const std::exception& error) {
-    static_cast<void>(std::fprintf(stderr, "bench_block: %s\n", error.what()));
-    return 1;
-  }
-}
+int main(int argc, char** argv) { return veneer::bench::Main(argc, argv); }

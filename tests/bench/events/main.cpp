@@ -2,16 +2,14 @@
 // an EVTCHNOP_send that ends at an eventfd in the kernel beside one that leaves to userspace.
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <map>
 #include <string>
 
 #include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
+#include "bench/support/program.h"
 #include "veneer/bench/samples.h"
 
 namespace veneer::bench {
@@ -71,30 +69,25 @@ void PrintTable(const std::string& transport, const Figures& figures) {
   fmt::print("\n");
 }
 
-}  // namespace
-}  // namespace veneer::bench
-
-int main(int argc, char** argv) {
-  using namespace veneer::bench;
-  CLI::App app("What kicks, hypercalls and upcalls cost on this host");
-  std::string json_file;
-  app.add_option("--json", json_file, "Write the figures there too")->type_name("FILE");
-  CLI11_PARSE(app, argc, argv);
-  nlohmann::json json;
+Result<void> Run(nlohmann::json& json) {
   for (const std::string transport : {"transport=page", "transport=sites"}) {
     Figures figures;
     if (!Measure(transport, figures)) {
-      fmt::print(stderr, "bench_events: the micro guest gave no figures; its messages are above\n");
-      return 1;
+      return HostError("the micro guest gave no figures; its messages are above");
     }
     PrintTable(transport, figures);
     for (const auto& [name, samples] : figures) {
       json[transport][name] = samples.ToJson();
     }
   }
-  if (!json_file.empty() && !(std::ofstream(json_file) << json.dump(2) << '\n')) {
-    fmt::print(stderr, "bench_events: cannot write {}\n", json_file);
-    return 1;
-  }
-  return 0;
+  return {};
+}
+
+}  // namespace
+}  // namespace veneer::bench
+
+int main(int argc, char** argv) {
+  using namespace veneer::bench;
+  CLI::App app("What kicks, hypercalls and upcalls cost on this host", "bench_events");
+  return RunProgram(app, argc, argv, Run);
 }

@@ -1,14 +1,8 @@
 // The net back-end and the links below it, each beside what limits it in the same alternating run.
-#include <cstdio>
-#include <fstream>
-#include <string>
-
 #include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
-#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
+#include "bench/support/program.h"
 #include "tap_bench.h"
 #include "user_bench.h"
 #include "veneer/base/log.h"
@@ -18,8 +12,8 @@ int main(int argc, char** argv) {
   TapBenchOptions tap;
   UserBenchOptions user;
   bool user_mode = false;
-  std::string json_path;
-  CLI::App app("Compares the net back-end over a tap with a plain process. Needs root.");
+  CLI::App app("Compares the net back-end over a tap with a plain process. Needs root.",
+               "bench_net");
   app.add_option("--seconds", tap.seconds, "Length of one run")->capture_default_str();
   app.add_option("--rounds", tap.rounds, "Alternating rounds")->capture_default_str();
   app.add_option("--poll", tap.poll_us, "Longest polling of the back-end, us")
@@ -41,21 +35,11 @@ int main(int argc, char** argv) {
                "Instead: a user-mode network, against libslirp driven directly. Needs no root")
       ->excludes(micro_guest);
   app.add_option("--mtu", user.mtu, "With --user: bytes")->capture_default_str();
-  app.add_option("--json", json_path, "Write all figures to this file");
-  CLI11_PARSE(app, argc, argv);
-
   // Each run makes a tap, and nobody wants to hear its name.
   static_cast<void>(veneer::ConfigureLog(veneer::LogLevel::kWarning, ""));
-  user.seconds = tap.seconds;
-  user.rounds = tap.rounds;
-  nlohmann::json json;
-  const veneer::Result<void> done = user_mode ? RunUserBench(user, json) : RunTapBench(tap, json);
-  if (!done) {
-    fmt::print(stderr, "bench_net: {}\n", done.error().message);
-    return 1;
-  }
-  if (!json_path.empty()) {
-    std::ofstream(json_path) << json.dump(1) << '\n';
-  }
-  return 0;
+  return RunProgram(app, argc, argv, [&](nlohmann::json& json) {
+    user.seconds = tap.seconds;
+    user.rounds = tap.rounds;
+    return user_mode ? RunUserBench(user, json) : RunTapBench(tap, json);
+  });
 }

@@ -4,17 +4,15 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
+#include "bench/support/program.h"
 #include "first_entry.h"
 #include "veneer/bench/samples.h"
 
@@ -144,7 +142,7 @@ void PrintDetails(const Contender& contender) {
   }
 }
 
-Result<void> WriteJson(const std::vector<Contender>& contenders, const Options& options) {
+nlohmann::json Json(const std::vector<Contender>& contenders, const Options& options) {
   nlohmann::json json = {{"benchmark", "startup"},
                          {"guest_memory_mib", options.memory_mib},
                          {"kernel", options.kernel},
@@ -160,15 +158,10 @@ Result<void> WriteJson(const std::vector<Contender>& contenders, const Options& 
                                 {"cpu_ratio", each.cpu_ms.Median() / ours.cpu_ms.Median()},
                                 {"resident_ratio", each.rss_mib.Median() / ours.rss_mib.Median()}});
   }
-  std::ofstream file(options.json);
-  file << json.dump(2) << '\n';
-  if (!file.flush()) {
-    return HostError("cannot write '{}'", options.json);
-  }
-  return {};
+  return json;
 }
 
-Result<void> Run(Options options) {
+Result<void> Run(Options options, nlohmann::json& json) {
   if (!options.without_qemu && !InPath(options.qemu)) {
     return HostError(
         "{} is not installed: run 'apt-get install qemu-system-x86', or give --without-qemu to "
@@ -196,7 +189,8 @@ Result<void> Run(Options options) {
   if (options.details) {
     std::for_each(contenders.begin(), contenders.end(), PrintDetails);
   }
-  return options.json.empty() ? Result<void>{} : WriteJson(contenders, options);
+  json = Json(contenders, options);
+  return {};
 }
 
 int Main(int argc, char** argv) {
@@ -213,23 +207,11 @@ int Main(int argc, char** argv) {
   app.add_option("--qemu", options.qemu, "Its peer")->capture_default_str();
   app.add_flag("--without-qemu", options.without_qemu, "Measure Veneer alone");
   app.add_flag("--details", options.details, "Show what makes up the memory figures");
-  app.add_option("--json", options.json, "Write all figures to this file");
-  CLI11_PARSE(app, argc, argv);
-  if (const Result<void> result = Run(options); !result) {
-    static_cast<void>(std::fprintf(stderr, "bench_startup: %s\n", result.error().message.c_str()));
-    return 1;
-  }
-  return 0;
+  return RunProgram(app, argc, argv,
+                    [&options](nlohmann::json& json) { return Run(options, json); });
 }
 
 }  // namespace
 }  // namespace veneer::bench
 
-int main(int argc, char** argv) {
-  try {
-    return veneer::bench::Main(argc, argv);
-  } catch (const std::exception& error) {
-    static_cast<void>(std::fprintf(stderr, "bench_startup: %s\n", error.what()));
-    return 1;
-  }
-}
+int main(int argc, char** argv) { return veneer::bench::Main(argc, argv); }
