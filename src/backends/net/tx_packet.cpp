@@ -57,7 +57,8 @@ RingTake TakeExtras(TxRing& ring, TxPacket& packet) {
   return RingTake::kRequest;
 }
 
-// Whether it can be one of the frame's.
+// Whether it adds to the frame; notes what is wrong with it. The slots have a place too many by
+// now, the first one's, which is filled last.
 bool CheckSlot(TxPacket& packet, const netif_tx_request& slot, std::size_t size) {
   if (slot.offset + size > kPageSize) {
     SetProblem(packet, "a slot that leaves its page");

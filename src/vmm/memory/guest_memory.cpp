@@ -21,7 +21,7 @@ std::uint64_t AlignLike(std::uint64_t from, std::uint64_t like) {
   return from + ((like - from) & (kHugePage - 1));
 }
 
-// Maps a region's part of the file; MAP_FAILED.
+// Maps a region's part of the file; MAP_FAILED if the host has no room.
 void* MapRegion(int fd, const MemoryRegion& region) {
   const std::uint64_t reserved = region.size + kHugePage;
   void* const room =
@@ -31,14 +31,11 @@ void* MapRegion(int fd, const MemoryRegion& region) {
   }
   const auto begin = reinterpret_cast<std::uintptr_t>(room);
   const std::uint64_t before = AlignLike(begin, region.base.value) - begin;
-  const std::uint64_t after = reserved - before - region.size;
   std::byte* const host = static_cast<std::byte*>(room) + before;
   if (before > 0) {
     munmap(room, before);
   }
-  if (after > 0) {
-    munmap(host + region.size, after);
-  }
+  munmap(host + region.size, reserved - before - region.size);  // `before` is less than kHugePage
   void* const mapped =
       mmap(host, region.size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd,
            static_cast<off_t>(region.file_offset));

@@ -66,8 +66,7 @@ GrantStatus GrantTableState::TryAcquire(std::uint32_t ref, GrantRequest request)
   }
   ActiveGrant& grant = active[ref];
   request.upgrade = grant.InUse();
-  if (request.upgrade &&
-      (grant.domid != request.domid || (request.whole_page && grant.copy.sub_page))) {
+  if (request.upgrade && !grant.Admits(request)) {
     return GrantStatus::kGeneralError;
   }
   GrantCopy copy;
@@ -92,7 +91,7 @@ GrantStatus GrantTableState::TryAcquire(std::uint32_t ref, GrantRequest request)
   return GrantStatus::kOkay;
 }
 
-// Of what is not Shared: the entry says whether, and is marked.
+// Of what is not shared yet: the entry in the guest's table decides, and is marked.
 GrantStatus GrantTableState::AcquireAnew(std::uint32_t ref, const GrantRequest& request) {
   const GrantStatus status = TryAcquire(ref, request);
   if (status != GrantStatus::kOkay) {

@@ -31,11 +31,13 @@ struct ActiveGrant {
 
   bool InUse() const { return readers + writers > 0; }
   std::uint32_t& UsersFor(bool write) { return write ? writers : readers; }
-  // Whether whoever uses it has that access already. What the guest wrote since then does not
-  // count.
+  // Whether whoever asks may join those who use it.
+  bool Admits(const GrantRequest& request) const {
+    return domid == request.domid && !(request.whole_page && copy.sub_page);
+  }
+  // Whether those have that access already. What the guest wrote since then does not count.
   bool Shares(const GrantRequest& request) const {
-    return (request.write ? writers > 0 : InUse()) && domid == request.domid &&
-           !(request.whole_page && copy.sub_page);
+    return (request.write ? writers > 0 : InUse()) && Admits(request);
   }
 };
 

@@ -7,7 +7,6 @@
 
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
-#include <fmt/core.h>
 
 namespace veneer::bench {
 namespace {
