@@ -65,17 +65,9 @@ class BackRing {
   // the ring has room for.
   RingTake Take(Request& request) {
     if (request_consumer_ == seen_producer_) {
-      // Acquire: the requests were written before the index.
-      seen_producer_ = memory_.Word(kRingReqProd).load(std::memory_order_acquire);
-    }
-    const std::uint32_t waiting = seen_producer_ - request_consumer_;
-    // Also true for an index that went backwards.
-    if (broken_ || waiting > size_ - unanswered()) {
-      broken_ = true;
-      return RingTake::kBroken;
-    }
-    if (waiting == 0) {
-      return RingTake::kNothing;
+      if (const RingTake looked = Look(); looked != RingTake::kRequest) {
+        return looked;
+      }
     }
     memory_.Load(EntryOffset(request_consumer_), request);
     ++request_consumer_;
@@ -109,6 +101,18 @@ class BackRing {
   }
 
  private:
+  // For more requests. What it finds stays within the ring's bounds as they are taken and answered.
+  RingTake Look() {
+    // Acquire: the requests were written before the index.
+    const std::uint32_t producer = memory_.Word(kRingReqProd).load(std::memory_order_acquire);
+    // Also true for an index that went backwards.
+    broken_ = broken_ || producer - request_consumer_ > size_ - unanswered();
+    if (broken_) {
+      return RingTake::kBroken;
+    }
+    seen_producer_ = producer;
+    return producer == request_consumer_ ? RingTake::kNothing : RingTake::kRequest;
+  }
   std::size_t EntryOffset(std::uint32_t index) const {
     return kRingEntries + std::size_t{index & (size_ - 1)} * kEntrySize;
   }

@@ -27,30 +27,38 @@ class RingMemory {
   // The same for an entry, at the price of a few moves if it lies in one page.
   template <typename Entry>
   void Load(std::size_t offset, Entry& entry) const {
-    if (!InOnePage(offset, sizeof entry)) {
+    const std::byte* const place = InOnePage(offset, sizeof entry);
+    if (place == nullptr) {
       return Read(offset, std::as_writable_bytes(std::span(&entry, 1)));
     }
-    LoadRacing(entry, pages_[offset / kPageSize].data() + offset % kPageSize);
+    LoadRacing(entry, place);
   }
   // `offset` is a multiple of alignof(Entry).
   template <typename Entry>
   void Store(std::size_t offset, const Entry& entry) {
-    if (!InOnePage(offset, sizeof entry)) {
+    std::byte* const place = InOnePage(offset, sizeof entry);
+    if (place == nullptr) {
       const Entry copy = entry;  // an object whose address is known elsewhere is no longer in parts
       return Write(offset, std::as_bytes(std::span(&copy, 1)));
     }
-    StoreRacing(pages_[offset / kPageSize].data() + offset % kPageSize, entry);
+    StoreRacing(place, entry);
   }
 
   // A word both sides update. CHECKs that `offset` is a multiple of 4 within the ring.
   std::atomic_ref<std::uint32_t> Word(std::size_t offset);
 
  private:
-  bool InOnePage(std::size_t offset, std::size_t length) const {
-    return offset < size() && offset % kPageSize + length <= kPageSize;
+  // Where so many bytes, at most a page, are; nullptr if not in one page.
+  std::byte* InOnePage(std::size_t offset, std::size_t length) const {
+    if (offset <= kPageSize - length) {
+      return first_page_ + offset;
+    }
+    const bool in_one = offset < size() && offset % kPageSize + length <= kPageSize;
+    return in_one ? pages_[offset / kPageSize].data() + offset % kPageSize : nullptr;
   }
 
   std::vector<std::span<std::byte>> pages_;
+  std::byte* first_page_;  // most rings have no other
 };
 
 }  // namespace veneer

@@ -14,6 +14,7 @@ RingMemory::RingMemory(std::vector<std::span<std::byte>> pages) : pages_(std::mo
   for (const std::span<std::byte> page : pages_) {
     VENEER_CHECK(page.size() == kPageSize);
   }
+  first_page_ = pages_.front().data();
 }
 
 void RingMemory::Read(std::size_t offset, std::span<std::byte> out) const {
