@@ -36,8 +36,9 @@ NetReceiver::NetReceiver(NicState& nic, GrantTable& grants, NetChannel& channel,
       // One more for the slot with the segment size.
       needed_(PagesFor(largest_) + (abilities.scatter_gather ? 1 : 0)),
       posted_(ring_.size()),
-      spill_(std::make_unique_for_overwrite<std::byte[]>(kMaxFrame + 1)) {
+      buffer_(std::make_unique_for_overwrite<Buffer>()) {
   VENEER_CHECK(needed_ <= kMaxFrameSlots);
+  buffer_->header = {};
 }
 
 NetReceiver::~NetReceiver() {
@@ -105,30 +106,29 @@ void NetReceiver::AnswerUnusable() {
   --count_;
 }
 
-// Fills room_ and returns how many pieces it has.
-std::size_t NetReceiver::LayRoom() {
-  const std::size_t most = guess_ == Shape::kOnePage ? 1 : PagesFor(largest_);
+std::span<const iovec> NetReceiver::LayRoom() {
+  const std::size_t most = guess_ == Shape::kOnePage ? 0 : PagesFor(largest_);
+  room_.Clear();
   laid_ = 0;
-  while (laid_ < most && At(SlotOf(guess_, laid_)).page.valid()) {
-    room_[laid_] = iovec{At(SlotOf(guess_, laid_)).page.page().data(), kPageSize};
+  while (laid_ < most && PageOf(guess_, laid_).valid()) {
+    room_.Add(PageOf(guess_, laid_).page().data(), kPageSize);
     ++laid_;
   }
-  if (laid_ * kPageSize > largest_) {
-    return laid_;
+  if (laid_ * kPageSize <= largest_) {
+    // One byte more than the largest frame: what fills that has been cut.
+    room_.Add(buffer_->bytes, largest_ + 1 - laid_ * kPageSize);
   }
-  // One byte more than the largest frame: what fills that has been cut.
-  room_[laid_] = iovec{spill_.get(), largest_ + 1 - laid_ * kPageSize};
-  return laid_ + 1;
+  return room_.all();
 }
 
 bool NetReceiver::ReceiveFrame(std::uint64_t now_ns) {
-  const auto bytes = channel_.Receive(header_, std::span(room_).first(LayRoom()));
+  const auto bytes = channel_.Receive(buffer_->header, LayRoom());
   if (!bytes) {
     return false;
   }
   NicCounters& counters = nic_.counters;
   nic_.rx_limit.Charge(*bytes, now_ns);
-  const bool segmented = header_.gso_type != VIRTIO_NET_HDR_GSO_NONE;
+  const bool segmented = buffer_->header.gso_type != VIRTIO_NET_HDR_GSO_NONE;
   const Shape shape = segmented            ? Shape::kSegmented
                       : *bytes > kPageSize ? Shape::kPlain
                                            : Shape::kOnePage;
@@ -148,7 +148,7 @@ bool NetReceiver::ReceiveFrame(std::uint64_t now_ns) {
 
 bool NetReceiver::Wanted() const {
   std::array<std::uint8_t, 6> destination;
-  std::memcpy(destination.data(), room_[0].iov_base, destination.size());
+  std::memcpy(destination.data(), room_.all().front().iov_base, destination.size());
   return nic_.multicast.Passes(destination);
 }
 
@@ -157,39 +157,41 @@ bool NetReceiver::Wanted() const {
 bool NetReceiver::Place(std::size_t bytes, Shape shape) {
   const std::size_t pages = PagesFor(bytes);
   for (std::size_t i = 0; i < pages; ++i) {
-    if (SlotOf(shape, i) >= count_ || !At(SlotOf(shape, i)).page.valid()) {
+    if (SlotOf(shape, i) >= count_ || !PageOf(shape, i).valid()) {
       return false;
     }
   }
   if (shape == Shape::kSegmented && count_ < 2) {
     return false;
   }
-  const bool in_place = SlotOf(shape, 1) == SlotOf(guess_, 1) && laid_ >= pages;
-  if (pages == 1 || in_place) {
+  const std::size_t in_place =
+      SlotOf(shape, 1) == SlotOf(guess_, 1) ? laid_ : std::min<std::size_t>(laid_, 1);
+  if (in_place >= pages) {
     return true;
   }
-  // First all behind the first page to the spill, after what lies there already; then from there
-  // to its pages, so that no order of pages needs thought.
-  const std::size_t read = std::min(bytes, laid_ * kPageSize);
-  const std::size_t tail = read - kPageSize;  // read into pages behind the first
-  std::memmove(spill_.get() + tail, spill_.get(), bytes - read);
-  for (std::size_t i = 1; i * kPageSize < read; ++i) {
-    std::memcpy(spill_.get() + (i - 1) * kPageSize, room_[i].iov_base,
-                std::min(kPageSize, read - i * kPageSize));
+  // First all the rest to the buffer, before what lies there already; then from there to its pages,
+  // so that no order of pages needs thought.
+  const auto part = [bytes](std::size_t i) { return std::min(kPageSize, bytes - i * kPageSize); };
+  const auto place = [&](std::size_t i) { return buffer_->bytes + (i - in_place) * kPageSize; };
+  const std::size_t laid = std::min(laid_, pages);
+  std::memmove(place(laid), buffer_->bytes, bytes - std::min(bytes, laid * kPageSize));
+  for (std::size_t i = in_place; i < laid; ++i) {
+    std::memcpy(place(i), PageOf(guess_, i).page().data(), part(i));
   }
-  for (std::size_t i = 1; i < pages; ++i) {
-    std::memcpy(At(SlotOf(shape, i)).page.page().data(), spill_.get() + (i - 1) * kPageSize,
-                std::min(kPageSize, bytes - i * kPageSize));
+  for (std::size_t i = in_place; i < pages; ++i) {
+    std::memcpy(PageOf(shape, i).page().data(), place(i), part(i));
   }
-  nic_.counters.rx_moved.Add(bytes - kPageSize);
+  if (pages > 1) {
+    nic_.counters.rx_moved.Add(bytes - in_place * kPageSize);
+  }
   return true;
 }
 
 void NetReceiver::Answer(std::size_t bytes, Shape shape) {
   std::uint16_t flags = 0;
-  if ((header_.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) != 0) {
+  if ((buffer_->header.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) != 0) {
     flags |= NETRXF_csum_blank | NETRXF_data_validated;
-  } else if ((header_.flags & VIRTIO_NET_HDR_F_DATA_VALID) != 0) {
+  } else if ((buffer_->header.flags & VIRTIO_NET_HDR_F_DATA_VALID) != 0) {
     flags |= NETRXF_data_validated;
   }
   const std::size_t pages = PagesFor(bytes);
@@ -210,10 +212,11 @@ void NetReceiver::Answer(std::size_t bytes, Shape shape) {
     if (i == 0 && segmented) {
       netif_extra_info extra{};
       extra.type = XEN_NETIF_EXTRA_TYPE_GSO;
-      extra.u.gso.size = header_.gso_size;
-      extra.u.gso.type = (header_.gso_type & ~VIRTIO_NET_HDR_GSO_ECN) == VIRTIO_NET_HDR_GSO_TCPV6
-                             ? XEN_NETIF_GSO_TYPE_TCPV6
-                             : XEN_NETIF_GSO_TYPE_TCPV4;
+      extra.u.gso.size = buffer_->header.gso_size;
+      extra.u.gso.type =
+          (buffer_->header.gso_type & ~VIRTIO_NET_HDR_GSO_ECN) == VIRTIO_NET_HDR_GSO_TCPV6
+              ? XEN_NETIF_GSO_TYPE_TCPV6
+              : XEN_NETIF_GSO_TYPE_TCPV4;
       netif_rx_response answer;
       std::memcpy(&answer, &extra, sizeof answer);
       ring_.Put(answer);

@@ -2,15 +2,13 @@
 // in its receive ring.
 #pragma once
 
-#include <sys/uio.h>
-
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <vector>
 
+#include "frame_pieces.h"
 #include "net_ring.h"
 #include "nic_state.h"
 #include "veneer/gnttab/grant_table.h"
@@ -25,10 +23,11 @@ struct ReceiveAbilities {
 
 // Belongs to its queue's thread.
 //
-// A frame is read straight into the pages it stays in. Where its second part goes depends on what
-// the frame is (behind a segmented frame's first slot comes one with its segment size), which is
-// known only when it has been read; so the kind of the last frame is guessed for the next, and what
-// was guessed wrong is moved.
+// A frame of several pages is read straight into those it stays in, one that fits a page to a
+// buffer right behind its virtio_net_hdr first: the copy costs less than having the kernel take in
+// a list of places. Where the second page goes depends on what the frame is (behind a segmented
+// frame's first slot comes one with its segment size), which is known only when it has been read;
+// so the kind of the last frame is guessed for the next, and what was guessed wrong is moved.
 class NetReceiver {
  public:
   // `ring_page` stays mapped as long as this object.
@@ -61,7 +60,7 @@ class NetReceiver {
   bool Refill();
   void MapPosted(std::size_t from);
   bool ReceiveFrame(std::uint64_t now_ns);
-  std::size_t LayRoom();
+  std::span<const iovec> LayRoom();
   bool Place(std::size_t bytes, Shape shape);
   void Answer(std::size_t bytes, Shape shape);
   void AnswerUnusable();
@@ -71,6 +70,7 @@ class NetReceiver {
   std::size_t SlotOf(Shape shape, std::size_t index) const {
     return shape == Shape::kSegmented && index > 0 ? index + 1 : index;
   }
+  PinnedGrant& PageOf(Shape shape, std::size_t index) { return At(SlotOf(shape, index)).page; }
 
   NicState& nic_;
   GrantTable& grants_;
@@ -86,13 +86,18 @@ class NetReceiver {
   std::vector<PinnedGrant> filled_;  // to be given back before the answers are shown
   bool broken_ = false;
 
+  // What comes from the link before it is in its pages.
+  struct Buffer {
+    virtio_net_hdr header;
+    std::byte bytes[kMaxFrame + 1];  // of the frame, all for which no pages are laid
+  };
+
   Shape guess_ = Shape::kOnePage;
-  std::size_t laid_ = 0;  // pages in room_
-  virtio_net_hdr header_{};
-  std::array<iovec, kMaxFrameSlots + 1> room_{};
-  std::unique_ptr<std::byte[]> spill_;  // what the pages have no room for: kMaxFrame + 1 bytes
-  std::vector<GrantRef> refs_;          // reused
-  std::vector<PinnedGrant> mapped_;     // reused
+  FramePieces room_;
+  std::size_t laid_ = 0;  // pages in room_, from the frame's first on
+  std::unique_ptr<Buffer> buffer_;
+  std::vector<GrantRef> refs_;       // reused
+  std::vector<PinnedGrant> mapped_;  // reused
 };
 
 }  // namespace veneer

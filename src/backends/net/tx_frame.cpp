@@ -10,12 +10,16 @@ namespace {
 
 constexpr std::size_t kCacheLine = 64;  // bytes
 
+const std::byte* Start(const TxSlot& slot, const PinnedGrant& page) {
+  return page.page().data() + slot.offset;
+}
+
 }  // namespace
 
 const char* TxFrame::Prepare(const TxPacket& packet, std::span<const PinnedGrant> pages,
                              bool offloads, OutgoingFrame& frame) {
   frame.header = {};
-  piece_count_ = 0;
+  pieces_.Clear();
   const char* problem = nullptr;
   if (packet.segment_size == 0 && (packet.flags & NETTXF_csum_blank) == 0) {
     PointAt(packet.slots, pages);
@@ -23,43 +27,30 @@ const char* TxFrame::Prepare(const TxPacket& packet, std::span<const PinnedGrant
     CopyHeaders(packet.slots, pages);
     problem = CheckHeaders(packet, offloads, frame.header);
   }
-  frame.pieces = std::span(pieces_).first(piece_count_);
+  frame.pieces = pieces_.all();
   return problem;
 }
 
 void TxFrame::CopyHeaders(std::span<const TxSlot> slots, std::span<const PinnedGrant> pages) {
   window_bytes_ = 0;
-  AddPiece(window_.data(), 0);  // its size is known last
   std::size_t next = 0;
+  std::size_t copied = 0;  // of the slot before `next`
   for (; next < slots.size() && window_bytes_ < window_.size(); ++next) {
-    const TxSlot& slot = slots[next];
-    const std::byte* const start = pages[next].page().data() + slot.offset;
-    const std::size_t copied = std::min<std::size_t>(slot.size, window_.size() - window_bytes_);
-    CopyRacing(window_.data() + window_bytes_, start, copied);
+    copied = std::min<std::size_t>(slots[next].size, window_.size() - window_bytes_);
+    CopyRacing(window_.data() + window_bytes_, Start(slots[next], pages[next]), copied);
     window_bytes_ += copied;
-    if (copied < slot.size) {
-      AddPiece(start + copied, slot.size - copied);
-    }
   }
-  pieces_[0].iov_len = window_bytes_;
+  pieces_.Add(window_.data(), window_bytes_);
+  if (next > 0 && copied < slots[next - 1].size) {
+    pieces_.Add(Start(slots[next - 1], pages[next - 1]) + copied, slots[next - 1].size - copied);
+  }
   PointAt(slots.subspan(next), pages.subspan(next));
 }
 
 void TxFrame::PointAt(std::span<const TxSlot> slots, std::span<const PinnedGrant> pages) {
   for (std::size_t i = 0; i < slots.size(); ++i) {
-    AddPiece(pages[i].page().data() + slots[i].offset, slots[i].size);
+    pieces_.Add(Start(slots[i], pages[i]), slots[i].size);
   }
-}
-
-// Pages that lie side by side, as those of a large buffer do, are one piece: the kernel copies a
-// frame a fifth faster for it.
-void TxFrame::AddPiece(const std::byte* start, std::size_t length) {
-  if (piece_count_ > 0 && start == piece_end_) {
-    pieces_[piece_count_ - 1].iov_len += length;
-  } else {
-    pieces_[piece_count_++] = iovec{const_cast<std::byte*>(start), length};
-  }
-  piece_end_ = start + length;
 }
 
 const char* TxFrame::CheckHeaders(const TxPacket& packet, bool offloads, virtio_net_hdr& header) {
@@ -89,10 +80,11 @@ const char* TxFrame::CheckHeaders(const TxPacket& packet, bool offloads, virtio_
 // much more as makes the rest begin at a cache line in the guest's memory, as it does in the
 // host's. A copy between lines is a seventh faster.
 std::size_t TxFrame::LinearBytes(const TxPacket& packet, std::size_t headers_bytes) const {
-  if (piece_count_ < 2) {
+  const std::span<const iovec> pieces = pieces_.all();
+  if (pieces.size() < 2) {
     return headers_bytes;
   }
-  const auto rest = reinterpret_cast<std::uintptr_t>(pieces_[1].iov_base) - window_bytes_;
+  const auto rest = reinterpret_cast<std::uintptr_t>(pieces[1].iov_base) - window_bytes_;
   const std::size_t to_line = -(rest + headers_bytes) % kCacheLine;
   return std::min(headers_bytes + to_line, packet.bytes);
 }

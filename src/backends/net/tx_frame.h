@@ -1,14 +1,12 @@
 // A frame on its way from the guest's pages to the link.
 #pragma once
 
-#include <sys/uio.h>
-
 #include <array>
 #include <cstddef>
 #include <span>
 
 #include "frame_headers.h"
-#include "net_ring.h"
+#include "frame_pieces.h"
 #include "tx_packet.h"
 #include "veneer/gnttab/pinned_grant.h"
 #include "veneer/network/net_link.h"
@@ -30,13 +28,10 @@ class TxFrame {
   std::size_t LinearBytes(const TxPacket& packet, std::size_t headers_bytes) const;
   void CopyHeaders(std::span<const TxSlot> slots, std::span<const PinnedGrant> pages);
   void PointAt(std::span<const TxSlot> slots, std::span<const PinnedGrant> pages);
-  void AddPiece(const std::byte* start, std::size_t length);
 
   std::array<std::byte, kHeaderWindow> window_{};  // its beginning, copied once
   std::size_t window_bytes_ = 0;
-  std::array<iovec, kMaxFrameSlots + 1> pieces_{};
-  std::size_t piece_count_ = 0;
-  const std::byte* piece_end_ = nullptr;  // of the last one
+  FramePieces pieces_;
 };
 
 }  // namespace veneer
