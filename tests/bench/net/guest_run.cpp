@@ -71,7 +71,7 @@ Result<TapOutcome> RunMicroGuest(const TapWorkload& workload, double seconds) {
       failures += text;
     }
     if (text.starts_with(bench + " ready") && !workload.to_host) {
-      auto started = TapSource::Start(kTap, workload, false);
+      auto started = TapSource::Start(kTap, workload);
       if (!started) {
         failures += started.error().message;
         continue;

@@ -1,18 +1,20 @@
 #include "tap_peer.h"
 
-#include <linux/if_link.h>
+#include <fcntl.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <memory>
 
 #include <arpa/inet.h>
-#include <ifaddrs.h>
 #include <sched.h>
 
 #include "bench/support/cpu_time.h"
@@ -48,11 +50,12 @@ std::vector<std::byte> WorkloadFrame(const TapWorkload& workload) {
 }
 
 Result<std::unique_ptr<TapSource>> TapSource::Start(const std::string& tap,
-                                                    const TapWorkload& workload, bool paced) {
+                                                    const TapWorkload& workload) {
   std::unique_ptr<TapSource> source(new TapSource());
   source->socket_ = UniqueFd(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
-  if (!source->socket_.valid()) {
-    return ErrnoError(errno, "cannot make a packet socket");
+  source->counters_ = UniqueFd(open("/proc/thread-self/net/dev", O_RDONLY | O_CLOEXEC));
+  if (!source->socket_.valid() || !source->counters_.valid()) {
+    return ErrnoError(errno, "cannot make a packet socket, or watch what becomes of its frames");
   }
   const int on = 1;
   sockaddr_ll address{};
@@ -64,7 +67,7 @@ Result<std::unique_ptr<TapSource>> TapSource::Start(const std::string& tap,
           0) {
     return ErrnoError(errno, "cannot set up a packet socket");
   }
-  source->paced_ = paced;
+  source->tap_ = tap;
   source->frame_ = WorkloadFrame(workload);
   source->thread_ = std::thread([raw = source.get()] { raw->Run(); });
   return source;
@@ -75,15 +78,33 @@ TapSource::~TapSource() {
   thread_.join();
 }
 
+// Frames read from the tap so far, or dropped by it.
+std::uint64_t TapSource::Gone() const {
+  std::array<char, 4096> text;
+  const ssize_t size = pread(counters_.get(), text.data(), text.size() - 1, 0);
+  text[static_cast<std::size_t>(std::max<ssize_t>(size, 0))] = 0;
+  const char* const line = std::strstr(text.data(), (tap_ + ":").c_str());
+  unsigned long long read = 0;
+  unsigned long long dropped = 0;
+  // Behind eight numbers about what it has received: bytes, packets, errors, drops.
+  if (line == nullptr || std::sscanf(line, "%*s %*u %*u %*u %*u %*u %*u %*u %*u %*u %llu %*u %llu",
+                                     &read, &dropped) != 2) {
+    return 0;
+  }
+  return read + dropped;
+}
+
 void TapSource::Run() {
-  std::uint64_t sent = 0;
+  std::uint64_t gone = Gone();
+  std::uint64_t sent = gone;
   while (!stop_) {
-    if (paced_ && sent >= received_.load(std::memory_order_relaxed) + kAhead) {
+    if (sent >= gone + kAhead) {
+      gone = Gone();
+    }
+    if (sent >= gone + kAhead) {
       cpu_seconds_ = ThreadCpuSeconds();
       sched_yield();
-      continue;
-    }
-    if (send(socket_.get(), frame_.data(), frame_.size(), 0) > 0) {
+    } else if (send(socket_.get(), frame_.data(), frame_.size(), 0) > 0) {
       ++sent;
     }
   }

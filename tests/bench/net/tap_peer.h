@@ -18,29 +18,28 @@ namespace veneer::bench {
 std::vector<std::byte> WorkloadFrame(const TapWorkload& workload);
 
 // Sends the workload's frames through the tap from a packet socket, on a thread of its own, never
-// more than a fraction of the tap's queue ahead of what has been read from it, so that none is
-// lost.
+// more than a fraction of the tap's queue ahead of what has been read from it: none is lost, and no
+// processor time goes into frames that would be.
 class TapSource {
  public:
   static Result<std::unique_ptr<TapSource>> Start(const std::string& tap,
-                                                  const TapWorkload& workload, bool paced);
+                                                  const TapWorkload& workload);
   TapSource(const TapSource&) = delete;
   TapSource& operator=(const TapSource&) = delete;
   ~TapSource();
 
-  // Any thread.
-  void OnReceived(std::uint64_t frames) { received_.fetch_add(frames, std::memory_order_relaxed); }
-  // What its thread has used so far, s.
+  // What its thread has used so far, s. Any thread.
   double CpuSeconds() const { return cpu_seconds_; }
 
  private:
   TapSource() = default;
   void Run();
+  std::uint64_t Gone() const;
 
   UniqueFd socket_;
+  UniqueFd counters_;  // of this namespace's interfaces, as text
+  std::string tap_;
   std::vector<std::byte> frame_;
-  bool paced_ = false;
-  std::atomic<std::uint64_t> received_{0};
   std::atomic<double> cpu_seconds_{0};
   std::atomic<bool> stop_{false};
   std::thread thread_;

@@ -8,9 +8,11 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <memory>
 #include <optional>
+#include <thread>
 #include <vector>
 
 #include "bench/support/cpu_time.h"
@@ -65,11 +67,7 @@ TapOutcome Measure(double seconds, TapSource* source, const Step& step) {
     const std::uint64_t deadline = Now() + static_cast<std::uint64_t>(length * 1e9);
     std::uint64_t frames = 0;
     while (Now() < deadline) {
-      const std::uint64_t moved = step();
-      frames += moved;
-      if (source != nullptr) {
-        source->OnReceived(moved);
-      }
+      frames += step();
     }
     return frames;
   };
@@ -79,7 +77,7 @@ TapOutcome Measure(double seconds, TapSource* source, const Step& step) {
 }
 
 Result<std::unique_ptr<TapSource>> SourceFor(const TapWorkload& workload, const std::string& tap) {
-  return workload.to_host ? std::unique_ptr<TapSource>() : TapSource::Start(tap, workload, true);
+  return workload.to_host ? std::unique_ptr<TapSource>() : TapSource::Start(tap, workload);
 }
 
 // ---- A plain process.
@@ -100,6 +98,23 @@ Result<UniqueFd> OpenPlainTap(std::string& name) {
   }
   return tap;
 }
+
+// A thread that keeps a processor busy.
+class Company {
+ public:
+  ~Company() {
+    stop_ = true;
+    thread_.join();
+  }
+
+ private:
+  std::atomic<bool> stop_{false};
+  std::thread thread_{[this] {
+    while (!stop_.load(std::memory_order_relaxed)) {
+      __builtin_ia32_pause();
+    }
+  }};
+};
 
 // ---- The back-end and its front-end.
 
@@ -253,7 +268,11 @@ class Receiver {
 
 }  // namespace
 
-Result<TapOutcome> RunPlain(const TapWorkload& workload, double seconds) {
+Result<TapOutcome> RunPlain(const TapWorkload& workload, double seconds, bool company) {
+  std::optional<Company> beside;
+  if (company) {
+    beside.emplace();
+  }
   std::string name;
   VENEER_TRY_ASSIGN(const UniqueFd tap, OpenPlainTap(name));
   std::vector<std::byte> frame = WorkloadFrame(workload);

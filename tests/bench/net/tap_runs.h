@@ -6,8 +6,9 @@
 
 namespace veneer::bench {
 
-// A loop of writev() or readv() on the tap.
-Result<TapOutcome> RunPlain(const TapWorkload& workload, double seconds);
+// A loop of write() or read() on the tap. `company`: beside a thread that does nothing but keep a
+// processor busy, as a micro guest that looks at its rings does.
+Result<TapOutcome> RunPlain(const TapWorkload& workload, double seconds, bool company = false);
 // NetBackend over the tap, and a front-end in this process that does with each frame what a driver
 // must: put it into slots, or take its slots and post them again.
 Result<TapOutcome> RunBackEnd(const TapWorkload& workload, double seconds);
