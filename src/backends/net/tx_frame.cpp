@@ -19,47 +19,50 @@ const std::byte* Start(const TxSlot& slot, const PinnedGrant& page) {
 const char* TxFrame::Prepare(const TxPacket& packet, std::span<const PinnedGrant> pages,
                              bool offloads, OutgoingFrame& frame) {
   frame.header = {};
-  pieces_.Clear();
+  own_bytes_ = 0;
   const char* problem = nullptr;
-  if (packet.segment_size == 0 && (packet.flags & NETTXF_csum_blank) == 0) {
-    PointAt(packet.slots, pages);
-  } else {
-    CopyHeaders(packet.slots, pages);
-    problem = CheckHeaders(packet, offloads, frame.header);
+  if (packet.segment_size != 0 || (packet.flags & NETTXF_csum_blank) != 0) {
+    CopyWindow(packet.slots, pages);
+    problem = CheckHeaders(packet, pages, offloads, frame.header);
   }
+  LayPieces(packet.slots, pages);
   frame.pieces = pieces_.all();
   return problem;
 }
 
-void TxFrame::CopyHeaders(std::span<const TxSlot> slots, std::span<const PinnedGrant> pages) {
+void TxFrame::CopyWindow(std::span<const TxSlot> slots, std::span<const PinnedGrant> pages) {
   window_bytes_ = 0;
-  std::size_t next = 0;
-  std::size_t copied = 0;  // of the slot before `next`
-  for (; next < slots.size() && window_bytes_ < window_.size(); ++next) {
-    copied = std::min<std::size_t>(slots[next].size, window_.size() - window_bytes_);
-    CopyRacing(window_.data() + window_bytes_, Start(slots[next], pages[next]), copied);
-    window_bytes_ += copied;
+  for (std::size_t i = 0; i < slots.size() && window_bytes_ < window_.size(); ++i) {
+    const auto part = std::min<std::size_t>(slots[i].size, window_.size() - window_bytes_);
+    CopyRacing(window_.data() + window_bytes_, Start(slots[i], pages[i]), part);
+    window_bytes_ += part;
   }
-  pieces_.Add(window_.data(), window_bytes_);
-  if (next > 0 && copied < slots[next - 1].size) {
-    pieces_.Add(Start(slots[next - 1], pages[next - 1]) + copied, slots[next - 1].size - copied);
-  }
-  PointAt(slots.subspan(next), pages.subspan(next));
 }
 
-void TxFrame::PointAt(std::span<const TxSlot> slots, std::span<const PinnedGrant> pages) {
+void TxFrame::LayPieces(std::span<const TxSlot> slots, std::span<const PinnedGrant> pages) {
+  pieces_.Clear();
+  if (own_bytes_ > 0) {
+    pieces_.Add(window_.data(), own_bytes_);
+  }
+  std::size_t skip = own_bytes_;
   for (std::size_t i = 0; i < slots.size(); ++i) {
-    pieces_.Add(Start(slots[i], pages[i]), slots[i].size);
+    if (skip < slots[i].size) {
+      pieces_.Add(Start(slots[i], pages[i]) + skip, slots[i].size - skip);
+    }
+    skip -= std::min<std::size_t>(skip, slots[i].size);
   }
 }
 
-const char* TxFrame::CheckHeaders(const TxPacket& packet, bool offloads, virtio_net_hdr& header) {
+const char* TxFrame::CheckHeaders(const TxPacket& packet, std::span<const PinnedGrant> pages,
+                                  bool offloads, virtio_net_hdr& header) {
   const auto window = std::span(window_).first(window_bytes_);
   const auto transport = FindTransportHeader(window, packet.bytes);
   if (!transport) {
     return "a blank checksum in what is neither TCP nor UDP";
   }
   PutPseudoHeaderSum(window, *transport);
+  const std::size_t linear = LinearBytes(packet, pages, transport->headers_bytes);
+  own_bytes_ = packet.bytes == window_bytes_ ? window_bytes_ : std::min(linear, window_bytes_);
   header.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
   header.csum_start = static_cast<std::uint16_t>(transport->offset);
   header.csum_offset = static_cast<std::uint16_t>(transport->checksum_offset());
@@ -72,21 +75,28 @@ const char* TxFrame::CheckHeaders(const TxPacket& packet, bool offloads, virtio_
   }
   header.gso_type = transport->ipv6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;
   header.gso_size = packet.segment_size;
-  header.hdr_len = static_cast<std::uint16_t>(LinearBytes(packet, transport->headers_bytes));
+  header.hdr_len = static_cast<std::uint16_t>(linear);
   return nullptr;
 }
 
 // How much of the frame the host's kernel shall have in front of its pages: the headers, and as
 // much more as makes the rest begin at a cache line in the guest's memory, as it does in the
-// host's. A copy between lines is a seventh faster.
-std::size_t TxFrame::LinearBytes(const TxPacket& packet, std::size_t headers_bytes) const {
-  const std::span<const iovec> pieces = pieces_.all();
-  if (pieces.size() < 2) {
+// host's. A copy between lines is a seventh faster. A frame that fits the window has no such rest.
+std::size_t TxFrame::LinearBytes(const TxPacket& packet, std::span<const PinnedGrant> pages,
+                                 std::size_t headers_bytes) const {
+  if (packet.bytes == window_bytes_) {
     return headers_bytes;
   }
-  const auto rest = reinterpret_cast<std::uintptr_t>(pieces[1].iov_base) - window_bytes_;
-  const std::size_t to_line = -(rest + headers_bytes) % kCacheLine;
-  return std::min(headers_bytes + to_line, packet.bytes);
+  std::size_t skip = headers_bytes;
+  std::size_t i = 0;
+  while (i < pages.size() && skip >= packet.slots[i].size) {
+    skip -= packet.slots[i++].size;
+  }
+  if (i == pages.size()) {
+    return headers_bytes;
+  }
+  const auto rest = reinterpret_cast<std::uintptr_t>(Start(packet.slots[i], pages[i]) + skip);
+  return std::min(headers_bytes + -rest % kCacheLine, packet.bytes);
 }
 
 }  // namespace veneer

@@ -24,13 +24,16 @@ class TxFrame {
                       OutgoingFrame& frame);
 
  private:
-  const char* CheckHeaders(const TxPacket& packet, bool offloads, virtio_net_hdr& header);
-  std::size_t LinearBytes(const TxPacket& packet, std::size_t headers_bytes) const;
-  void CopyHeaders(std::span<const TxSlot> slots, std::span<const PinnedGrant> pages);
-  void PointAt(std::span<const TxSlot> slots, std::span<const PinnedGrant> pages);
+  void CopyWindow(std::span<const TxSlot> slots, std::span<const PinnedGrant> pages);
+  const char* CheckHeaders(const TxPacket& packet, std::span<const PinnedGrant> pages,
+                           bool offloads, virtio_net_hdr& header);
+  std::size_t LinearBytes(const TxPacket& packet, std::span<const PinnedGrant> pages,
+                          std::size_t headers_bytes) const;
+  void LayPieces(std::span<const TxSlot> slots, std::span<const PinnedGrant> pages);
 
-  std::array<std::byte, kHeaderWindow> window_{};  // its beginning, copied once
+  std::array<std::byte, kHeaderWindow> window_{};  // the frame's beginning, copied once
   std::size_t window_bytes_ = 0;
+  std::size_t own_bytes_ = 0;  // of the window: what is sent from there, not from the guest's pages
   FramePieces pieces_;
 };
 
