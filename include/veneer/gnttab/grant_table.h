@@ -128,8 +128,13 @@ class GrantTable {
 
  private:
   friend class PinnedGrant;
+  friend class PinnedGrants;
   explicit GrantTable(std::unique_ptr<GrantTableState> state);
   void Unmap(GrantRef ref, GrantAccess access);
+  // All of `refs` or none; `pages` gets as many addresses.
+  GrantStatus MapPages(std::span<const GrantRef> refs, GrantAccess access,
+                       std::span<std::byte*> pages);
+  void UnmapPages(std::span<const GrantRef> refs, GrantAccess access);
 
   std::unique_ptr<GrantTableState> state_;
 };

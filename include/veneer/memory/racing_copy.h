@@ -2,8 +2,9 @@
 // the caller checks afterwards: the race is intended, and hidden from ThreadSanitizer.
 #pragma once
 
-#include <atomic>
+#include <bit>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 
 namespace veneer {
@@ -32,14 +33,20 @@ void LoadRacing(T& to, const std::byte* from) {
 }
 
 // The other way; `to` is aligned for T. It is done at the latest when the caller next stores
-// atomically with release. An assignment, and no memcpy(): the compiler can then store the members
-// of an object that has just been put together one by one, straight to where they go. A copy of the
-// whole would wait for its parts to be stored, and so for every earlier store to memory that
+// atomically with release. What fits a register is put together there and stored at once; of what
+// is larger the members are stored one by one, straight to where they go. A copy of an object in
+// memory would wait for its parts to be stored, and so for every earlier store to memory that
 // another processor has.
 template <typename T>
 void StoreRacing(std::byte* to, const T& from) {
   if constexpr (kThreadSanitizer) {
     CopyRacing(to, reinterpret_cast<const std::byte*>(&from), sizeof from);
+  } else if constexpr (sizeof from == sizeof(std::uint64_t)) {
+    const auto word = std::bit_cast<std::uint64_t>(from);
+    std::memcpy(to, &word, sizeof word);
+  } else if constexpr (sizeof from == sizeof(std::uint32_t)) {
+    const auto word = std::bit_cast<std::uint32_t>(from);
+    std::memcpy(to, &word, sizeof word);
   } else {
     *reinterpret_cast<T*>(to) = from;
   }

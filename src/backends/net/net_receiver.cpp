@@ -61,7 +61,9 @@ bool NetReceiver::Refill() {
     At(count_++).id = request.id;
     refs_.push_back(GrantRef{request.gref});
   }
-  MapPosted(before);
+  if (count_ > before) {
+    MapPosted(before);
+  }
   return !broken_;
 }
 

@@ -1,10 +1,5 @@
 #include "net_transmitter.h"
 
-#include <iterator>
-#include <utility>
-
-#include "veneer/base/check.h"
-
 namespace veneer {
 namespace {
 
@@ -18,16 +13,14 @@ constexpr std::uint32_t kBatchSlots = 112;  // half of it for frames of many slo
 NetTransmitter::NetTransmitter(NicState& nic, GrantTable& grants, NetChannel& channel,
                                std::span<std::byte> ring_page)
     : nic_(nic),
-      grants_(grants),
       channel_(channel),
       offloads_(nic.link.facts().offloads),
       ring_({ring_page}),
       packets_(kBatch),
+      pages_(grants, GrantAccess::kRead),
       frames_(kBatch) {
   sending_.reserve(kBatch);
 }
-
-NetTransmitter::~NetTransmitter() { grants_.ReleaseMany(pages_); }
 
 NetTransmitter::Outcome NetTransmitter::Transmit(std::uint64_t now_ns) {
   if (broken_) {
@@ -48,8 +41,9 @@ NetTransmitter::Outcome NetTransmitter::Transmit(std::uint64_t now_ns) {
 RingTake NetTransmitter::TakeBatch() {
   taken_ = 0;
   next_ = 0;
+  refs_.clear();
   while (taken_ < kBatch && ring_.unanswered() < kBatchSlots) {
-    const RingTake result = TakePacket(ring_, packets_[taken_]);
+    const RingTake result = TakePacket(ring_, packets_[taken_], refs_);
     if (result != RingTake::kRequest) {
       return result;
     }
@@ -60,35 +54,25 @@ RingTake NetTransmitter::TakeBatch() {
 
 // Afterwards only packets that are mapped have slots.
 void NetTransmitter::MapBatch() {
-  refs_.clear();
-  for (TxPacket& packet : std::span(packets_).first(taken_)) {
-    if (packet.problem != nullptr) {
-      packet.slots.clear();
-    }
-    for (const TxSlot& slot : packet.slots) {
-      refs_.push_back(slot.ref);
-    }
-  }
-  if (grants_.MapMany(refs_, GrantAccess::kRead, pages_) == GrantStatus::kOkay) {
+  if (pages_.Map(refs_) == GrantStatus::kOkay) {
     return;
   }
   // One of them is bad, and its frame alone shall suffer for it.
+  std::span<const GrantRef> refs = refs_;
   for (TxPacket& packet : std::span(packets_).first(taken_)) {
-    refs_.clear();
-    for (const TxSlot& slot : packet.slots) {
-      refs_.push_back(slot.ref);
-    }
-    if (grants_.MapMany(refs_, GrantAccess::kRead, pages_) != GrantStatus::kOkay) {
+    const std::size_t count = packet.slots.size();
+    if (pages_.Map(refs.first(count)) != GrantStatus::kOkay) {
       packet.problem = "a slot that is not granted";
       packet.slots.clear();
     }
+    refs = refs.subspan(count);
   }
 }
 
 void NetTransmitter::PrepareBatch() {
   sending_.clear();
   next_sending_ = 0;
-  std::span<const PinnedGrant> pages = pages_;
+  std::span<std::byte* const> pages = pages_.pages();
   for (std::size_t i = 0; i < taken_; ++i) {
     TxPacket& packet = packets_[i];
     if (packet.problem != nullptr || packet.group) {
@@ -109,6 +93,7 @@ bool NetTransmitter::SendBatch(std::uint64_t now_ns) {
     channel_.SendMany(std::span(sending_).subspan(next_sending_));
   }
   bool full = false;
+  std::size_t done = 0;  // of pages_
   Sent total;
   for (; next_ < taken_; ++next_) {
     TxPacket& packet = packets_[next_];
@@ -126,9 +111,10 @@ bool NetTransmitter::SendBatch(std::uint64_t now_ns) {
       total.Add(packet, sent);
       Answer(packet, NETIF_RSP_OKAY);
     }
-    next_page_ += packet.slots.size();
+    done += packet.slots.size();
   }
-  ReleaseSent();
+  // Before the answers are shown: the guest takes its pages back as soon as it sees them.
+  pages_.Release(done);
   nic_.tx_limit.Charge(total.bytes + total.refused_bytes, now_ns);
   nic_.counters.tx_frames.Add(total.frames);
   nic_.counters.tx_bytes.Add(total.bytes);
@@ -157,19 +143,6 @@ void NetTransmitter::AnswerGroup(TxPacket& packet) {
     nic_.multicast.Remove(*packet.group);
   }
   Answer(packet, NETIF_RSP_OKAY);
-}
-
-// Before the answers are shown: the guest takes its pages back as soon as it sees them.
-void NetTransmitter::ReleaseSent() {
-  const auto unsent = pages_.begin() + static_cast<std::ptrdiff_t>(std::exchange(next_page_, 0));
-  if (unsent == pages_.end()) {
-    return grants_.ReleaseMany(pages_);
-  }
-  std::vector<PinnedGrant> kept(std::make_move_iterator(unsent),
-                                std::make_move_iterator(pages_.end()));
-  pages_.erase(unsent, pages_.end());
-  grants_.ReleaseMany(pages_);
-  pages_ = std::move(kept);
 }
 
 void NetTransmitter::Answer(const TxPacket& packet, std::int16_t status) {

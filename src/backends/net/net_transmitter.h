@@ -11,7 +11,7 @@
 #include "nic_state.h"
 #include "tx_frame.h"
 #include "tx_packet.h"
-#include "veneer/gnttab/grant_table.h"
+#include "veneer/gnttab/pinned_grants.h"
 
 namespace veneer {
 
@@ -23,7 +23,6 @@ class NetTransmitter {
                  std::span<std::byte> ring_page);
   NetTransmitter(const NetTransmitter&) = delete;
   NetTransmitter& operator=(const NetTransmitter&) = delete;
-  ~NetTransmitter();
 
   enum class Outcome {
     kNothing,  // the ring is empty
@@ -54,12 +53,10 @@ class NetTransmitter {
   void PrepareBatch();
   bool SendBatch(std::uint64_t now_ns);
   void AnswerGroup(TxPacket& packet);
-  void ReleaseSent();
   void Answer(const TxPacket& packet, std::int16_t status);
   void Refuse(TxPacket& packet);
 
   NicState& nic_;
-  GrantTable& grants_;
   NetChannel& channel_;
   const bool offloads_;  // of the link
   TxRing ring_;
@@ -68,13 +65,12 @@ class NetTransmitter {
   std::vector<TxPacket> packets_;  // reused; the first `taken_` count
   std::size_t taken_ = 0;
   std::size_t next_ = 0;
-  std::vector<PinnedGrant> pages_;      // of the slots of those that are to be sent, in order
+  std::vector<GrantRef> refs_;          // of the slots of all
+  PinnedGrants pages_;                  // of the slots of those that are to be sent, in order
   std::vector<TxFrame> frames_;         // as many as packets_; those of sending_ point into them
   std::vector<OutgoingFrame> sending_;  // of the packets that are to be sent, in order
   std::size_t next_sending_ = 0;
-  std::size_t next_page_ = 0;
   bool broken_ = false;
-  std::vector<GrantRef> refs_;  // reused
 };
 
 }  // namespace veneer

@@ -10,13 +10,11 @@ namespace {
 
 constexpr std::size_t kCacheLine = 64;  // bytes
 
-const std::byte* Start(const TxSlot& slot, const PinnedGrant& page) {
-  return page.page().data() + slot.offset;
-}
+const std::byte* Start(const TxSlot& slot, const std::byte* page) { return page + slot.offset; }
 
 }  // namespace
 
-const char* TxFrame::Prepare(const TxPacket& packet, std::span<const PinnedGrant> pages,
+const char* TxFrame::Prepare(const TxPacket& packet, std::span<std::byte* const> pages,
                              bool offloads, OutgoingFrame& frame) {
   frame.header = {};
   own_bytes_ = 0;
@@ -30,7 +28,7 @@ const char* TxFrame::Prepare(const TxPacket& packet, std::span<const PinnedGrant
   return problem;
 }
 
-void TxFrame::CopyWindow(std::span<const TxSlot> slots, std::span<const PinnedGrant> pages) {
+void TxFrame::CopyWindow(std::span<const TxSlot> slots, std::span<std::byte* const> pages) {
   window_bytes_ = 0;
   for (std::size_t i = 0; i < slots.size() && window_bytes_ < window_.size(); ++i) {
     const auto part = std::min<std::size_t>(slots[i].size, window_.size() - window_bytes_);
@@ -39,7 +37,7 @@ void TxFrame::CopyWindow(std::span<const TxSlot> slots, std::span<const PinnedGr
   }
 }
 
-void TxFrame::LayPieces(std::span<const TxSlot> slots, std::span<const PinnedGrant> pages) {
+void TxFrame::LayPieces(std::span<const TxSlot> slots, std::span<std::byte* const> pages) {
   pieces_.Clear();
   if (own_bytes_ > 0) {
     pieces_.Add(window_.data(), own_bytes_);
@@ -53,7 +51,7 @@ void TxFrame::LayPieces(std::span<const TxSlot> slots, std::span<const PinnedGra
   }
 }
 
-const char* TxFrame::CheckHeaders(const TxPacket& packet, std::span<const PinnedGrant> pages,
+const char* TxFrame::CheckHeaders(const TxPacket& packet, std::span<std::byte* const> pages,
                                   bool offloads, virtio_net_hdr& header) {
   const auto window = std::span(window_).first(window_bytes_);
   const auto transport = FindTransportHeader(window, packet.bytes);
@@ -82,7 +80,7 @@ const char* TxFrame::CheckHeaders(const TxPacket& packet, std::span<const Pinned
 // How much of the frame the host's kernel shall have in front of its pages: the headers, and as
 // much more as makes the rest begin at a cache line in the guest's memory, as it does in the
 // host's. A copy between lines is a seventh faster. A frame that fits the window has no such rest.
-std::size_t TxFrame::LinearBytes(const TxPacket& packet, std::span<const PinnedGrant> pages,
+std::size_t TxFrame::LinearBytes(const TxPacket& packet, std::span<std::byte* const> pages,
                                  std::size_t headers_bytes) const {
   if (packet.bytes == window_bytes_) {
     return headers_bytes;

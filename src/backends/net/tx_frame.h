@@ -8,7 +8,6 @@
 #include "frame_headers.h"
 #include "frame_pieces.h"
 #include "tx_packet.h"
-#include "veneer/gnttab/pinned_grant.h"
 #include "veneer/network/net_link.h"
 
 namespace veneer {
@@ -20,16 +19,16 @@ class TxFrame {
   //
   // What is checked here and what is sent are the same bytes, which the guest can no longer change.
   // Of frames that come with their checksum nothing is checked.
-  const char* Prepare(const TxPacket& packet, std::span<const PinnedGrant> pages, bool offloads,
+  const char* Prepare(const TxPacket& packet, std::span<std::byte* const> pages, bool offloads,
                       OutgoingFrame& frame);
 
  private:
-  void CopyWindow(std::span<const TxSlot> slots, std::span<const PinnedGrant> pages);
-  const char* CheckHeaders(const TxPacket& packet, std::span<const PinnedGrant> pages,
-                           bool offloads, virtio_net_hdr& header);
-  std::size_t LinearBytes(const TxPacket& packet, std::span<const PinnedGrant> pages,
+  void CopyWindow(std::span<const TxSlot> slots, std::span<std::byte* const> pages);
+  const char* CheckHeaders(const TxPacket& packet, std::span<std::byte* const> pages, bool offloads,
+                           virtio_net_hdr& header);
+  std::size_t LinearBytes(const TxPacket& packet, std::span<std::byte* const> pages,
                           std::size_t headers_bytes) const;
-  void LayPieces(std::span<const TxSlot> slots, std::span<const PinnedGrant> pages);
+  void LayPieces(std::span<const TxSlot> slots, std::span<std::byte* const> pages);
 
   std::array<std::byte, kHeaderWindow> window_{};  // the frame's beginning, copied once
   std::size_t window_bytes_ = 0;

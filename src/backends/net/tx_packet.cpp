@@ -70,12 +70,9 @@ bool CheckSlot(TxPacket& packet, const netif_tx_request& slot, std::size_t size)
   return false;
 }
 
-TxSlot MakeSlot(const netif_tx_request& slot, std::size_t size) {
-  return {GrantRef{slot.gref}, slot.offset, static_cast<std::uint16_t>(size)};
-}
-
 // `first_bytes`: the frame's, of which what the first slot holds is left in the end.
-RingTake TakeMore(TxRing& ring, TxPacket& packet, std::size_t& first_bytes) {
+RingTake TakeMore(TxRing& ring, TxPacket& packet, std::vector<GrantRef>& refs,
+                  std::size_t& first_bytes) {
   netif_tx_request slot;
   do {
     if (ring.Take(slot) != RingTake::kRequest) {
@@ -89,10 +86,21 @@ RingTake TakeMore(TxRing& ring, TxPacket& packet, std::size_t& first_bytes) {
       first_bytes -= slot.size;
     }
     if (CheckSlot(packet, slot, slot.size)) {
-      packet.slots.push_back(MakeSlot(slot, slot.size));
+      packet.slots.push_back({slot.offset, slot.size});
+      refs.push_back(GrantRef{slot.gref});
     }
   } while ((slot.flags & NETTXF_more_data) != 0);
   return RingTake::kRequest;
+}
+
+// When all its slots are there; `first_bytes`: what is left for the first. False: there is
+// something wrong with it.
+bool CheckFrame(TxPacket& packet, const netif_tx_request& first, std::size_t first_bytes) {
+  CheckSlot(packet, first, first_bytes);
+  if (packet.bytes < kEthernetBytes) {
+    SetProblem(packet, "a frame shorter than its header");
+  }
+  return packet.problem == nullptr;
 }
 
 }  // namespace
@@ -110,7 +118,7 @@ void TxPacket::Clear() {
   group_joined = false;
 }
 
-RingTake TakePacket(TxRing& ring, TxPacket& packet) {
+RingTake TakePacket(TxRing& ring, TxPacket& packet, std::vector<GrantRef>& refs) {
   packet.Clear();
   netif_tx_request first;
   if (const RingTake taken = ring.Take(first); taken != RingTake::kRequest) {
@@ -122,23 +130,24 @@ RingTake TakePacket(TxRing& ring, TxPacket& packet) {
   if ((first.flags & NETTXF_extra_info) != 0 && TakeExtras(ring, packet) != RingTake::kRequest) {
     return RingTake::kBroken;
   }
-  packet.slots.emplace_back();  // the first, of which is known last how much it holds
+  const std::size_t before = refs.size();
+  // Of the first is known last how much it holds.
+  packet.slots.emplace_back();
+  refs.push_back(GrantRef{first.gref});
   std::size_t first_bytes = first.size;
   if ((first.flags & NETTXF_more_data) != 0 &&
-      TakeMore(ring, packet, first_bytes) != RingTake::kRequest) {
+      TakeMore(ring, packet, refs, first_bytes) != RingTake::kRequest) {
+    refs.resize(before);
     return RingTake::kBroken;
   }
-  if (packet.group) {
+  if (packet.group || !CheckFrame(packet, first, first_bytes)) {
     packet.slots.clear();
-    return RingTake::kRequest;
-  }
-  if (CheckSlot(packet, first, first_bytes)) {
-    packet.slots.front() = MakeSlot(first, first_bytes);
-  } else {
+    refs.resize(before);
+  } else if (first_bytes == 0) {
     packet.slots.erase(packet.slots.begin());
-  }
-  if (packet.bytes < kEthernetBytes) {
-    SetProblem(packet, "a frame shorter than its header");
+    refs.erase(refs.begin() + static_cast<std::ptrdiff_t>(before));
+  } else {
+    packet.slots.front() = {first.offset, static_cast<std::uint16_t>(first_bytes)};
   }
   return RingTake::kRequest;
 }

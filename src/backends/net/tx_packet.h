@@ -14,7 +14,6 @@ namespace veneer {
 
 // What one slot adds to a frame: `size` bytes of a granted page from `offset` on, never beyond it.
 struct TxSlot {
-  GrantRef ref;
   std::uint16_t offset = 0;
   std::uint16_t size = 0;
 };
@@ -36,8 +35,9 @@ struct TxPacket {
   void Clear();
 };
 
-// Takes the next frame's slots, all of them, good or bad. kBroken: the ring's indices make no
+// Takes the next frame's slots, all of them, good or bad, and adds the grants of packet.slots to
+// `refs`; a packet with a problem has none. kBroken: the ring's indices make no
 // sense, or a frame ends in the middle: a front-end shows the slots of one all at once.
-RingTake TakePacket(TxRing& ring, TxPacket& packet);
+RingTake TakePacket(TxRing& ring, TxPacket& packet, std::vector<GrantRef>& refs);
 
 }  // namespace veneer

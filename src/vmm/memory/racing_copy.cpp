@@ -1,5 +1,7 @@
 #include "veneer/memory/racing_copy.h"
 
+#include <atomic>
+
 namespace veneer {
 
 __attribute__((noinline, no_sanitize("thread"))) void CopyRacing(std::byte* to,

@@ -35,31 +35,34 @@ GrantTable::Outcome<PinnedGrant> GrantTable::Map(GrantRef ref, GrantAccess acces
 
 GrantStatus GrantTable::MapMany(std::span<const GrantRef> refs, GrantAccess access,
                                 std::vector<PinnedGrant>& out) {
-  const bool write = access == GrantAccess::kReadWrite;
-  const GrantRequest request{.domid = kHostDomId.value, .write = write, .whole_page = true};
-  // Nothing below may fail for lack of memory with grants half taken.
+  // Nothing may fail for lack of memory with grants taken.
   out.reserve(out.size() + refs.size());
   const std::scoped_lock lock(state_->lock);
-  if (refs.size() > state_->options.max_mappings - state_->mappings) {
-    LogGuest(state_->refused_log, "grant table: more than {} grants mapped at once",
-             state_->options.max_mappings);
-    return GrantStatus::kNoSpace;
-  }
-  const std::size_t before = out.size();
-  for (const GrantRef ref : refs) {
-    const GrantStatus status = state_->Acquire(ref.value, request);
-    if (status != GrantStatus::kOkay) {
-      for (; out.size() > before; out.pop_back()) {
-        state_->Release(out.back().ref_.value, write);
-        out.back().table_ = nullptr;
-      }
-      return status;
+  const GrantStatus status = state_->MapAll(refs, access);
+  if (status == GrantStatus::kOkay) {
+    for (const GrantRef ref : refs) {
+      out.push_back(PinnedGrant(*this, ref, access, state_->active[ref.value].page));
     }
-    out.push_back(PinnedGrant(*this, ref, access, state_->active[ref.value].page));
   }
-  state_->mappings += static_cast<std::uint32_t>(refs.size());
-  state_->maps.Add(refs.size());
-  return GrantStatus::kOkay;
+  return status;
+}
+
+GrantStatus GrantTable::MapPages(std::span<const GrantRef> refs, GrantAccess access,
+                                 std::span<std::byte*> pages) {
+  const std::scoped_lock lock(state_->lock);
+  const GrantStatus status = state_->MapAll(refs, access);
+  if (status == GrantStatus::kOkay) {
+    const std::span<const ActiveGrant> active = state_->active;
+    for (std::size_t i = 0; i < refs.size(); ++i) {
+      pages[i] = active[refs[i].value].page;
+    }
+  }
+  return status;
+}
+
+void GrantTable::UnmapPages(std::span<const GrantRef> refs, GrantAccess access) {
+  const std::scoped_lock lock(state_->lock);
+  state_->UnmapAll(refs, access);
 }
 
 void GrantTable::ReleaseMany(std::vector<PinnedGrant>& grants) {
@@ -79,11 +82,7 @@ void GrantTable::ReleaseMany(std::vector<PinnedGrant>& grants) {
   grants.clear();
 }
 
-void GrantTable::Unmap(GrantRef ref, GrantAccess access) {
-  const std::scoped_lock lock(state_->lock);
-  state_->Release(ref.value, access == GrantAccess::kReadWrite);
-  --state_->mappings;
-}
+void GrantTable::Unmap(GrantRef ref, GrantAccess access) { UnmapPages(std::span(&ref, 1), access); }
 
 void PinnedGrant::Release() {
   if (GrantTable* table = std::exchange(table_, nullptr)) {

@@ -102,6 +102,39 @@ GrantStatus GrantTableState::AcquireAnew(std::uint32_t ref, const GrantRequest& 
   return status;
 }
 
+GrantStatus GrantTableState::MapAll(std::span<const GrantRef> refs, GrantAccess access) {
+  if (refs.size() > options.max_mappings - mappings) {
+    LogGuest(refused_log, "grant table: more than {} grants mapped at once", options.max_mappings);
+    return GrantStatus::kNoSpace;
+  }
+  const bool write = access == GrantAccess::kReadWrite;
+  const GrantRequest request{.domid = kHostDomId.value, .write = write, .whole_page = true};
+  // Its place and size are known once: the compiler would look for each reference again.
+  const std::span<ActiveGrant> grants = active;
+  for (std::size_t i = 0; i < refs.size(); ++i) {
+    if (Join(grants, refs[i].value, request)) {
+      continue;
+    }
+    const GrantStatus status = AcquireAnew(refs[i].value, request);
+    if (status != GrantStatus::kOkay) {
+      for (const GrantRef ref : refs.first(i)) {
+        Release(ref.value, write);
+      }
+      return status;
+    }
+  }
+  mappings += static_cast<std::uint32_t>(refs.size());
+  maps.Add(refs.size());
+  return GrantStatus::kOkay;
+}
+
+void GrantTableState::UnmapAll(std::span<const GrantRef> refs, GrantAccess access) {
+  for (const GrantRef ref : refs) {
+    Release(ref.value, access == GrantAccess::kReadWrite);
+  }
+  mappings -= static_cast<std::uint32_t>(refs.size());
+}
+
 // The last of those with that access is gone.
 void GrantTableState::EndUse(std::uint32_t ref, bool write) {
   const ActiveGrant& grant = active[ref];

@@ -74,11 +74,7 @@ class GrantTableState {
   // Starts a use of `ref`; every kOkay is paired with a Release() of the same access. Logs and
   // counts refusals.
   GrantStatus Acquire(std::uint32_t ref, const GrantRequest& request) {
-    if (ref < active.size() && active[ref].Shares(request)) {
-      active[ref].UsersFor(request.write) += 1;
-      return GrantStatus::kOkay;
-    }
-    return AcquireAnew(ref, request);
+    return Join(active, ref, request) ? GrantStatus::kOkay : AcquireAnew(ref, request);
   }
   void Release(std::uint32_t ref, bool write) {
     ActiveGrant& grant = active[ref];
@@ -88,6 +84,10 @@ class GrantTableState {
       EndUse(ref, write);
     }
   }
+
+  // For back-ends: Acquire() for all of `refs` or none, as domain 0 and within the limit.
+  GrantStatus MapAll(std::span<const GrantRef> refs, GrantAccess access);
+  void UnmapAll(std::span<const GrantRef> refs, GrantAccess access);
 
   // ---- Called without it.
 
@@ -102,6 +102,14 @@ class GrantTableState {
   void ReleaseCopy(const CopyPart& part, bool write);
 
  private:
+  // Of grants that others use already: true if one more does now.
+  static bool Join(std::span<ActiveGrant> grants, std::uint32_t ref, const GrantRequest& request) {
+    if (ref >= grants.size() || !grants[ref].Shares(request)) {
+      return false;
+    }
+    grants[ref].UsersFor(request.write) += 1;
+    return true;
+  }
   GrantStatus AcquireAnew(std::uint32_t ref, const GrantRequest& request);
   GrantStatus TryAcquire(std::uint32_t ref, GrantRequest request);
   void EndUse(std::uint32_t ref, bool write);
