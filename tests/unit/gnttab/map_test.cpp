@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "support/grant_guest.h"
+#include "veneer/gnttab/pinned_grants.h"
 
 namespace veneer {
 namespace {
@@ -180,6 +181,35 @@ TEST_P(MapGrants, ABatchIsAllOrNothingWhicheverMemberIsBad) {
   EXPECT_EQ(table_.mappings(), 0U);
   EXPECT_EQ(InUse(20), 0U);
   EXPECT_EQ(table_.MapMany({}, kRead, grants), GrantStatus::kOkay);
+}
+
+TEST_P(MapGrants, PagesMappedTogetherAreGivenBackInOrder) {
+  for (std::uint32_t ref = 20; ref < 23; ++ref) {
+    Grant(ref, ref + 10);
+  }
+  const auto page = [this](std::uint64_t gfn) {
+    return guest_.memory->Pin(Gpa{gfn * kPageSize}, 1).data();
+  };
+  {
+    PinnedGrants grants(table_, kRead);
+    ASSERT_EQ(grants.Map(std::array{GrantRef{20}, GrantRef{21}}), GrantStatus::kOkay);
+    EXPECT_EQ(grants.Map(std::array{GrantRef{22}, GrantRef{99}}), GrantStatus::kGeneralError);
+    EXPECT_EQ(grants.pages().size(), 2U) << "none of them, and those before are still held";
+    EXPECT_EQ(InUse(22), 0U);
+    ASSERT_EQ(grants.Map(std::array{GrantRef{22}, GrantRef{20}}), GrantStatus::kOkay);
+    ASSERT_EQ(grants.pages().size(), 4U);
+    EXPECT_EQ(table_.mappings(), 4U);
+    grants.Release(2);
+    EXPECT_EQ(InUse(20), GTF_reading) << "once more at the end";
+    EXPECT_EQ(InUse(21), 0U);
+    ASSERT_EQ(grants.pages().size(), 2U);
+    EXPECT_EQ(grants.pages()[0], page(32));
+    EXPECT_EQ(grants.pages()[1], page(30));
+    EXPECT_EQ(table_.mappings(), 2U);
+  }
+  EXPECT_EQ(table_.mappings(), 0U);
+  EXPECT_EQ(InUse(20), 0U);
+  EXPECT_EQ(InUse(22), 0U);
 }
 
 TEST_P(MapGrants, TheNumberOfMappingsIsBounded) {

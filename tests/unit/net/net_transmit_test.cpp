@@ -223,9 +223,12 @@ TEST_F(NetTest, AFrameThatEndsInTheMiddleClosesTheInterfaceUntilItReconnects) {
   Make();
   for (const unsigned flags : {NETTXF_more_data, NETTXF_extra_info}) {
     Connect();
-    const auto slots = Slots(MakeFrame({}), {MakeFrame({}).size()});
+    const auto whole = MakeFrame({.payload = 3000});
+    const auto slots = Slots(whole, {1000, whole.size() - 1000});
+    queue().PutFrame(slots);
     queue().PutRaw({slots[0].ref.value, 0, static_cast<std::uint16_t>(flags), 1, 60});
     queue().PushTx();
+    EXPECT_EQ(link_->TakeSent(1).at(0).bytes, whole) << "the one before it";
     ASSERT_TRUE(front_.WaitForBack(XenbusState::kClosing));
     front_.Say(XenbusState::kClosed);
     ASSERT_TRUE(front_.WaitForBack(XenbusState::kClosed));
