@@ -113,9 +113,9 @@ std::span<const iovec> NetReceiver::LayRoom() {
   room_.Clear();
   laid_ = 0;
   while (laid_ < most && PageOf(guess_, laid_).valid()) {
-    room_.Add(PageOf(guess_, laid_).page().data(), kPageSize);
     ++laid_;
   }
+  room_.AddJoined(laid_, [this](std::size_t i) { return PageOf(guess_, i).page(); });
   if (laid_ * kPageSize <= largest_) {
     // One byte more than the largest frame: what fills that has been cut.
     room_.Add(buffer_->bytes, largest_ + 1 - laid_ * kPageSize);

@@ -43,12 +43,11 @@ void TxFrame::LayPieces(std::span<const TxSlot> slots, std::span<std::byte* cons
     pieces_.Add(window_.data(), own_bytes_);
   }
   std::size_t skip = own_bytes_;
-  for (std::size_t i = 0; i < slots.size(); ++i) {
-    if (skip < slots[i].size) {
-      pieces_.Add(Start(slots[i], pages[i]) + skip, slots[i].size - skip);
-    }
-    skip -= std::min<std::size_t>(skip, slots[i].size);
-  }
+  pieces_.AddJoined(slots.size(), [&](std::size_t i) {
+    const std::size_t cut = std::min<std::size_t>(skip, slots[i].size);
+    skip -= cut;
+    return std::span(Start(slots[i], pages[i]) + cut, slots[i].size - cut);
+  });
 }
 
 const char* TxFrame::CheckHeaders(const TxPacket& packet, std::span<std::byte* const> pages,

@@ -57,17 +57,10 @@ RingTake TakeExtras(TxRing& ring, TxPacket& packet) {
   return RingTake::kRequest;
 }
 
-// Whether it adds to the frame; notes what is wrong with it. The slots have a place too many by
-// now, the first one's, which is filled last.
-bool CheckSlot(TxPacket& packet, const netif_tx_request& slot, std::size_t size) {
-  if (slot.offset + size > kPageSize) {
+void CheckSlot(TxPacket& packet, std::size_t offset, std::size_t size) {
+  if (offset + size > kPageSize) {
     SetProblem(packet, "a slot that leaves its page");
-  } else if (size > 0 && packet.slots.size() > kMaxFrameSlots) {
-    SetProblem(packet, "more slots than a frame may have");
-  } else {
-    return size > 0;
   }
-  return false;
 }
 
 // `first_bytes`: the frame's, of which what the first slot holds is left in the end.
@@ -85,7 +78,8 @@ RingTake TakeMore(TxRing& ring, TxPacket& packet, std::vector<GrantRef>& refs,
     } else {
       first_bytes -= slot.size;
     }
-    if (CheckSlot(packet, slot, slot.size)) {
+    CheckSlot(packet, slot.offset, slot.size);
+    if (slot.size > 0) {
       packet.slots.push_back({slot.offset, slot.size});
       refs.push_back(GrantRef{slot.gref});
     }
@@ -93,10 +87,13 @@ RingTake TakeMore(TxRing& ring, TxPacket& packet, std::vector<GrantRef>& refs,
   return RingTake::kRequest;
 }
 
-// When all its slots are there; `first_bytes`: what is left for the first. False: there is
-// something wrong with it.
-bool CheckFrame(TxPacket& packet, const netif_tx_request& first, std::size_t first_bytes) {
-  CheckSlot(packet, first, first_bytes);
+// When all its slots are there. False: there is something wrong with it.
+bool CheckFrame(TxPacket& packet) {
+  CheckSlot(packet, packet.slots.front().offset, packet.slots.front().size);
+  const std::size_t unused = packet.slots.front().size == 0 ? 1 : 0;
+  if (packet.slots.size() - unused > kMaxFrameSlots) {
+    SetProblem(packet, "more slots than a frame may have");
+  }
   if (packet.bytes < kEthernetBytes) {
     SetProblem(packet, "a frame shorter than its header");
   }
@@ -131,8 +128,7 @@ RingTake TakePacket(TxRing& ring, TxPacket& packet, std::vector<GrantRef>& refs)
     return RingTake::kBroken;
   }
   const std::size_t before = refs.size();
-  // Of the first is known last how much it holds.
-  packet.slots.emplace_back();
+  packet.slots.push_back({first.offset, 0});  // how much it holds is known last
   refs.push_back(GrantRef{first.gref});
   std::size_t first_bytes = first.size;
   if ((first.flags & NETTXF_more_data) != 0 &&
@@ -140,14 +136,13 @@ RingTake TakePacket(TxRing& ring, TxPacket& packet, std::vector<GrantRef>& refs)
     refs.resize(before);
     return RingTake::kBroken;
   }
-  if (packet.group || !CheckFrame(packet, first, first_bytes)) {
+  packet.slots.front().size = static_cast<std::uint16_t>(first_bytes);
+  if (packet.group || !CheckFrame(packet)) {
     packet.slots.clear();
     refs.resize(before);
   } else if (first_bytes == 0) {
     packet.slots.erase(packet.slots.begin());
     refs.erase(refs.begin() + static_cast<std::ptrdiff_t>(before));
-  } else {
-    packet.slots.front() = {first.offset, static_cast<std::uint16_t>(first_bytes)};
   }
   return RingTake::kRequest;
 }
