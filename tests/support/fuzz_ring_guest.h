@@ -35,9 +35,13 @@ class FuzzRingGuest : public PvGuest {
     port_ = *events->AllocUnbound(DOMID_SELF, kHostDomId.value);
   }
 
-  // All that transfers may touch: the data pages lie side by side.
+  // All that transfers may touch, beside the rings if the guest says so: the data pages lie side by
+  // side.
   std::span<std::byte> DataMemory() {
     return memory->Pin(data.front().page.Address(), data.size() * kPageSize);
+  }
+  std::span<std::byte> RingMemory() {
+    return memory->Pin(rings.front().page.Address(), rings.size() * kPageSize);
   }
   const GrantedPage& Data(std::uint64_t choice) const { return data[choice % data.size()]; }
 
