@@ -17,8 +17,8 @@
 
 #include "integration/micro_guest.h"
 #include "support/net_frames.h"
-#include "veneer/base/check.h"
-#include "veneer/base/unique_fd.h"
+#include "veneer/vmm/base/check.h"
+#include "veneer/vmm/base/unique_fd.h"
 
 namespace veneer::test {
 namespace {

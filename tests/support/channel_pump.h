@@ -11,9 +11,9 @@
 
 #include "support/guest_frames.h"
 #include "support/tiny_tcp.h"
-#include "veneer/base/check.h"
-#include "veneer/base/unique_fd.h"
-#include "veneer/network/net_link.h"
+#include "veneer/host/net/net_link.h"
+#include "veneer/vmm/base/check.h"
+#include "veneer/vmm/base/unique_fd.h"
 
 namespace veneer::testing {
 

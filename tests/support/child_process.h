@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "veneer/base/unique_fd.h"
+#include "veneer/vmm/base/unique_fd.h"
 
 namespace veneer::test {
 

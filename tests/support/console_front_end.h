@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-#include "veneer/memory/guest_memory.h"
+#include "veneer/vmm/memory/guest_memory.h"
 
 // clang-format off: it uses the fixed-width integers without asking for them
 #include <xen/io/console.h>

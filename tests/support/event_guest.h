@@ -10,7 +10,7 @@
 #include <mutex>
 #include <vector>
 
-#include "veneer/evtchn/event_channels.h"
+#include "veneer/xencompat/evtchn/event_channels.h"
 
 namespace veneer::testing {
 

@@ -4,7 +4,7 @@
 #include <atomic>
 #include <cstdint>
 
-#include "veneer/base/clock.h"
+#include "veneer/vmm/base/clock.h"
 
 namespace veneer {
 

@@ -12,10 +12,10 @@
 #include <string>
 #include <vector>
 
-#include "veneer/base/deadline_timer.h"
-#include "veneer/bus/interrupt.h"
-#include "veneer/devices/character_sink.h"
-#include "veneer/devices/power_control.h"
+#include "veneer/devices/pc/character_sink.h"
+#include "veneer/vmm/base/deadline_timer.h"
+#include "veneer/vmm/bus/interrupt.h"
+#include "veneer/vmm/bus/power_control.h"
 
 namespace veneer {
 

@@ -8,9 +8,9 @@
 #include <mutex>
 #include <vector>
 
-#include "veneer/base/check.h"
-#include "veneer/base/event_fd.h"
-#include "veneer/storage/disk_image.h"
+#include "veneer/host/disk/disk_image.h"
+#include "veneer/vmm/base/check.h"
+#include "veneer/vmm/base/event_fd.h"
 
 namespace veneer::testing {
 

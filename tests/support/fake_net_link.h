@@ -13,9 +13,9 @@
 #include <utility>
 #include <vector>
 
-#include "veneer/base/check.h"
-#include "veneer/base/event_fd.h"
-#include "veneer/network/net_link.h"
+#include "veneer/host/net/net_link.h"
+#include "veneer/vmm/base/check.h"
+#include "veneer/vmm/base/event_fd.h"
 
 namespace veneer::testing {
 

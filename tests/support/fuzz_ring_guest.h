@@ -10,8 +10,8 @@
 
 #include "support/fuzz_input.h"
 #include "support/pv_guest.h"
-#include "veneer/base/check.h"
-#include "veneer/evtchn/bound_port.h"
+#include "veneer/vmm/base/check.h"
+#include "veneer/xencompat/evtchn/bound_port.h"
 
 namespace veneer::testing {
 

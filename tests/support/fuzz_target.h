@@ -2,8 +2,8 @@
 #pragma once
 
 #include "support/fuzz_input.h"
-#include "veneer/base/check.h"
-#include "veneer/base/log.h"
+#include "veneer/vmm/base/check.h"
+#include "veneer/vmm/base/log.h"
 
 namespace veneer::testing {
 

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "veneer/gnttab/grant_table.h"
+#include "veneer/xencompat/gnttab/grant_table.h"
 
 namespace veneer::testing {
 

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "veneer/network/net_link.h"
+#include "veneer/host/net/net_link.h"
 
 namespace veneer::testing {
 

@@ -10,8 +10,8 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
-#include "veneer/base/check.h"
-#include "veneer/base/unique_fd.h"
+#include "veneer/vmm/base/check.h"
+#include "veneer/vmm/base/unique_fd.h"
 
 namespace veneer::testing {
 

@@ -14,7 +14,7 @@
 #include "support/pv_front_end.h"
 #include "support/pv_guest.h"
 #include "support/ring_front_end.h"
-#include "veneer/xen_abi/xen_headers.h"
+#include "veneer/xencompat/abi/xen_headers.h"
 
 // clang-format off: only after the wrapped headers above
 #include <xen/io/netif.h>

@@ -4,9 +4,9 @@
 #include <array>
 
 #include "support/fake_devices.h"
-#include "veneer/base/metrics.h"
-#include "veneer/bus/bus.h"
-#include "veneer/devices/pci_host.h"
+#include "veneer/devices/pci/pci_host.h"
+#include "veneer/vmm/base/metrics.h"
+#include "veneer/vmm/bus/bus.h"
 
 namespace veneer::testing {
 

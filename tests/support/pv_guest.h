@@ -17,12 +17,12 @@
 #include <utility>
 #include <vector>
 
-#include "veneer/base/check.h"
-#include "veneer/base/event_loop.h"
-#include "veneer/evtchn/event_channels.h"
-#include "veneer/gnttab/grant_table.h"
-#include "veneer/xenbus/xenbus_state.h"
-#include "veneer/xenstore/client.h"
+#include "veneer/backends/bus/xenbus_state.h"
+#include "veneer/vmm/base/check.h"
+#include "veneer/vmm/base/event_loop.h"
+#include "veneer/xencompat/evtchn/event_channels.h"
+#include "veneer/xencompat/gnttab/grant_table.h"
+#include "veneer/xencompat/xenstore/client.h"
 
 namespace veneer::testing {
 

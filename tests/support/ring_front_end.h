@@ -10,8 +10,8 @@
 #include <span>
 #include <vector>
 
-#include "veneer/base/check.h"
-#include "veneer/memory/guest_memory.h"
+#include "veneer/vmm/base/check.h"
+#include "veneer/vmm/memory/guest_memory.h"
 
 namespace veneer::testing {
 

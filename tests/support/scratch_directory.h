@@ -6,7 +6,7 @@
 #include <string>
 #include <system_error>
 
-#include "veneer/base/check.h"
+#include "veneer/vmm/base/check.h"
 
 namespace veneer::test {
 

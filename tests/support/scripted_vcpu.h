@@ -9,10 +9,10 @@
 #include <utility>
 #include <vector>
 
-#include "veneer/base/check.h"
-#include "veneer/kvm/registers.h"
-#include "veneer/kvm/vcpu.h"
-#include "veneer/memory/guest_memory.h"
+#include "veneer/vmm/base/check.h"
+#include "veneer/vmm/memory/guest_memory.h"
+#include "veneer/vmm/vcpu/registers.h"
+#include "veneer/vmm/vcpu/vcpu.h"
 
 namespace veneer {
 

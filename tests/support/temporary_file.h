@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "support/scratch_directory.h"
-#include "veneer/base/check.h"
-#include "veneer/base/unique_fd.h"
+#include "veneer/vmm/base/check.h"
+#include "veneer/vmm/base/unique_fd.h"
 
 namespace veneer {
 

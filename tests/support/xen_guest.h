@@ -20,10 +20,10 @@
 
 #include "support/event_guest.h"
 #include "support/fake_clock.h"
-#include "veneer/base/check.h"
-#include "veneer/base/log.h"
-#include "veneer/hypercall/hypercalls.h"
-#include "veneer/xendomain/xen_domain.h"
+#include "veneer/vmm/base/check.h"
+#include "veneer/vmm/base/log.h"
+#include "veneer/xencompat/domain/xen_domain.h"
+#include "veneer/xencompat/hypercall/hypercalls.h"
 
 namespace veneer::testing {
 

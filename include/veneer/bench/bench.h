@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "veneer/base/result.h"
+#include "veneer/vmm/base/result.h"
 
 namespace veneer::bench {
 

@@ -1,4 +1,4 @@
-#include "veneer/block/block_backend.h"
+#include "veneer/backends/block/block_backend.h"
 
 #include <sys/epoll.h>
 
@@ -9,10 +9,10 @@
 #include "block_front_keys.h"
 #include "block_queue.h"
 #include "disk_state.h"
-#include "veneer/base/check.h"
-#include "veneer/base/log.h"
-#include "veneer/xenbus/queue_workers.h"
-#include "veneer/xenbus/xenbus_backend.h"
+#include "veneer/backends/bus/queue_workers.h"
+#include "veneer/backends/bus/xenbus_backend.h"
+#include "veneer/vmm/base/check.h"
+#include "veneer/vmm/base/log.h"
 
 namespace veneer {
 namespace {

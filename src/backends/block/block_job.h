@@ -8,8 +8,8 @@
 #include <span>
 #include <vector>
 
-#include "veneer/gnttab/pinned_grant.h"
-#include "veneer/storage/disk_image.h"
+#include "veneer/host/disk/disk_image.h"
+#include "veneer/xencompat/gnttab/pinned_grant.h"
 
 namespace veneer {
 

@@ -4,8 +4,8 @@
 #include <cerrno>
 #include <utility>
 
-#include "veneer/base/check.h"
-#include "veneer/base/clock.h"
+#include "veneer/vmm/base/check.h"
+#include "veneer/vmm/base/clock.h"
 
 namespace veneer {
 namespace {

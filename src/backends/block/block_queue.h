@@ -10,10 +10,10 @@
 #include "block_job.h"
 #include "block_ring.h"
 #include "disk_state.h"
-#include "veneer/base/event_loop.h"
-#include "veneer/evtchn/bound_port.h"
-#include "veneer/gnttab/grant_table.h"
-#include "veneer/xenbus/polled_queue.h"
+#include "veneer/backends/bus/polled_queue.h"
+#include "veneer/vmm/base/event_loop.h"
+#include "veneer/xencompat/evtchn/bound_port.h"
+#include "veneer/xencompat/gnttab/grant_table.h"
 
 namespace veneer {
 

@@ -12,12 +12,12 @@
 #include <string_view>
 #include <utility>
 
-#include "veneer/base/log.h"
-#include "veneer/base/metrics.h"
-#include "veneer/base/token_bucket.h"
-#include "veneer/storage/disk_config.h"
-#include "veneer/storage/disk_image.h"
-#include "veneer/xenbus/polled_queue.h"
+#include "veneer/backends/bus/polled_queue.h"
+#include "veneer/host/disk/disk_config.h"
+#include "veneer/host/disk/disk_image.h"
+#include "veneer/vmm/base/log.h"
+#include "veneer/vmm/base/metrics.h"
+#include "veneer/vmm/base/token_bucket.h"
 
 namespace veneer {
 

@@ -1,8 +1,8 @@
-#include "veneer/block/disks.h"
+#include "veneer/backends/block/disks.h"
 
 #include <utility>
 
-#include "veneer/base/log.h"
+#include "veneer/vmm/base/log.h"
 
 namespace veneer {
 namespace {

@@ -1,4 +1,4 @@
-#include "veneer/console/pv_console.h"
+#include "veneer/backends/console/pv_console.h"
 
 #include <algorithm>
 #include <array>
@@ -6,7 +6,7 @@
 #include <bit>
 #include <cstddef>
 
-#include "veneer/memory/guest_memory.h"
+#include "veneer/vmm/memory/guest_memory.h"
 
 // clang-format off: it uses the fixed-width integers without asking for them
 #include <xen/io/console.h>

@@ -1,6 +1,6 @@
 #include "frame_headers.h"
 
-#include "veneer/base/check.h"
+#include "veneer/vmm/base/check.h"
 
 namespace veneer {
 namespace {

@@ -1,4 +1,4 @@
-#include "veneer/net/net_backend.h"
+#include "veneer/backends/net/net_backend.h"
 
 #include <utility>
 #include <vector>
@@ -8,10 +8,10 @@
 #include "net_front_keys.h"
 #include "net_queue.h"
 #include "nic_state.h"
-#include "veneer/base/check.h"
-#include "veneer/base/log.h"
-#include "veneer/xenbus/queue_workers.h"
-#include "veneer/xenbus/xenbus_backend.h"
+#include "veneer/backends/bus/queue_workers.h"
+#include "veneer/backends/bus/xenbus_backend.h"
+#include "veneer/vmm/base/check.h"
+#include "veneer/vmm/base/log.h"
 
 namespace veneer {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <fmt/core.h>
 
-#include "veneer/xenbus/front_keys.h"
+#include "veneer/backends/bus/front_keys.h"
 
 namespace veneer {
 namespace {

@@ -8,8 +8,8 @@
 #include <tl/expected.hpp>
 
 #include "net_receiver.h"
-#include "veneer/xen_abi/xen_types.h"
-#include "veneer/xenstore/client.h"
+#include "veneer/xencompat/abi/xen_types.h"
+#include "veneer/xencompat/xenstore/client.h"
 
 namespace veneer {
 

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <utility>
 
-#include "veneer/base/check.h"
+#include "veneer/vmm/base/check.h"
 
 namespace veneer {
 namespace {

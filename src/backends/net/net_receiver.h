@@ -11,7 +11,7 @@
 #include "frame_pieces.h"
 #include "net_ring.h"
 #include "nic_state.h"
-#include "veneer/gnttab/grant_table.h"
+#include "veneer/xencompat/gnttab/grant_table.h"
 
 namespace veneer {
 

@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-#include "veneer/ring/back_ring.h"
-#include "veneer/xen_abi/xen_headers.h"
+#include "veneer/backends/bus/back_ring.h"
+#include "veneer/xencompat/abi/xen_headers.h"
 
 // clang-format off: only after the wrapped headers above
 #include <xen/io/netif.h>

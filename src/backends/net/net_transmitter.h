@@ -11,7 +11,7 @@
 #include "nic_state.h"
 #include "tx_frame.h"
 #include "tx_packet.h"
-#include "veneer/gnttab/pinned_grants.h"
+#include "veneer/xencompat/gnttab/pinned_grants.h"
 
 namespace veneer {
 

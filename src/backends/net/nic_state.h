@@ -11,11 +11,11 @@
 #include <string>
 #include <string_view>
 
-#include "veneer/base/log.h"
-#include "veneer/base/metrics.h"
-#include "veneer/base/token_bucket.h"
-#include "veneer/network/net_link.h"
-#include "veneer/xenbus/polled_queue.h"
+#include "veneer/backends/bus/polled_queue.h"
+#include "veneer/host/net/net_link.h"
+#include "veneer/vmm/base/log.h"
+#include "veneer/vmm/base/metrics.h"
+#include "veneer/vmm/base/token_bucket.h"
 
 namespace veneer {
 

@@ -1,10 +1,10 @@
-#include "veneer/net/nics.h"
+#include "veneer/backends/net/nics.h"
 
 #include <utility>
 #include <vector>
 
-#include "veneer/base/check.h"
-#include "veneer/base/log.h"
+#include "veneer/vmm/base/check.h"
+#include "veneer/vmm/base/log.h"
 
 namespace veneer {
 namespace {

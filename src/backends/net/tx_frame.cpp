@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "veneer/memory/racing_copy.h"
+#include "veneer/vmm/memory/racing_copy.h"
 
 namespace veneer {
 namespace {

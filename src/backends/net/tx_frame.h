@@ -8,7 +8,7 @@
 #include "frame_headers.h"
 #include "frame_pieces.h"
 #include "tx_packet.h"
-#include "veneer/network/net_link.h"
+#include "veneer/host/net/net_link.h"
 
 namespace veneer {
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "net_ring.h"
-#include "veneer/xen_abi/xen_types.h"
+#include "veneer/xencompat/abi/xen_types.h"
 
 namespace veneer {
 

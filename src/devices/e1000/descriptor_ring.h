@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "e1000_registers.h"
-#include "veneer/memory/gpa.h"
+#include "veneer/vmm/memory/gpa.h"
 
 namespace veneer {
 

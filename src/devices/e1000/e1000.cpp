@@ -1,11 +1,11 @@
 // The NIC as a PCI function, and its windows.
-#include "veneer/e1000/e1000.h"
+#include "veneer/devices/e1000/e1000.h"
 
 #include <atomic>
 #include <utility>
 
 #include "e1000_device.h"
-#include "veneer/bus/device.h"
+#include "veneer/vmm/bus/device.h"
 
 namespace veneer {
 namespace {

@@ -5,7 +5,7 @@
 #include <limits>
 #include <utility>
 
-#include "veneer/base/clock.h"
+#include "veneer/vmm/base/clock.h"
 
 namespace veneer {
 namespace {

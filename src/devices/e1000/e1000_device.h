@@ -14,13 +14,13 @@
 #include "phy.h"
 #include "receive_filter.h"
 #include "transmitter.h"
-#include "veneer/base/deadline_timer.h"
-#include "veneer/base/event_fd.h"
-#include "veneer/base/log.h"
-#include "veneer/base/metrics.h"
-#include "veneer/base/thread.h"
-#include "veneer/base/token_bucket.h"
-#include "veneer/e1000/e1000.h"
+#include "veneer/devices/e1000/e1000.h"
+#include "veneer/vmm/base/deadline_timer.h"
+#include "veneer/vmm/base/event_fd.h"
+#include "veneer/vmm/base/log.h"
+#include "veneer/vmm/base/metrics.h"
+#include "veneer/vmm/base/thread.h"
+#include "veneer/vmm/base/token_bucket.h"
 
 namespace veneer {
 

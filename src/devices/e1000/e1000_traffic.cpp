@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "e1000_device.h"
-#include "veneer/base/clock.h"
-#include "veneer/base/log.h"
+#include "veneer/vmm/base/clock.h"
+#include "veneer/vmm/base/log.h"
 
 namespace veneer {
 namespace {

@@ -4,7 +4,7 @@
 #include <array>
 #include <cstdint>
 
-#include "veneer/network/net_config.h"
+#include "veneer/host/net/net_config.h"
 
 namespace veneer {
 

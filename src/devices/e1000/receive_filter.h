@@ -8,7 +8,7 @@
 #include <optional>
 #include <span>
 
-#include "veneer/network/net_config.h"
+#include "veneer/host/net/net_config.h"
 
 namespace veneer {
 

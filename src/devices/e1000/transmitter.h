@@ -11,8 +11,8 @@
 
 #include "e1000_registers.h"
 #include "tcp_cutter.h"
-#include "veneer/memory/guest_memory.h"
-#include "veneer/network/net_link.h"
+#include "veneer/host/net/net_link.h"
+#include "veneer/vmm/memory/guest_memory.h"
 
 namespace veneer {
 

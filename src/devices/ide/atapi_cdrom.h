@@ -11,7 +11,7 @@
 #include "ide_cable.h"
 #include "ide_drive.h"
 #include "identify.h"
-#include "veneer/storage/disk_image.h"
+#include "veneer/host/disk/disk_image.h"
 
 namespace veneer {
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "ata.h"
-#include "veneer/memory/guest_memory.h"
+#include "veneer/vmm/memory/guest_memory.h"
 
 namespace veneer {
 

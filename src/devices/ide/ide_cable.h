@@ -14,9 +14,9 @@
 #include "bus_master.h"
 #include "ide_drive.h"
 #include "ide_worker.h"
-#include "veneer/base/log.h"
-#include "veneer/base/metrics.h"
-#include "veneer/bus/interrupt.h"
+#include "veneer/vmm/base/log.h"
+#include "veneer/vmm/base/metrics.h"
+#include "veneer/vmm/bus/interrupt.h"
 
 namespace veneer {
 

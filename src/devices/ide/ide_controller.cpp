@@ -1,4 +1,4 @@
-#include "veneer/ide/ide_controller.h"
+#include "veneer/devices/ide/ide_controller.h"
 
 #include <utility>
 
@@ -6,7 +6,7 @@
 #include "atapi_cdrom.h"
 #include "ide_cable.h"
 #include "ide_worker.h"
-#include "veneer/base/check.h"
+#include "veneer/vmm/base/check.h"
 
 namespace veneer {
 namespace {

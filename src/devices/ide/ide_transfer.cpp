@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "ide_cable.h"
-#include "veneer/base/check.h"
+#include "veneer/vmm/base/check.h"
 
 namespace veneer {
 

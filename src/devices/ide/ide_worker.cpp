@@ -6,7 +6,7 @@
 #include <future>
 #include <utility>
 
-#include "veneer/base/clock.h"
+#include "veneer/vmm/base/clock.h"
 
 namespace veneer {
 

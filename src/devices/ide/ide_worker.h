@@ -7,10 +7,10 @@
 #include <memory>
 #include <vector>
 
-#include "veneer/base/thread.h"
-#include "veneer/base/token_bucket.h"
-#include "veneer/ide/ide_controller.h"
-#include "veneer/storage/disk_image.h"
+#include "veneer/devices/ide/ide_controller.h"
+#include "veneer/host/disk/disk_image.h"
+#include "veneer/vmm/base/thread.h"
+#include "veneer/vmm/base/token_bucket.h"
 
 namespace veneer {
 

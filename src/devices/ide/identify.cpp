@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "veneer/base/check.h"
+#include "veneer/vmm/base/check.h"
 
 namespace veneer {
 namespace {

@@ -1,4 +1,4 @@
-#include "veneer/base/check.h"
+#include "veneer/vmm/base/check.h"
 
 #include <cstdio>
 #include <cstdlib>

@@ -1,4 +1,4 @@
-#include "veneer/base/child_process.h"
+#include "veneer/vmm/base/child_process.h"
 
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -18,8 +18,8 @@
 
 #include <fmt/core.h>
 
-#include "veneer/base/check.h"
-#include "veneer/base/thread.h"
+#include "veneer/vmm/base/check.h"
+#include "veneer/vmm/base/thread.h"
 
 namespace veneer {
 namespace {

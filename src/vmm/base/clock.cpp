@@ -1,4 +1,4 @@
-#include "veneer/base/clock.h"
+#include "veneer/vmm/base/clock.h"
 
 #include <ctime>
 

@@ -1,4 +1,4 @@
-#include "veneer/base/deadline_timer.h"
+#include "veneer/vmm/base/deadline_timer.h"
 
 #include <limits>
 #include <mutex>

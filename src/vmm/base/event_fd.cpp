@@ -1,4 +1,4 @@
-#include "veneer/base/event_fd.h"
+#include "veneer/vmm/base/event_fd.h"
 
 #include <sys/eventfd.h>
 #include <unistd.h>

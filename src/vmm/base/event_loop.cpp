@@ -1,4 +1,4 @@
-#include "veneer/base/event_loop.h"
+#include "veneer/vmm/base/event_loop.h"
 
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
@@ -9,8 +9,8 @@
 #include <cerrno>
 #include <ctime>
 
-#include "veneer/base/check.h"
-#include "veneer/base/clock.h"
+#include "veneer/vmm/base/check.h"
+#include "veneer/vmm/base/clock.h"
 
 namespace veneer {
 

@@ -1,4 +1,4 @@
-#include "veneer/base/log.h"
+#include "veneer/vmm/base/log.h"
 
 #include <algorithm>
 #include <array>
@@ -8,7 +8,7 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
-#include "veneer/base/clock.h"
+#include "veneer/vmm/base/clock.h"
 
 namespace veneer {
 namespace {

@@ -1,4 +1,4 @@
-#include "veneer/base/metrics.h"
+#include "veneer/vmm/base/metrics.h"
 
 namespace veneer {
 

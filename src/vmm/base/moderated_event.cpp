@@ -1,11 +1,11 @@
-#include "veneer/base/moderated_event.h"
+#include "veneer/vmm/base/moderated_event.h"
 
 #include <sys/epoll.h>
 
 #include <utility>
 
-#include "veneer/base/clock.h"
-#include "veneer/base/log.h"
+#include "veneer/vmm/base/clock.h"
+#include "veneer/vmm/base/log.h"
 
 namespace veneer {
 

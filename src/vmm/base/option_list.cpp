@@ -1,4 +1,4 @@
-#include "veneer/base/option_list.h"
+#include "veneer/vmm/base/option_list.h"
 
 #include <charconv>
 #include <limits>

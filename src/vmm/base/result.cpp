@@ -1,4 +1,4 @@
-#include "veneer/base/result.h"
+#include "veneer/vmm/base/result.h"
 
 #include <system_error>
 

@@ -1,4 +1,4 @@
-#include "veneer/base/text_file.h"
+#include "veneer/vmm/base/text_file.h"
 
 #include <cerrno>
 #include <cstdio>

@@ -1,4 +1,4 @@
-#include "veneer/base/thread.h"
+#include "veneer/vmm/base/thread.h"
 
 #include <pthread.h>
 

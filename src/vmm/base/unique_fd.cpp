@@ -1,4 +1,4 @@
-#include "veneer/base/unique_fd.h"
+#include "veneer/vmm/base/unique_fd.h"
 
 #include <unistd.h>
 

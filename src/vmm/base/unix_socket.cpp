@@ -1,4 +1,4 @@
-#include "veneer/base/unix_socket.h"
+#include "veneer/vmm/base/unix_socket.h"
 
 #include <sys/stat.h>
 #include <unistd.h>

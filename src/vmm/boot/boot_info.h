@@ -5,9 +5,9 @@
 #include <span>
 
 #include "initrd.h"
-#include "veneer/boot/e820.h"
-#include "veneer/boot/kernel_image.h"
-#include "veneer/memory/gpa.h"
+#include "veneer/vmm/boot/e820.h"
+#include "veneer/vmm/boot/kernel_image.h"
+#include "veneer/vmm/memory/gpa.h"
 
 namespace veneer {
 

@@ -1,4 +1,4 @@
-#include "veneer/boot/boot_loader.h"
+#include "veneer/vmm/boot/boot_loader.h"
 
 #include <algorithm>
 #include <span>
@@ -10,7 +10,7 @@
 #include "linux_params.h"
 #include "low_memory.h"
 #include "pvh_info.h"
-#include "veneer/base/check.h"
+#include "veneer/vmm/base/check.h"
 
 namespace veneer {
 namespace {

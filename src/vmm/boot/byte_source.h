@@ -7,8 +7,8 @@
 #include <span>
 #include <string>
 
-#include "veneer/base/result.h"
-#include "veneer/base/unique_fd.h"
+#include "veneer/vmm/base/result.h"
+#include "veneer/vmm/base/unique_fd.h"
 
 namespace veneer {
 

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "byte_source.h"
-#include "veneer/base/result.h"
-#include "veneer/boot/kernel_image.h"
-#include "veneer/memory/guest_memory.h"
+#include "veneer/vmm/base/result.h"
+#include "veneer/vmm/boot/kernel_image.h"
+#include "veneer/vmm/memory/guest_memory.h"
 
 namespace veneer {
 

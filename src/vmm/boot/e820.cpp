@@ -1,4 +1,4 @@
-#include "veneer/boot/e820.h"
+#include "veneer/vmm/boot/e820.h"
 
 #include <algorithm>
 #include <limits>

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "byte_source.h"
-#include "veneer/base/result.h"
+#include "veneer/vmm/base/result.h"
 
 namespace veneer {
 

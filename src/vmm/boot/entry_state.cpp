@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "low_memory.h"
-#include "veneer/base/check.h"
+#include "veneer/vmm/base/check.h"
 
 namespace veneer {
 namespace {

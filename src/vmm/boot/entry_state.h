@@ -1,10 +1,10 @@
 // GDT, page tables and stack for the kernel's first instructions.
 #pragma once
 
-#include "veneer/boot/boot_loader.h"
-#include "veneer/boot/kernel_image.h"
-#include "veneer/memory/gpa.h"
-#include "veneer/memory/guest_memory.h"
+#include "veneer/vmm/boot/boot_loader.h"
+#include "veneer/vmm/boot/kernel_image.h"
+#include "veneer/vmm/memory/gpa.h"
+#include "veneer/vmm/memory/guest_memory.h"
 
 namespace veneer {
 

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <vector>
 
-#include "veneer/base/check.h"
+#include "veneer/vmm/base/check.h"
 
 namespace veneer {
 namespace {

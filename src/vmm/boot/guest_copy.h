@@ -4,9 +4,9 @@
 #include <cstdint>
 
 #include "byte_source.h"
-#include "veneer/base/result.h"
-#include "veneer/memory/gpa.h"
-#include "veneer/memory/guest_memory.h"
+#include "veneer/vmm/base/result.h"
+#include "veneer/vmm/memory/gpa.h"
+#include "veneer/vmm/memory/guest_memory.h"
 
 namespace veneer {
 

@@ -6,11 +6,11 @@
 #include <span>
 #include <string>
 
-#include "veneer/base/result.h"
-#include "veneer/boot/e820.h"
-#include "veneer/boot/kernel_image.h"
-#include "veneer/memory/gpa.h"
-#include "veneer/memory/guest_memory.h"
+#include "veneer/vmm/base/result.h"
+#include "veneer/vmm/boot/e820.h"
+#include "veneer/vmm/boot/kernel_image.h"
+#include "veneer/vmm/memory/gpa.h"
+#include "veneer/vmm/memory/guest_memory.h"
 
 namespace veneer {
 

@@ -1,4 +1,4 @@
-#include "veneer/boot/kernel_image.h"
+#include "veneer/vmm/boot/kernel_image.h"
 
 #include <array>
 

@@ -7,7 +7,7 @@
 #include <asm/bootparam.h>
 
 #include "low_memory.h"
-#include "veneer/base/check.h"
+#include "veneer/vmm/base/check.h"
 
 namespace veneer {
 namespace {

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "boot_info.h"
-#include "veneer/base/result.h"
-#include "veneer/memory/guest_memory.h"
+#include "veneer/vmm/base/result.h"
+#include "veneer/vmm/memory/guest_memory.h"
 
 namespace veneer {
 

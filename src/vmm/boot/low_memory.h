@@ -16,7 +16,7 @@
 
 #include <cstdint>
 
-#include "veneer/memory/gpa.h"
+#include "veneer/vmm/memory/gpa.h"
 
 namespace veneer {
 

@@ -1,4 +1,4 @@
-#include "veneer/boot/memory_layout.h"
+#include "veneer/vmm/boot/memory_layout.h"
 
 #include <algorithm>
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "low_memory.h"
-#include "veneer/base/check.h"
+#include "veneer/vmm/base/check.h"
 
 namespace veneer {
 namespace {

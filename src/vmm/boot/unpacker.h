@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "byte_source.h"
-#include "veneer/base/result.h"
+#include "veneer/vmm/base/result.h"
 
 namespace veneer {
 

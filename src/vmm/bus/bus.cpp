@@ -1,9 +1,9 @@
-#include "veneer/bus/bus.h"
+#include "veneer/vmm/bus/bus.h"
 
 #include <iterator>
 #include <mutex>
 
-#include "veneer/base/log.h"
+#include "veneer/vmm/base/log.h"
 
 namespace veneer {
 

@@ -13,9 +13,9 @@
 #include <CLI/Validators.hpp>
 
 #include "exit_code.h"
-#include "veneer/base/clock.h"
-#include "veneer/kvm/host_probe.h"
-#include "veneer/kvm/kvm_system.h"
+#include "veneer/vmm/base/clock.h"
+#include "veneer/vmm/kvm/host_probe.h"
+#include "veneer/vmm/kvm/kvm_system.h"
 
 namespace veneer {
 namespace {

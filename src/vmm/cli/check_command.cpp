@@ -7,7 +7,7 @@
 
 #include "exit_code.h"
 #include "host_report.h"
-#include "veneer/base/clock.h"
+#include "veneer/vmm/base/clock.h"
 
 namespace veneer {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "veneer/base/log.h"
+#include "veneer/vmm/base/log.h"
 
 namespace veneer {
 namespace {

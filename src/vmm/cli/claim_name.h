@@ -5,8 +5,8 @@
 #include <string>
 
 #include "run_options.h"
-#include "veneer/base/result.h"
-#include "veneer/control/control_socket.h"
+#include "veneer/vmm/base/result.h"
+#include "veneer/vmm/control/control_socket.h"
 
 namespace veneer {
 

@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "veneer/base/event_loop.h"
+#include "veneer/vmm/base/event_loop.h"
 
 namespace veneer {
 

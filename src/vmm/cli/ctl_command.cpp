@@ -16,11 +16,11 @@
 
 #include "exit_code.h"
 #include "run_options.h"
-#include "veneer/base/option_list.h"
-#include "veneer/control/control_client.h"
-#include "veneer/control/control_socket.h"
-#include "veneer/network/net_config.h"
-#include "veneer/storage/disk_config.h"
+#include "veneer/host/disk/disk_config.h"
+#include "veneer/host/net/net_config.h"
+#include "veneer/vmm/base/option_list.h"
+#include "veneer/vmm/control/control_client.h"
+#include "veneer/vmm/control/control_socket.h"
 
 namespace veneer {
 namespace {

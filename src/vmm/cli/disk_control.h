@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "removal.h"
-#include "veneer/base/event_loop.h"
-#include "veneer/block/disks.h"
-#include "veneer/control/guest_control.h"
+#include "veneer/backends/block/disks.h"
+#include "veneer/vmm/base/event_loop.h"
+#include "veneer/vmm/control/guest_control.h"
 
 namespace veneer {
 

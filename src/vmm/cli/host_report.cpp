@@ -8,8 +8,8 @@
 
 #include <liburing.h>
 
-#include "veneer/base/unique_fd.h"
-#include "veneer/machine/machine_config.h"
+#include "veneer/vmm/base/unique_fd.h"
+#include "veneer/vmm/machine/machine_config.h"
 
 namespace veneer {
 namespace {

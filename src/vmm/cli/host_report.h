@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "veneer/kvm/host_probe.h"
-#include "veneer/kvm/kvm_system.h"
+#include "veneer/vmm/kvm/host_probe.h"
+#include "veneer/vmm/kvm/kvm_system.h"
 
 namespace veneer {
 

@@ -2,8 +2,8 @@
 
 #include <utility>
 
-#include "veneer/base/log.h"
-#include "veneer/boot/memory_layout.h"
+#include "veneer/vmm/base/log.h"
+#include "veneer/vmm/boot/memory_layout.h"
 
 namespace veneer {
 namespace {

@@ -8,11 +8,11 @@
 
 #include "disk_control.h"
 #include "net_control.h"
-#include "veneer/base/clock.h"
-#include "veneer/base/event_loop.h"
-#include "veneer/control/guest_control.h"
-#include "veneer/control/store_control.h"
-#include "veneer/machine/machine.h"
+#include "veneer/vmm/base/clock.h"
+#include "veneer/vmm/base/event_loop.h"
+#include "veneer/vmm/control/guest_control.h"
+#include "veneer/vmm/control/store_control.h"
+#include "veneer/vmm/machine/machine.h"
 
 namespace veneer {
 

@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "veneer/base/text_file.h"
+#include "veneer/vmm/base/text_file.h"
 
 namespace veneer {
 

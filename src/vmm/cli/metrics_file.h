@@ -4,10 +4,10 @@
 #include <string>
 #include <vector>
 
-#include "veneer/base/metrics.h"
-#include "veneer/base/result.h"
-#include "veneer/kvm/host_probe.h"
-#include "veneer/machine/machine.h"
+#include "veneer/vmm/base/metrics.h"
+#include "veneer/vmm/base/result.h"
+#include "veneer/vmm/kvm/host_probe.h"
+#include "veneer/vmm/machine/machine.h"
 
 namespace veneer {
 

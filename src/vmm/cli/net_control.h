@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "removal.h"
-#include "veneer/base/event_loop.h"
-#include "veneer/control/guest_control.h"
-#include "veneer/net/nics.h"
+#include "veneer/backends/net/nics.h"
+#include "veneer/vmm/base/event_loop.h"
+#include "veneer/vmm/control/guest_control.h"
 
 namespace veneer {
 

@@ -2,7 +2,7 @@
 
 #include <array>
 
-#include "veneer/base/option_list.h"
+#include "veneer/vmm/base/option_list.h"
 
 namespace veneer {
 namespace {

@@ -3,8 +3,8 @@
 
 #include <string_view>
 
-#include "veneer/base/result.h"
-#include "veneer/machine/machine_config.h"
+#include "veneer/vmm/base/result.h"
+#include "veneer/vmm/machine/machine_config.h"
 
 namespace veneer {
 

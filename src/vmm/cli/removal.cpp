@@ -3,7 +3,7 @@
 #include <memory>
 #include <utility>
 
-#include "veneer/base/clock.h"
+#include "veneer/vmm/base/clock.h"
 
 namespace veneer {
 namespace {

@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <functional>
 
-#include "veneer/base/event_loop.h"
-#include "veneer/control/guest_control.h"
+#include "veneer/vmm/base/event_loop.h"
+#include "veneer/vmm/control/guest_control.h"
 
 namespace veneer {
 

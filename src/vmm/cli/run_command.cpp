@@ -17,14 +17,14 @@
 #include "machine_control.h"
 #include "metrics_file.h"
 #include "terminal.h"
-#include "veneer/base/clock.h"
-#include "veneer/base/event_loop.h"
-#include "veneer/base/log.h"
-#include "veneer/control/control_server.h"
-#include "veneer/control/control_socket.h"
-#include "veneer/kvm/host_probe.h"
-#include "veneer/kvm/kvm_system.h"
-#include "veneer/machine/machine.h"
+#include "veneer/vmm/base/clock.h"
+#include "veneer/vmm/base/event_loop.h"
+#include "veneer/vmm/base/log.h"
+#include "veneer/vmm/control/control_server.h"
+#include "veneer/vmm/control/control_socket.h"
+#include "veneer/vmm/kvm/host_probe.h"
+#include "veneer/vmm/kvm/kvm_system.h"
+#include "veneer/vmm/machine/machine.h"
 
 namespace veneer {
 namespace {

@@ -9,8 +9,8 @@
 #include <CLI/Validators.hpp>
 
 #include "pv_switches.h"
-#include "veneer/boot/memory_layout.h"
-#include "veneer/control/control_socket.h"
+#include "veneer/vmm/boot/memory_layout.h"
+#include "veneer/vmm/control/control_socket.h"
 
 namespace veneer {
 namespace {

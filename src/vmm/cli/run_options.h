@@ -7,9 +7,9 @@
 
 #include <CLI/App.hpp>
 
-#include "veneer/base/log.h"
-#include "veneer/base/result.h"
-#include "veneer/machine/machine_config.h"
+#include "veneer/vmm/base/log.h"
+#include "veneer/vmm/base/result.h"
+#include "veneer/vmm/machine/machine_config.h"
 
 namespace veneer {
 

@@ -7,7 +7,7 @@
 #include <array>
 #include <cstdlib>
 
-#include "veneer/base/log.h"
+#include "veneer/vmm/base/log.h"
 
 namespace veneer {
 namespace {

@@ -1,4 +1,4 @@
-#include "veneer/control/control_client.h"
+#include "veneer/vmm/control/control_client.h"
 
 #include <poll.h>
 #include <sys/time.h>
@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <span>
 
-#include "veneer/base/unix_socket.h"
+#include "veneer/vmm/base/unix_socket.h"
 
 namespace veneer {
 namespace {

@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <utility>
 
-#include "veneer/base/clock.h"
+#include "veneer/vmm/base/clock.h"
 
 namespace veneer {
 

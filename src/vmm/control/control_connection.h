@@ -8,9 +8,9 @@
 #include <string_view>
 
 #include "protocol.h"
-#include "veneer/base/event_loop.h"
-#include "veneer/base/unique_fd.h"
-#include "veneer/control/guest_control.h"
+#include "veneer/vmm/base/event_loop.h"
+#include "veneer/vmm/base/unique_fd.h"
+#include "veneer/vmm/control/guest_control.h"
 
 namespace veneer {
 

@@ -1,4 +1,4 @@
-#include "veneer/control/control_server.h"
+#include "veneer/vmm/control/control_server.h"
 
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -8,7 +8,7 @@
 
 #include "control_connection.h"
 #include "protocol.h"
-#include "veneer/base/log.h"
+#include "veneer/vmm/base/log.h"
 
 namespace veneer {
 

@@ -1,4 +1,4 @@
-#include "veneer/control/control_socket.h"
+#include "veneer/vmm/control/control_socket.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -10,7 +10,7 @@
 #include <cstdlib>
 #include <utility>
 
-#include "veneer/base/unix_socket.h"
+#include "veneer/vmm/base/unix_socket.h"
 
 namespace veneer {
 namespace {

@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
-#include "veneer/base/result.h"
-#include "veneer/control/guest_control.h"
+#include "veneer/vmm/base/result.h"
+#include "veneer/vmm/control/guest_control.h"
 
 namespace veneer {
 

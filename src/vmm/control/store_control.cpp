@@ -1,11 +1,11 @@
 // Keys: Xen, docs/misc/xenstore-paths.pandoc; how Linux answers: drivers/xen/manage.c, balloon.
-#include "veneer/control/store_control.h"
+#include "veneer/vmm/control/store_control.h"
 
 #include <algorithm>
 #include <utility>
 #include <vector>
 
-#include "veneer/base/clock.h"
+#include "veneer/vmm/base/clock.h"
 
 namespace veneer {
 

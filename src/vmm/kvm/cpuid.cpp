@@ -1,5 +1,5 @@
 // Leaf layouts: Intel SDM vol. 2, CPUID; AMD APM vol. 3, appendix E.
-#include "veneer/kvm/cpuid.h"
+#include "veneer/vmm/vcpu/cpuid.h"
 
 #include <algorithm>
 #include <bit>

@@ -1,9 +1,9 @@
-#include "veneer/kvm/host_probe.h"
+#include "veneer/vmm/kvm/host_probe.h"
 
 #include <array>
 #include <variant>
 
-#include "veneer/kvm/vm.h"
+#include "veneer/vmm/kvm/vm.h"
 
 namespace veneer {
 namespace {

@@ -1,4 +1,4 @@
-#include "veneer/kvm/kvm_system.h"
+#include "veneer/vmm/kvm/kvm_system.h"
 
 #include <fcntl.h>
 

@@ -10,7 +10,7 @@
 
 #include "kvm_ioctl.h"
 #include "register_conversion.h"
-#include "veneer/base/check.h"
+#include "veneer/vmm/base/check.h"
 
 namespace veneer::kvm {
 namespace {

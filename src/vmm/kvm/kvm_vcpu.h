@@ -8,9 +8,9 @@
 #include <memory>
 #include <mutex>
 
-#include "veneer/base/unique_fd.h"
-#include "veneer/kvm/cpuid.h"
-#include "veneer/kvm/vcpu.h"
+#include "veneer/vmm/base/unique_fd.h"
+#include "veneer/vmm/vcpu/cpuid.h"
+#include "veneer/vmm/vcpu/vcpu.h"
 
 namespace veneer::kvm {
 

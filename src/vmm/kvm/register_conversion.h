@@ -3,7 +3,7 @@
 
 #include <linux/kvm.h>
 
-#include "veneer/kvm/registers.h"
+#include "veneer/vmm/vcpu/registers.h"
 
 namespace veneer::kvm {
 

@@ -1,4 +1,4 @@
-#include "veneer/kvm/vm.h"
+#include "veneer/vmm/kvm/vm.h"
 
 #include <array>
 #include <cerrno>

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "veneer/base/log.h"
-#include "veneer/xenplatform/platform_ports.h"
+#include "veneer/vmm/base/log.h"
+#include "veneer/xencompat/platform/platform_ports.h"
 
 namespace veneer {
 namespace {

@@ -7,10 +7,10 @@
 #include <memory>
 #include <vector>
 
-#include "veneer/devices/pci_host.h"
-#include "veneer/e1000/e1000.h"
-#include "veneer/machine/machine.h"
-#include "veneer/machine/machine_config.h"
+#include "veneer/devices/e1000/e1000.h"
+#include "veneer/devices/pci/pci_host.h"
+#include "veneer/vmm/machine/machine.h"
+#include "veneer/vmm/machine/machine_config.h"
 
 namespace veneer {
 
@@ -31,7 +31,7 @@ class E1000Nics {
   // The link of config.nics[`index`] for the other way in which it is shown, once; null if there is
   // none.
   std::unique_ptr<NetLink> TakeSharedLink(std::size_t index);
-  // `mask`: kUnplug* bits of veneer/xenplatform/platform_ports.h. Any thread.
+  // `mask`: kUnplug* bits of veneer/xencompat/platform/platform_ports.h. Any thread.
   void Unplug(std::uint16_t mask);
   // Any thread.
   std::vector<EmulatedDevices::Nic> List() const;

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "veneer/base/log.h"
-#include "veneer/storage/disk_image.h"
-#include "veneer/xenplatform/platform_ports.h"
+#include "veneer/host/disk/disk_image.h"
+#include "veneer/vmm/base/log.h"
+#include "veneer/xencompat/platform/platform_ports.h"
 
 namespace veneer {
 namespace {

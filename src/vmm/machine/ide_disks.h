@@ -10,10 +10,10 @@
 #include <vector>
 
 #include "mainboard.h"
-#include "veneer/devices/pci_bridges.h"
-#include "veneer/ide/ide_controller.h"
-#include "veneer/machine/machine.h"
-#include "veneer/machine/machine_config.h"
+#include "veneer/devices/ide/ide_controller.h"
+#include "veneer/devices/pci/pci_bridges.h"
+#include "veneer/vmm/machine/machine.h"
+#include "veneer/vmm/machine/machine_config.h"
 
 namespace veneer {
 
@@ -37,7 +37,7 @@ class IdeDisks {
   // The image of config.disks[`index`] for the other way in which it is shown, once; null if there
   // is none.
   std::unique_ptr<DiskImage> TakeSharedImage(std::size_t index);
-  // `mask`: kUnplug* bits of veneer/xenplatform/platform_ports.h. Any thread.
+  // `mask`: kUnplug* bits of veneer/xencompat/platform/platform_ports.h. Any thread.
   void Unplug(std::uint16_t mask);
   // Any thread.
   std::vector<EmulatedDevices::Disk> List() const;

@@ -1,4 +1,4 @@
-#include "veneer/machine/machine.h"
+#include "veneer/vmm/machine/machine.h"
 
 #include <algorithm>
 #include <atomic>
@@ -11,15 +11,15 @@
 #include "run_gate.h"
 #include "vcpu_setup.h"
 #include "vcpu_thread.h"
-#include "veneer/acpi/acpi_tables.h"
-#include "veneer/acpi/mp_table.h"
-#include "veneer/base/log.h"
-#include "veneer/boot/boot_loader.h"
-#include "veneer/boot/memory_layout.h"
-#include "veneer/kvm/assist.h"
-#include "veneer/kvm/vm.h"
-#include "xen/xen_guest.h"
-#include "xen/xen_layout.h"
+#include "veneer/vmm/base/log.h"
+#include "veneer/vmm/boot/acpi/acpi_tables.h"
+#include "veneer/vmm/boot/acpi/mp_table.h"
+#include "veneer/vmm/boot/boot_loader.h"
+#include "veneer/vmm/boot/memory_layout.h"
+#include "veneer/vmm/kvm/vm.h"
+#include "veneer/vmm/pvm/pvm_assists.h"
+#include "xen_guest.h"
+#include "xen_layout.h"
 
 namespace veneer {
 namespace {

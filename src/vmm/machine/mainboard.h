@@ -6,17 +6,17 @@
 #include <memory>
 #include <span>
 
-#include "veneer/base/clock.h"
-#include "veneer/base/deadline_timer.h"
-#include "veneer/base/event_loop.h"
-#include "veneer/bus/bus.h"
-#include "veneer/devices/acpi_pm.h"
-#include "veneer/devices/cmos_rtc.h"
-#include "veneer/devices/debug_port.h"
-#include "veneer/devices/i8042.h"
-#include "veneer/devices/pci_bridges.h"
-#include "veneer/devices/pci_host.h"
-#include "veneer/devices/serial_16550.h"
+#include "veneer/devices/pc/acpi_pm.h"
+#include "veneer/devices/pc/cmos_rtc.h"
+#include "veneer/devices/pc/debug_port.h"
+#include "veneer/devices/pc/i8042.h"
+#include "veneer/devices/pc/serial_16550.h"
+#include "veneer/devices/pci/pci_bridges.h"
+#include "veneer/devices/pci/pci_host.h"
+#include "veneer/vmm/base/clock.h"
+#include "veneer/vmm/base/deadline_timer.h"
+#include "veneer/vmm/base/event_loop.h"
+#include "veneer/vmm/bus/bus.h"
 
 namespace veneer {
 

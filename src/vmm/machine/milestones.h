@@ -10,8 +10,8 @@
 #include <string_view>
 #include <vector>
 
-#include "veneer/base/clock.h"
-#include "veneer/machine/machine.h"
+#include "veneer/vmm/base/clock.h"
+#include "veneer/vmm/machine/machine.h"
 
 namespace veneer {
 

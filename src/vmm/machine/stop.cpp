@@ -1,4 +1,4 @@
-#include "veneer/machine/stop.h"
+#include "veneer/vmm/machine/stop.h"
 
 namespace veneer {
 

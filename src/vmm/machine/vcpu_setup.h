@@ -1,11 +1,11 @@
 // A vCPU's CPUID table and its registers at the kernel's entry.
 #pragma once
 
-#include "veneer/boot/boot_loader.h"
-#include "veneer/kvm/cpuid.h"
-#include "veneer/kvm/host_probe.h"
-#include "veneer/kvm/kvm_system.h"
-#include "veneer/kvm/vcpu.h"
+#include "veneer/vmm/boot/boot_loader.h"
+#include "veneer/vmm/kvm/host_probe.h"
+#include "veneer/vmm/kvm/kvm_system.h"
+#include "veneer/vmm/vcpu/cpuid.h"
+#include "veneer/vmm/vcpu/vcpu.h"
 
 namespace veneer {
 

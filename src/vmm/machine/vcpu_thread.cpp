@@ -9,8 +9,8 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "veneer/base/log.h"
-#include "veneer/kvm/assist.h"
+#include "veneer/vmm/base/log.h"
+#include "veneer/vmm/pvm/pvm_assists.h"
 
 namespace veneer {
 namespace {

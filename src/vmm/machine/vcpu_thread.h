@@ -9,11 +9,11 @@
 #include <vector>
 
 #include "run_gate.h"
-#include "veneer/base/metrics.h"
-#include "veneer/bus/bus.h"
-#include "veneer/kvm/vcpu.h"
-#include "veneer/machine/stop.h"
-#include "veneer/memory/guest_memory.h"
+#include "veneer/vmm/base/metrics.h"
+#include "veneer/vmm/bus/bus.h"
+#include "veneer/vmm/machine/stop.h"
+#include "veneer/vmm/memory/guest_memory.h"
+#include "veneer/vmm/vcpu/vcpu.h"
 
 namespace veneer {
 

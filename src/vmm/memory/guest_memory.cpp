@@ -1,4 +1,4 @@
-#include "veneer/memory/guest_memory.h"
+#include "veneer/vmm/memory/guest_memory.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -7,8 +7,8 @@
 #include <cerrno>
 #include <cstring>
 
-#include "veneer/base/check.h"
-#include "veneer/memory/racing_copy.h"
+#include "veneer/vmm/base/check.h"
+#include "veneer/vmm/memory/racing_copy.h"
 
 namespace veneer {
 namespace {

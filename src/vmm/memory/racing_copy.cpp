@@ -1,4 +1,4 @@
-#include "veneer/memory/racing_copy.h"
+#include "veneer/vmm/memory/racing_copy.h"
 
 #include <atomic>
 

@@ -4,7 +4,7 @@
 #include <cerrno>
 #include <utility>
 
-#include "veneer/memory/guest_memory.h"
+#include "veneer/vmm/memory/guest_memory.h"
 
 namespace veneer {
 

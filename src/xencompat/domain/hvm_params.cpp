@@ -1,6 +1,6 @@
-#include "veneer/xendomain/hvm_params.h"
+#include "veneer/xencompat/domain/hvm_params.h"
 
-#include "veneer/base/check.h"
+#include "veneer/vmm/base/check.h"
 
 namespace veneer {
 namespace {

@@ -1,9 +1,9 @@
-#include "veneer/xendomain/physmap.h"
+#include "veneer/xencompat/domain/physmap.h"
 
 #include <algorithm>
 #include <utility>
 
-#include "veneer/base/check.h"
+#include "veneer/vmm/base/check.h"
 
 namespace veneer {
 

@@ -1,4 +1,4 @@
-#include "veneer/xendomain/shutdown.h"
+#include "veneer/xencompat/domain/shutdown.h"
 
 namespace veneer {
 namespace {

@@ -1,9 +1,9 @@
-#include "veneer/xendomain/xen_domain.h"
+#include "veneer/xencompat/domain/xen_domain.h"
 
 #include <utility>
 
-#include "veneer/base/check.h"
-#include "veneer/xentime/wall_clock.h"
+#include "veneer/vmm/base/check.h"
+#include "wall_clock.h"
 
 namespace veneer {
 namespace {

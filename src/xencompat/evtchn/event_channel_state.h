@@ -15,8 +15,8 @@
 #include "port_table.h"
 #include "two_level.h"
 #include "vcpu_infos.h"
-#include "veneer/base/log.h"
-#include "veneer/evtchn/event_channels.h"
+#include "veneer/vmm/base/log.h"
+#include "veneer/xencompat/evtchn/event_channels.h"
 
 namespace veneer {
 

@@ -1,4 +1,4 @@
-#include "veneer/evtchn/event_channels.h"
+#include "veneer/xencompat/evtchn/event_channels.h"
 
 #include "event_channel_state.h"
 

@@ -1,6 +1,6 @@
 #include "fifo.h"
 
-#include "veneer/memory/guest_memory.h"
+#include "veneer/vmm/memory/guest_memory.h"
 
 namespace veneer {
 namespace {

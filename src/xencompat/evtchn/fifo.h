@@ -9,7 +9,7 @@
 
 #include "port_table.h"
 #include "two_level.h"
-#include "veneer/base/metrics.h"
+#include "veneer/vmm/base/metrics.h"
 
 namespace veneer {
 

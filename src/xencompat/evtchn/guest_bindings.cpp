@@ -1,6 +1,6 @@
 // The guest's operations that make, change and end bindings (EVTCHNOP_*, <xen/event_channel.h>).
 #include "event_channel_state.h"
-#include "veneer/evtchn/event_channels.h"
+#include "veneer/xencompat/evtchn/event_channels.h"
 
 namespace veneer {
 

@@ -1,6 +1,6 @@
 // The guest's operations on existing ports, and setting up the FIFO ABI (<xen/event_channel.h>).
 #include "event_channel_state.h"
-#include "veneer/evtchn/event_channels.h"
+#include "veneer/xencompat/evtchn/event_channels.h"
 
 namespace veneer {
 

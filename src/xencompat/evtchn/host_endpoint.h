@@ -4,7 +4,7 @@
 #include <functional>
 #include <mutex>
 
-#include "veneer/base/event_fd.h"
+#include "veneer/vmm/base/event_fd.h"
 
 namespace veneer {
 

@@ -4,7 +4,7 @@
 #include <cerrno>
 
 #include "event_channel_state.h"
-#include "veneer/evtchn/event_channels.h"
+#include "veneer/xencompat/evtchn/event_channels.h"
 
 namespace veneer {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "veneer/base/check.h"
+#include "veneer/vmm/base/check.h"
 
 namespace veneer {
 

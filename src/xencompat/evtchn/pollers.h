@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-#include "veneer/evtchn/event_channels.h"
+#include "veneer/xencompat/evtchn/event_channels.h"
 
 namespace veneer {
 

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "veneer/memory/guest_memory.h"
+#include "veneer/vmm/memory/guest_memory.h"
 
 namespace veneer {
 

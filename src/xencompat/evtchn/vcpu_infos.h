@@ -6,8 +6,8 @@
 #include <span>
 #include <vector>
 
-#include "veneer/xen_abi/xen_headers.h"
-#include "veneer/xen_abi/xen_types.h"
+#include "veneer/xencompat/abi/xen_headers.h"
+#include "veneer/xencompat/abi/xen_types.h"
 
 namespace veneer {
 

@@ -5,10 +5,10 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "veneer/gnttab/grant_status.h"
-#include "veneer/memory/gpa.h"
-#include "veneer/memory/guest_memory.h"
-#include "veneer/xen_abi/xen_headers.h"
+#include "veneer/vmm/memory/gpa.h"
+#include "veneer/vmm/memory/guest_memory.h"
+#include "veneer/xencompat/abi/xen_headers.h"
+#include "veneer/xencompat/gnttab/grant_status.h"
 
 namespace veneer {
 

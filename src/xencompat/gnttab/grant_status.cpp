@@ -1,4 +1,4 @@
-#include "veneer/gnttab/grant_status.h"
+#include "veneer/xencompat/gnttab/grant_status.h"
 
 #include <cstddef>
 #include <iterator>

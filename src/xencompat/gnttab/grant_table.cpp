@@ -1,7 +1,7 @@
-#include "veneer/gnttab/grant_table.h"
+#include "veneer/xencompat/gnttab/grant_table.h"
 
 #include "grant_table_state.h"
-#include "veneer/base/check.h"
+#include "veneer/vmm/base/check.h"
 
 namespace veneer {
 

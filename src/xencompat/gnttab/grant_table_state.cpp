@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "veneer/base/check.h"
+#include "veneer/vmm/base/check.h"
 
 namespace veneer {
 namespace {

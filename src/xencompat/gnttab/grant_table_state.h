@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "grant_entries.h"
-#include "veneer/base/check.h"
-#include "veneer/base/log.h"
-#include "veneer/gnttab/grant_table.h"
+#include "veneer/vmm/base/check.h"
+#include "veneer/vmm/base/log.h"
+#include "veneer/xencompat/gnttab/grant_table.h"
 
 namespace veneer {
 

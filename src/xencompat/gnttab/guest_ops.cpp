@@ -3,7 +3,7 @@
 #include <array>
 
 #include "grant_table_state.h"
-#include "veneer/gnttab/grant_table.h"
+#include "veneer/xencompat/gnttab/grant_table.h"
 
 namespace veneer {
 namespace {

@@ -1,7 +1,7 @@
-#include "veneer/gnttab/pinned_grants.h"
+#include "veneer/xencompat/gnttab/pinned_grants.h"
 
-#include "veneer/base/check.h"
-#include "veneer/gnttab/grant_table.h"
+#include "veneer/vmm/base/check.h"
+#include "veneer/xencompat/gnttab/grant_table.h"
 
 namespace veneer {
 

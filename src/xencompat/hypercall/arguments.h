@@ -9,8 +9,8 @@
 #include <cstdint>
 
 #include "call.h"
-#include "veneer/xen_abi/xen_headers.h"
-#include "veneer/xentime/runstate.h"
+#include "veneer/xencompat/abi/xen_headers.h"
+#include "veneer/xencompat/domain/runstate.h"
 
 namespace veneer {
 

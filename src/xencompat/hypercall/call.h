@@ -9,9 +9,9 @@
 #include <type_traits>
 
 #include "guest_console.h"
-#include "veneer/hypercall/frame.h"
-#include "veneer/hypercall/guest_virtual_memory.h"
-#include "veneer/xendomain/xen_domain.h"
+#include "veneer/xencompat/domain/xen_domain.h"
+#include "veneer/xencompat/hypercall/frame.h"
+#include "veneer/xencompat/hypercall/guest_virtual_memory.h"
 
 namespace veneer {
 

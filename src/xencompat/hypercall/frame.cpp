@@ -1,4 +1,4 @@
-#include "veneer/hypercall/frame.h"
+#include "veneer/xencompat/hypercall/frame.h"
 
 namespace veneer {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "arguments.h"
 #include "table.h"
-#include "veneer/gnttab/grant_table.h"
+#include "veneer/xencompat/gnttab/grant_table.h"
 
 namespace veneer {
 namespace {

@@ -6,7 +6,7 @@
 #include <span>
 #include <string>
 
-#include "veneer/base/log.h"
+#include "veneer/vmm/base/log.h"
 
 namespace veneer {
 

@@ -1,4 +1,4 @@
-#include "veneer/hypercall/guest_virtual_memory.h"
+#include "veneer/xencompat/hypercall/guest_virtual_memory.h"
 
 #include <algorithm>
 #include <utility>

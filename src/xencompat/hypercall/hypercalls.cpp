@@ -1,9 +1,9 @@
-#include "veneer/hypercall/hypercalls.h"
+#include "veneer/xencompat/hypercall/hypercalls.h"
 
 #include "call.h"
 #include "guest_console.h"
 #include "table.h"
-#include "veneer/base/check.h"
+#include "veneer/vmm/base/check.h"
 
 namespace veneer {
 

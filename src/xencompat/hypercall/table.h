@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "call.h"
-#include "veneer/base/metrics.h"
+#include "veneer/vmm/base/metrics.h"
 
 namespace veneer {
 

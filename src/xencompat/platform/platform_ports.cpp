@@ -1,4 +1,4 @@
-#include "veneer/xenplatform/platform_ports.h"
+#include "veneer/xencompat/platform/platform_ports.h"
 
 #include <cctype>
 #include <utility>

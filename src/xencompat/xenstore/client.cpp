@@ -1,4 +1,4 @@
-#include "veneer/xenstore/client.h"
+#include "veneer/xencompat/xenstore/client.h"
 
 #include <charconv>
 #include <utility>

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "store.h"
-#include "veneer/xenstore/client.h"
+#include "veneer/xencompat/xenstore/client.h"
 
 namespace veneer {
 

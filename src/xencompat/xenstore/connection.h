@@ -11,7 +11,7 @@
 
 #include "output_queue.h"
 #include "store.h"
-#include "veneer/base/metrics.h"
+#include "veneer/vmm/base/metrics.h"
 #include "wire.h"
 
 namespace veneer {

@@ -1,10 +1,10 @@
-#include "veneer/xenstore/guest_ring.h"
+#include "veneer/xencompat/xenstore/guest_ring.h"
 
 #include <utility>
 
 #include "ring_page.h"
 #include "service_state.h"
-#include "veneer/base/log.h"
+#include "veneer/vmm/base/log.h"
 
 namespace veneer {
 

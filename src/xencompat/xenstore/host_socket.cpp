@@ -1,4 +1,4 @@
-#include "veneer/xenstore/host_socket.h"
+#include "veneer/xencompat/xenstore/host_socket.h"
 
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -10,7 +10,7 @@
 
 #include "service_state.h"
 #include "socket_file.h"
-#include "veneer/base/log.h"
+#include "veneer/vmm/base/log.h"
 
 namespace veneer {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <atomic>
 
-#include "veneer/memory/guest_memory.h"
+#include "veneer/vmm/memory/guest_memory.h"
 #include "wire.h"
 
 namespace veneer {

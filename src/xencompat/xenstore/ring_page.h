@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "veneer/memory/gpa.h"
+#include "veneer/vmm/memory/gpa.h"
 
 namespace veneer {
 

@@ -1,8 +1,8 @@
-#include "veneer/xenstore/service.h"
+#include "veneer/xencompat/xenstore/service.h"
 
 #include "service_state.h"
-#include "veneer/base/check.h"
-#include "veneer/xenstore/client.h"
+#include "veneer/vmm/base/check.h"
+#include "veneer/xencompat/xenstore/client.h"
 
 namespace veneer {
 

@@ -11,8 +11,8 @@
 
 #include "connection.h"
 #include "store.h"
-#include "veneer/base/metrics.h"
-#include "veneer/xenstore/service.h"
+#include "veneer/vmm/base/metrics.h"
+#include "veneer/xencompat/xenstore/service.h"
 
 namespace veneer {
 

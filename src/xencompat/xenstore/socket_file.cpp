@@ -6,7 +6,7 @@
 #include <cerrno>
 #include <utility>
 
-#include "veneer/base/unix_socket.h"
+#include "veneer/vmm/base/unix_socket.h"
 
 namespace veneer {
 namespace {

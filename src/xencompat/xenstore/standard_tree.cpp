@@ -1,4 +1,4 @@
-#include "veneer/xenstore/standard_tree.h"
+#include "veneer/xencompat/xenstore/standard_tree.h"
 
 #include <array>
 #include <string_view>

@@ -16,7 +16,7 @@
 #include "store_path.h"
 #include "store_session.h"
 #include "tree.h"
-#include "veneer/xenstore/xs_types.h"
+#include "veneer/xencompat/xenstore/xs_types.h"
 
 namespace veneer {
 

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "veneer/xen_abi/xen_types.h"
+#include "veneer/xencompat/abi/xen_types.h"
 
 namespace veneer {
 

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "tree.h"
-#include "veneer/xen_abi/xen_types.h"
+#include "veneer/xencompat/abi/xen_types.h"
 
 namespace veneer {
 

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "store_path.h"
-#include "veneer/xenstore/xs_types.h"
+#include "veneer/xencompat/xenstore/xs_types.h"
 
 namespace veneer {
 

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "veneer/xenstore/xs_types.h"
+#include "veneer/xencompat/xenstore/xs_types.h"
 
 // clang-format off: it uses the fixed-width integers without asking for them
 #include <xen/io/xs_wire.h>

@@ -1,4 +1,4 @@
-#include "veneer/xenstore/xs_types.h"
+#include "veneer/xencompat/xenstore/xs_types.h"
 
 #include <fmt/core.h>
 

@@ -7,8 +7,8 @@
 #include "bench/support/cpu_time.h"
 #include "support/block_front_end.h"
 #include "support/pv_guest.h"
-#include "veneer/base/clock.h"
-#include "veneer/block/block_backend.h"
+#include "veneer/backends/block/block_backend.h"
+#include "veneer/vmm/base/clock.h"
 
 namespace veneer::bench {
 namespace {

@@ -1,7 +1,7 @@
 // One run of the block back-end, driven by a front-end in the same process.
 #pragma once
 
-#include "veneer/base/result.h"
+#include "veneer/vmm/base/result.h"
 #include "workload.h"
 
 namespace veneer::bench {

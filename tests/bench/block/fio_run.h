@@ -1,7 +1,7 @@
 // One run of fio with its io_uring engine.
 #pragma once
 
-#include "veneer/base/result.h"
+#include "veneer/vmm/base/result.h"
 #include "workload.h"
 
 namespace veneer::bench {

@@ -2,7 +2,7 @@
 // driver of an IDE disk, runs in ring 3.
 #pragma once
 
-#include "veneer/base/result.h"
+#include "veneer/vmm/base/result.h"
 #include "workload.h"
 
 namespace veneer::bench {

@@ -17,8 +17,8 @@
 #include "bench/support/program.h"
 #include "fio_run.h"
 #include "guest_run.h"
-#include "veneer/base/unique_fd.h"
-#include "veneer/bench/samples.h"
+#include "src/bench/samples.h"
+#include "veneer/vmm/base/unique_fd.h"
 #include "workload.h"
 
 namespace veneer::bench {

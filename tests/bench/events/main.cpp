@@ -10,7 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "bench/support/program.h"
-#include "veneer/bench/samples.h"
+#include "src/bench/samples.h"
 
 namespace veneer::bench {
 namespace {

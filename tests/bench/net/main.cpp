@@ -5,7 +5,7 @@
 #include "bench/support/program.h"
 #include "tap_bench.h"
 #include "user_bench.h"
-#include "veneer/base/log.h"
+#include "veneer/vmm/base/log.h"
 
 int main(int argc, char** argv) {
   using namespace veneer::bench;

@@ -5,12 +5,12 @@
 #include <deque>
 #include <vector>
 
-#include "plain_frame.h"
-#include "slirp_api.h"
+#include "src/host/net/plain_frame.h"
+#include "src/host/net/slirp_api.h"
 #include "support/guest_frames.h"
 #include "user_run.h"
 #include "user_server.h"
-#include "veneer/base/clock.h"
+#include "veneer/vmm/base/clock.h"
 
 namespace veneer::bench {
 namespace {

@@ -6,10 +6,10 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
+#include "src/bench/own_network.h"
+#include "src/bench/samples.h"
 #include "tap_peer.h"
 #include "tap_runs.h"
-#include "veneer/bench/own_network.h"
-#include "veneer/bench/samples.h"
 
 namespace veneer::bench {
 namespace {

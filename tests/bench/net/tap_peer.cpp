@@ -19,7 +19,7 @@
 
 #include "bench/support/cpu_time.h"
 #include "support/net_frames.h"
-#include "veneer/network/virtio_net.h"
+#include "veneer/host/net/virtio_net.h"
 
 namespace veneer::bench {
 namespace {

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "tap_workload.h"
-#include "veneer/base/result.h"
-#include "veneer/base/unique_fd.h"
+#include "veneer/vmm/base/result.h"
+#include "veneer/vmm/base/unique_fd.h"
 
 namespace veneer::bench {
 

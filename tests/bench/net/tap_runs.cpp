@@ -19,8 +19,8 @@
 #include "support/net_front_end.h"
 #include "support/pv_guest.h"
 #include "tap_peer.h"
-#include "veneer/base/clock.h"
-#include "veneer/net/net_backend.h"
+#include "veneer/backends/net/net_backend.h"
+#include "veneer/vmm/base/clock.h"
 
 namespace veneer::bench {
 namespace {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "tap_workload.h"
-#include "veneer/base/result.h"
+#include "veneer/vmm/base/result.h"
 
 namespace veneer::bench {
 

@@ -6,8 +6,8 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
+#include "src/bench/samples.h"
 #include "user_run.h"
-#include "veneer/bench/samples.h"
 
 namespace veneer::bench {
 namespace {

@@ -2,7 +2,7 @@
 
 #include "support/channel_pump.h"
 #include "user_server.h"
-#include "veneer/network/net_link.h"
+#include "veneer/host/net/net_link.h"
 
 namespace veneer::bench {
 

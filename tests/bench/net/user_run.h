@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "user_bench.h"
-#include "veneer/base/result.h"
+#include "veneer/vmm/base/result.h"
 
 namespace veneer::bench {
 

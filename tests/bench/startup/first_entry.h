@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "process_memory.h"
-#include "veneer/base/result.h"
+#include "veneer/vmm/base/result.h"
 
 namespace veneer::bench {
 

@@ -13,8 +13,8 @@
 #include <string>
 #include <vector>
 
-#include "veneer/base/result.h"
-#include "veneer/base/unique_fd.h"
+#include "veneer/vmm/base/result.h"
+#include "veneer/vmm/base/unique_fd.h"
 
 namespace veneer::bench {
 

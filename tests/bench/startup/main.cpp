@@ -14,7 +14,7 @@
 
 #include "bench/support/program.h"
 #include "first_entry.h"
-#include "veneer/bench/samples.h"
+#include "src/bench/samples.h"
 
 namespace veneer::bench {
 namespace {

@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "veneer/base/result.h"
+#include "veneer/vmm/base/result.h"
 
 namespace veneer::bench {
 

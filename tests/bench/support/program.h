@@ -6,7 +6,7 @@
 #include <CLI/App.hpp>
 #include <nlohmann/json.hpp>
 
-#include "veneer/base/result.h"
+#include "veneer/vmm/base/result.h"
 
 namespace veneer::bench {
 

@@ -12,11 +12,11 @@
 #include <span>
 #include <vector>
 
-#include "block_queue.h"
+#include "src/backends/block/block_queue.h"
 #include "support/block_front_end.h"
 #include "support/fuzz_ring_guest.h"
 #include "support/fuzz_target.h"
-#include "veneer/base/check.h"
+#include "veneer/vmm/base/check.h"
 
 namespace veneer {
 namespace {

@@ -14,10 +14,10 @@
 
 #include "support/fuzz_target.h"
 #include "support/pci_root.h"
-#include "veneer/base/check.h"
-#include "veneer/base/event_fd.h"
-#include "veneer/base/metrics.h"
-#include "veneer/e1000/e1000.h"
+#include "veneer/devices/e1000/e1000.h"
+#include "veneer/vmm/base/check.h"
+#include "veneer/vmm/base/event_fd.h"
+#include "veneer/vmm/base/metrics.h"
 
 namespace veneer {
 namespace {

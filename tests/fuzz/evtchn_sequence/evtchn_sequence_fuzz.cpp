@@ -9,7 +9,7 @@
 
 #include "support/event_guest.h"
 #include "support/fuzz_target.h"
-#include "veneer/base/check.h"
+#include "veneer/vmm/base/check.h"
 
 namespace veneer {
 namespace {

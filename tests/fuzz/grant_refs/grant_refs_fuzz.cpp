@@ -9,7 +9,7 @@
 
 #include "support/fuzz_target.h"
 #include "support/grant_guest.h"
-#include "veneer/base/check.h"
+#include "veneer/vmm/base/check.h"
 
 namespace veneer {
 namespace {

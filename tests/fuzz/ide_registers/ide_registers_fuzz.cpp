@@ -16,10 +16,10 @@
 
 #include "support/fuzz_target.h"
 #include "support/pci_root.h"
-#include "veneer/base/check.h"
-#include "veneer/base/event_fd.h"
-#include "veneer/base/metrics.h"
-#include "veneer/ide/ide_controller.h"
+#include "veneer/devices/ide/ide_controller.h"
+#include "veneer/vmm/base/check.h"
+#include "veneer/vmm/base/event_fd.h"
+#include "veneer/vmm/base/metrics.h"
 
 namespace veneer {
 namespace {

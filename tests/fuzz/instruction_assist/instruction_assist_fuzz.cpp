@@ -10,10 +10,10 @@
 #include <fuzzer/FuzzedDataProvider.h>
 
 #include "support/scripted_vcpu.h"
-#include "veneer/base/check.h"
-#include "veneer/base/metrics.h"
-#include "veneer/kvm/assist.h"
-#include "veneer/memory/guest_memory.h"
+#include "veneer/vmm/base/check.h"
+#include "veneer/vmm/base/metrics.h"
+#include "veneer/vmm/memory/guest_memory.h"
+#include "veneer/vmm/pvm/pvm_assists.h"
 
 namespace veneer {
 namespace {

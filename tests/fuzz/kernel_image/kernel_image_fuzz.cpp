@@ -10,10 +10,10 @@
 #include <cstdlib>
 #include <memory>
 
-#include "kernel_loader.h"
+#include "src/vmm/boot/kernel_loader.h"
 #include "support/kernel_images.h"
-#include "veneer/base/check.h"
-#include "veneer/memory/guest_memory.h"
+#include "veneer/vmm/base/check.h"
+#include "veneer/vmm/memory/guest_memory.h"
 
 namespace {
 

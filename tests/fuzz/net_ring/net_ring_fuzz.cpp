@@ -11,12 +11,12 @@
 #include <optional>
 #include <span>
 
-#include "net_queue.h"
+#include "src/backends/net/net_queue.h"
 #include "support/fuzz_ring_guest.h"
 #include "support/fuzz_target.h"
 #include "support/net_front_end.h"
-#include "veneer/base/check.h"
-#include "veneer/base/event_fd.h"
+#include "veneer/vmm/base/check.h"
+#include "veneer/vmm/base/event_fd.h"
 
 namespace veneer {
 namespace {

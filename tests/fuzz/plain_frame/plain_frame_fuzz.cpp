@@ -8,9 +8,9 @@
 #include <span>
 #include <vector>
 
-#include "plain_frame.h"
-#include "slirp_guard.h"
-#include "veneer/base/check.h"
+#include "src/host/net/plain_frame.h"
+#include "src/host/net/slirp_guard.h"
+#include "veneer/vmm/base/check.h"
 
 namespace veneer {
 namespace {

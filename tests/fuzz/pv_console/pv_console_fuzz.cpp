@@ -11,9 +11,9 @@
 
 #include "support/console_front_end.h"
 #include "support/fuzz_target.h"
-#include "veneer/base/check.h"
-#include "veneer/base/metrics.h"
-#include "veneer/console/pv_console.h"
+#include "veneer/backends/console/pv_console.h"
+#include "veneer/vmm/base/check.h"
+#include "veneer/vmm/base/metrics.h"
 
 namespace veneer {
 namespace {

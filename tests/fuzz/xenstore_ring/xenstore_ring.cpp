@@ -8,9 +8,9 @@
 #include <fuzzer/FuzzedDataProvider.h>
 
 #include "support/fuzz_target.h"
-#include "veneer/base/check.h"
-#include "veneer/xenstore/client.h"
-#include "veneer/xenstore/guest_ring.h"
+#include "veneer/vmm/base/check.h"
+#include "veneer/xencompat/xenstore/client.h"
+#include "veneer/xencompat/xenstore/guest_ring.h"
 
 // clang-format off: it uses the fixed-width integers without asking for them
 #include <xen/io/xs_wire.h>

@@ -7,8 +7,8 @@
 
 #include <fuzzer/FuzzedDataProvider.h>
 
-#include "connection.h"
-#include "veneer/base/check.h"
+#include "src/xencompat/xenstore/connection.h"
+#include "veneer/vmm/base/check.h"
 
 namespace veneer {
 namespace {

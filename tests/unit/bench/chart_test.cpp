@@ -1,5 +1,5 @@
 // The chart: a bar for each figure, as high as the figure.
-#include "chart.h"
+#include "src/bench/chart.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // What the back-ends' benchmarks write becomes rows of the report.
-#include "companions.h"
+#include "src/bench/companions.h"
 
 #include <optional>
 

@@ -1,13 +1,13 @@
 // The loads, on files and over the loopback.
-#include "load.h"
+#include "src/bench/load/load.h"
 
 #include <unistd.h>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "load/interface_address.h"
-#include "load/load_server.h"
+#include "src/bench/load/interface_address.h"
+#include "src/bench/load/load_server.h"
 #include "support/temporary_file.h"
 
 namespace veneer::bench {

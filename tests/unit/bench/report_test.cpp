@@ -1,5 +1,5 @@
 // The table that people read.
-#include "report.h"
+#include "src/bench/report.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // Figures survive an interruption, and are not mixed with others.
-#include "results.h"
+#include "src/bench/results.h"
 
 #include <fstream>
 

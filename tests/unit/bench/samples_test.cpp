@@ -1,5 +1,5 @@
 // What is told of several measurements of one thing.
-#include "veneer/bench/samples.h"
+#include "src/bench/samples.h"
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>

@@ -1,4 +1,4 @@
-#include "veneer/acpi/acpi_tables.h"
+#include "veneer/vmm/boot/acpi/acpi_tables.h"
 
 #include <algorithm>
 #include <array>

@@ -1,4 +1,4 @@
-#include "veneer/acpi/mp_table.h"
+#include "veneer/vmm/boot/acpi/mp_table.h"
 
 #include <algorithm>
 #include <cstddef>

@@ -1,0 +1,72 @@
+// The ACPI fixed hardware: power management timer, power button, sleep control and general-purpose
+// events, after chapter 4 of the ACPI specification.
+//
+// There is no legacy mode: SCI_EN is always set. The window is at a fixed place that the FADT
+// names.
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+
+#include "veneer/vmm/base/clock.h"
+#include "veneer/vmm/base/result.h"
+#include "veneer/vmm/bus/bus.h"
+#include "veneer/vmm/bus/interrupt.h"
+#include "veneer/vmm/bus/power_control.h"
+
+namespace veneer {
+
+class AcpiPm final : public BusDevice {
+ public:
+  static constexpr std::uint64_t kBase = 0x600;
+  static constexpr std::uint64_t kSize = 0x20;
+  // Offsets of the register blocks in the window.
+  static constexpr std::uint64_t kPm1Event = 0x00;    // status 2 bytes, enable 2 bytes
+  static constexpr std::uint64_t kPm1Control = 0x04;  // 2 bytes
+  static constexpr std::uint64_t kPmTimer = 0x08;     // 4 bytes
+  static constexpr std::uint64_t kGpe0 = 0x10;        // status 2 bytes, enable 2 bytes
+  static constexpr unsigned kGpeCount = 16;
+  static constexpr Gsi kSci{9};
+  static constexpr std::uint64_t kTimerHz = 3'579'545;
+  // Value of SLP_TYP for S5; the DSDT's \_S5 says the same.
+  static constexpr unsigned kSleepTypeS5 = 5;
+
+  // All must outlive this object. `sci` is level-triggered.
+  AcpiPm(const Clock& clock, InterruptLine& sci, PowerControl& power)
+      : clock_(clock), sci_(sci), power_(power), timer_epoch_ns_(clock.MonotonicNs()) {}
+
+  Result<void> Attach(Bus& ports);
+
+  // Any thread: what a short press of the power button does.
+  void PressPowerButton();
+  // Any thread: general-purpose event `number` (below kGpeCount) happened.
+  void RaiseGpe(unsigned number);
+
+  std::uint64_t Read(std::uint64_t offset, unsigned size) override;
+  void Write(std::uint64_t offset, unsigned size, std::uint64_t value) override;
+
+ private:
+  // With mutex_ held.
+  std::uint8_t ReadByte(std::uint64_t offset, std::uint32_t timer);
+  void WriteByte(std::uint64_t offset, std::uint8_t value);
+  bool TakeSleepRequest();
+  void UpdateTimerStatus(std::uint32_t timer);
+  void UpdateSci();
+  std::uint32_t Timer() const;
+
+  const Clock& clock_;
+  InterruptLine& sci_;
+  PowerControl& power_;
+  const std::uint64_t timer_epoch_ns_;
+
+  std::mutex mutex_;  // guards what follows
+  std::uint16_t pm1_status_ = 0;
+  std::uint16_t pm1_enable_ = 0;
+  std::uint16_t pm1_control_ = 0;
+  std::uint16_t gpe_status_ = 0;
+  std::uint16_t gpe_enable_ = 0;
+  bool timer_msb_ = false;
+  bool sci_level_ = false;
+};
+
+}  // namespace veneer

@@ -1,0 +1,75 @@
+// The PC's real-time clock and CMOS memory, after Motorola's MC146818 data sheet.
+//
+// The time is the host's, in UTC, plus what the guest made of it by setting the clock.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+
+#include "veneer/vmm/base/clock.h"
+#include "veneer/vmm/base/deadline_timer.h"
+#include "veneer/vmm/base/result.h"
+#include "veneer/vmm/bus/bus.h"
+#include "veneer/vmm/bus/interrupt.h"
+
+namespace veneer {
+
+class CmosRtc final : public BusDevice {
+ public:
+  static constexpr std::uint64_t kIndexPort = 0x70;  // and the data port 0x71
+  static constexpr Gsi kGsi{8};
+
+  struct Memory {
+    std::uint64_t below_4g = 0;  // bytes, counted from address 0
+    std::uint64_t above_4g = 0;  // bytes
+  };
+
+  // `line` and `clock` must outlive this object.
+  CmosRtc(const Clock& clock, InterruptLine& line, const Memory& memory);
+
+  // Before the vCPUs run: makes alarm, update and periodic interrupts happen. `timer` calls
+  // OnDeadline(). Without one the flags of status C are still right when they are read.
+  void SetTimer(DeadlineTimer& timer) { timer_ = &timer; }
+  void OnDeadline();
+
+  Result<void> Attach(Bus& ports);
+
+  std::uint64_t Read(std::uint64_t offset, unsigned size) override;
+  void Write(std::uint64_t offset, unsigned size, std::uint64_t value) override;
+
+ private:
+  // All with mutex_ held.
+  std::uint8_t ReadData();
+  void WriteData(std::uint8_t value);
+  void WriteStatusA(std::uint8_t value);
+  void WriteStatusB(std::uint8_t value);
+  std::uint8_t StatusA() const;
+  std::uint8_t TakeStatusC();
+
+  // The guest's time in microseconds since 1970: nanoseconds would not reach the year 9999.
+  std::int64_t Now() const;
+  bool Stopped() const;
+  void StoreTime();
+  void AdoptTime(std::int64_t microsecond);
+  std::int64_t Period(std::int64_t now) const;
+  std::optional<std::int64_t> NextEvent(std::int64_t now) const;
+  void AdvanceFlags();
+  void UpdateInterrupt();
+
+  const Clock& clock_;
+  InterruptLine& line_;
+  DeadlineTimer* timer_ = nullptr;
+
+  std::mutex mutex_;  // guards what follows
+  std::array<std::uint8_t, 128> ram_{};
+  std::uint8_t index_ = 0;
+  std::uint8_t status_c_ = 0;
+  std::int64_t offset_us_ = 0;  // the guest's time minus the host's
+  std::int64_t seen_us_ = 0;    // the guest's time up to which the flags of status C are right
+  bool line_level_ = false;
+  bool timer_armed_ = false;
+};
+
+}  // namespace veneer

@@ -1,0 +1,113 @@
+// A 16550A UART as National Semiconductor's PC16550D data sheet describes it, at the PC's COM1.
+//
+// The line is infinitely fast: what is written is transmitted at once, so the transmitter is always
+// empty. Characters from the host wait in a bounded backlog behind the 16-byte receive FIFO.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "veneer/devices/pc/character_sink.h"
+#include "veneer/vmm/base/result.h"
+#include "veneer/vmm/bus/bus.h"
+#include "veneer/vmm/bus/interrupt.h"
+
+namespace veneer {
+
+class Serial16550 final : public BusDevice {
+ public:
+  static constexpr std::uint64_t kCom1 = 0x3f8;
+  static constexpr std::uint64_t kRegisters = 8;
+  static constexpr Gsi kCom1Gsi{4};
+  static constexpr std::size_t kFifoSize = 16;
+  static constexpr std::size_t kBacklogSize = 4096;
+
+  // `line` follows the UART's interrupt output. Both must outlive this object.
+  Serial16550(InterruptLine& line, CharacterSink& sink) : line_(line), sink_(sink) {}
+
+  Result<void> Attach(Bus& ports, std::uint64_t base = kCom1);
+
+  // Any thread: characters typed at the host's end. Returns how many were taken, fewer than given
+  // when the backlog is full; on_room is called when it has room again.
+  std::size_t Receive(std::span<const std::byte> text);
+  // Before the vCPUs run. Called on a vCPU thread, without locks held.
+  void SetRoomCallback(std::function<void()> on_room) { on_room_ = std::move(on_room); }
+
+  // Any thread: hands on what is still collected. Characters are collected up to the end of a line
+  // or until the guest does something else than printing; a guest that prints part of a line with
+  // interrupts off and then stops needs this call, so make it when the machine stops or idles.
+  void Flush();
+
+  std::uint64_t Read(std::uint64_t offset, unsigned size) override;
+  void Write(std::uint64_t offset, unsigned size, std::uint64_t value) override;
+
+ private:
+  // A ring of at most N characters.
+  template <std::size_t N>
+  class Ring {
+   public:
+    std::size_t size() const { return size_; }
+    bool empty() const { return size_ == 0; }
+    bool full() const { return size_ == N; }
+    void clear() { size_ = 0; }
+    void push(std::uint8_t c) { data_[(head_ + size_++) % N] = c; }
+    std::uint8_t pop() {
+      const std::uint8_t c = data_[head_];
+      head_ = (head_ + 1) % N;
+      --size_;
+      return c;
+    }
+
+   private:
+    std::array<std::uint8_t, N> data_{};
+    std::size_t head_ = 0;
+    std::size_t size_ = 0;
+  };
+
+  // All of these with mutex_ held. Those that return bool say whether output should be flushed.
+  std::uint8_t ReadRegister(std::uint64_t offset, bool* flush);
+  bool WriteRegister(std::uint64_t offset, std::uint8_t value);
+  std::uint8_t ReadReceiveBuffer();
+  std::uint8_t ReadInterruptIdentification();
+  std::uint8_t ReadModemStatus();
+  bool Transmit(std::uint8_t character);
+  void WriteInterruptEnable(std::uint8_t value);
+  void WriteFifoControl(std::uint8_t value);
+  void WriteModemControl(std::uint8_t value);
+  std::uint8_t LineStatus() const;
+  std::uint8_t ModemInputs() const;
+  std::uint8_t PendingInterrupt() const;
+  std::size_t FifoCapacity() const;
+  void Refill();
+  void UpdateLine();
+
+  InterruptLine& line_;
+  CharacterSink& sink_;
+  std::function<void()> on_room_;
+
+  // Taken before mutex_; keeps the sink's calls in order.
+  std::mutex output_mutex_;
+  std::mutex mutex_;  // guards what follows
+  Ring<kFifoSize> fifo_;
+  Ring<kBacklogSize> backlog_;
+  std::vector<std::byte> output_;
+  std::uint8_t interrupt_enable_ = 0;
+  std::uint8_t fifo_control_ = 0;
+  std::uint8_t line_control_ = 0;
+  std::uint8_t modem_control_ = 0;
+  std::uint8_t modem_delta_ = 0;  // low half of the modem status register
+  std::uint8_t scratch_ = 0;
+  std::uint16_t divisor_ = 1;
+  bool overrun_ = false;
+  bool transmitter_interrupt_ = false;
+  bool line_status_polled_ = false;
+  bool room_wanted_ = false;
+  bool line_level_ = false;
+};
+
+}  // namespace veneer

@@ -1,0 +1,26 @@
+// Where a guest's RAM lies in its physical address space.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "veneer/vmm/base/result.h"
+#include "veneer/vmm/memory/gpa.h"
+#include "veneer/vmm/memory/guest_memory.h"
+
+namespace veneer {
+
+// The last GiB below 4 GiB belongs to PCI devices and the interrupt controllers.
+inline constexpr Gpa kPciHoleBase{0xc0000000};
+inline constexpr Gpa kPciHoleEnd{0x100000000};
+
+inline constexpr std::uint64_t kMinMemoryBytes = std::uint64_t{32} << 20U;
+// What 46 address bits, the least that KVM's hosts have in practice, leave beside the hole.
+inline constexpr std::uint64_t kMaxMemoryBytes =
+    (std::uint64_t{1} << 46U) - (std::uint64_t{1} << 30U);
+
+// The ranges for `bytes` of RAM: up to the hole, the rest from 4 GiB on. UsageError for a size
+// outside the limits above or that is no multiple of a page.
+Result<std::vector<GuestMemory::Range>> MemoryLayout(std::uint64_t bytes);
+
+}  // namespace veneer

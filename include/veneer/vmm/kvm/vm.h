@@ -1,0 +1,95 @@
+// A KVM virtual machine: memory slots, interrupt controllers, vCPUs, and events that bypass exits.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "veneer/vmm/base/result.h"
+#include "veneer/vmm/base/unique_fd.h"
+#include "veneer/vmm/bus/interrupt.h"
+#include "veneer/vmm/kvm/kvm_system.h"
+#include "veneer/vmm/memory/guest_memory.h"
+#include "veneer/vmm/vcpu/cpuid.h"
+#include "veneer/vmm/vcpu/vcpu.h"
+
+namespace veneer {
+
+// A piece of port or memory space where a guest write signals an eventfd inside the kernel.
+struct IoEventAddress {
+  bool port_io = true;
+  std::uint64_t address = 0;
+  unsigned size = 4;                     // bytes written: 1, 2, 4 or 8; 0: any
+  std::optional<std::uint64_t> match{};  // only this value
+};
+
+struct MsrRange {
+  std::uint32_t first = 0;
+  std::uint32_t count = 1;
+  bool reads = false;  // hand RDMSR to us
+  bool writes = true;  // hand WRMSR to us
+};
+
+// Thread-safe, but for creation: memory and vCPUs are set up by one thread before vCPUs run.
+class Vm {
+ public:
+  struct Options {
+    // In-kernel PIC, IOAPIC, local APICs and PIT. Without it there are no interrupts (probe
+    // guests).
+    bool interrupt_controllers = true;
+  };
+  static Result<std::unique_ptr<Vm>> Create(const KvmSystem& system, const Options& options);
+  Vm(const Vm&) = delete;
+  Vm& operator=(const Vm&) = delete;
+  ~Vm();
+
+  // The memory must outlive the Vm.
+  Result<void> AddMemory(GuestMemory& memory);
+  // APs wait for INIT/SIPI. The Vm must outlive its vCPUs.
+  Result<std::unique_ptr<Vcpu>> CreateVcpu(unsigned id, const CpuidTable& cpuid);
+
+  // A wire of the IOAPIC (and of the PIC below 16).
+  std::unique_ptr<InterruptLine> Line(Gsi gsi);
+  MsiSink& msi();
+
+  // Which MSR accesses leave to userspace as MsrExit. Replaces earlier filters; at most 16 ranges.
+  Result<void> FilterMsrs(std::span<const MsrRange> ranges);
+
+  Result<void> AttachIoEvent(const IoEventAddress& address, int event_fd);
+  Result<void> DetachIoEvent(const IoEventAddress& address, int event_fd);
+  // A level-triggered line that each write to `event_fd` asserts; KVM lowers it when the guest
+  // acknowledges the interrupt, and then writes `resample_fd`.
+  Result<void> AttachResampledLine(Gsi gsi, int event_fd, int resample_fd);
+  Result<void> DetachResampledLine(Gsi gsi, int event_fd);
+
+  // KVM's own statistics, summed over vCPUs: "exits", "insn_emulation", … Empty if the host has
+  // none. Readable while vCPUs run.
+  std::map<std::string, std::uint64_t> Statistics() const;
+
+  // Nanoseconds of guest time (KVM_GET_CLOCK), for the PV clock.
+  Result<std::uint64_t> ClockNs() const;
+  // Frequency of the guest's TSC; 0 if KVM does not say.
+  std::uint32_t TscKhz() const;
+
+ private:
+  Vm() = default;
+  class Msi;
+  class KvmLine;
+
+  int fd() const { return fd_.get(); }
+
+  UniqueFd fd_;
+  const KvmSystem* system_ = nullptr;
+  std::unique_ptr<Msi> msi_;
+  std::uint32_t next_slot_ = 0;
+  std::size_t run_size_ = 0;  // bytes of the shared run page
+  std::vector<UniqueFd> vcpu_stats_;
+};
+
+}  // namespace veneer

@@ -1,0 +1,108 @@
+// A whole guest: memory, buses, devices and vCPU threads.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "veneer/vmm/base/event_loop.h"
+#include "veneer/vmm/base/metrics.h"
+#include "veneer/vmm/base/result.h"
+#include "veneer/vmm/kvm/host_probe.h"
+#include "veneer/vmm/kvm/kvm_system.h"
+#include "veneer/vmm/machine/machine_config.h"
+#include "veneer/vmm/machine/stop.h"
+
+namespace veneer {
+
+class Disks;
+class Nics;
+class XenstoreClient;
+
+// A point of the guest's boot that the machine noticed.
+struct Milestone {
+  std::string name;
+  std::uint64_t at_ns = 0;                // since the first KVM_RUN
+  std::uint64_t kernel_instructions = 0;  // interpreted so far; 0 on hosts that run them natively
+};
+
+// Devices that the guest finds as real hardware, without those it has had unplugged.
+struct EmulatedDevices {
+  struct Disk {
+    std::string name;  // "ide0" is the first channel's first drive
+    std::string path;
+    std::uint64_t bytes = 0;
+    bool readonly = false;
+  };
+  struct Nic {
+    unsigned number = 0;
+    MacAddress mac;
+    std::string link;  // "tap0", "user"
+  };
+  std::vector<Disk> disks;
+  std::vector<Nic> nics;
+};
+
+// What the machine talks to; all calls come from vCPU threads.
+struct MachineOutputs {
+  // Characters that the guest wrote to its serial port and to the debug port.
+  std::function<void(std::span<const std::byte>)> serial;
+  std::function<void(std::span<const std::byte>)> debug;
+  std::function<void(std::span<const std::byte>)> console;  // hvc0
+  // SerialInput() has room again after it took less than it was given.
+  std::function<void()> serial_room;
+  std::function<void()> console_room;  // the same for ConsoleInput()
+  // The machine is about to stop for this reason; called once, from any thread. The receiver must
+  // not call back into the machine from there: post to a loop.
+  std::function<void(const MachineStop&)> stopped;
+};
+
+class Machine {
+ public:
+  virtual ~Machine() = default;
+
+  // Lays out memory, loads the kernel, makes devices and vCPUs. `system`, `metrics` and `loop` must
+  // outlive the machine; the loop, on which device timers run, must not run on without it.
+  static Result<std::unique_ptr<Machine>> Build(const MachineConfig& config,
+                                                const KvmSystem& system, const HostProfile& host,
+                                                Metrics& metrics, EventLoop& loop,
+                                                MachineOutputs outputs);
+
+  // The rest belongs to one thread, usually main, except where noted.
+
+  // Starts the vCPU threads.
+  virtual void Start() = 0;
+  // Halts vCPUs where they are; they keep their state.
+  virtual void Pause() = 0;
+  virtual void Resume() = 0;
+  // Ends the vCPU threads. The destructor does it too.
+  virtual void Stop() = 0;
+
+  // Input for the guest's serial port; returns how many bytes were taken.
+  // The rest may be tried again when the guest has read. Any thread.
+  virtual std::size_t SerialInput(std::span<const std::byte> input) = 0;
+  // The same for the PV console; everything is taken when there is none.
+  virtual std::size_t ConsoleInput(std::span<const std::byte> input) = 0;
+  // Any thread.
+  virtual void PressPowerButton() = 0;
+
+  // The guest's xenstore as domain 0 sees it, as long as the machine; null without Xen. Any thread.
+  virtual XenstoreClient* Store() = 0;
+  // The guest's PV disks, as long as the machine; null without Xen. On the loop's thread.
+  virtual Disks* PvDisks() = 0;
+  // The same for its PV NICs.
+  virtual Nics* PvNics() = 0;
+  // Any thread.
+  virtual EmulatedDevices Emulated() const = 0;
+  // The RAM that the guest has at present: without what its balloon has given back. Any thread.
+  virtual std::uint64_t MemoryBytes() const = 0;
+  virtual std::vector<Milestone> Milestones() const = 0;
+  // Copies KVM's own statistics into the metrics, as "kvm.…". Any thread.
+  virtual void CollectStatistics() = 0;
+};
+
+}  // namespace veneer

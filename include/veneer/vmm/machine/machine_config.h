@@ -1,0 +1,98 @@
+// What the user asks for, as plain data. The command line fills it; tests do too.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "veneer/host/disk/disk_config.h"
+#include "veneer/host/net/net_config.h"
+#include "veneer/vmm/boot/kernel_image.h"
+
+namespace veneer {
+
+enum class OnReboot { kRestart, kExit };
+enum class OnCrash { kExit, kPause };
+
+// Where a character device's output goes.
+struct CharacterTarget {
+  enum class Kind { kStdio, kFile, kOff };
+  Kind kind = Kind::kStdio;
+  std::string path;  // kFile only
+};
+
+// How events reach a guest (--callback).
+enum class CallbackChoice {
+  kAuto,    // per-vCPU vectors for guests that know them, else the EOI-less vector
+  kVector,  // the EOI-less vector (HVM_PARAM_CALLBACK_IRQ)
+  kIntx,    // the platform device's INTx
+};
+
+struct XenVersion {
+  std::uint16_t major = 4;
+  std::uint16_t minor = 17;
+};
+
+// The extensions that a Xen guest is offered, each for itself (--pv), so that its gain can be seen.
+struct PvSwitches {
+  bool disk = true;      // PV disks; without them the emulated twins stay
+  bool net = true;       // the same for NICs
+  bool time = true;      // Xen's clock and timers
+  bool console = true;   // hvc0
+  bool callback = true;  // vectors for events; without them the platform device's INTx
+};
+
+struct XenConfig {
+  bool enabled = true;
+  PvSwitches pv;
+  bool unplug = true;  // emulated twins go when the guest asks for it
+  XenVersion version;
+  CallbackChoice callback = CallbackChoice::kAuto;
+  // How much of its time a vCPU may spend on Xen timer events, percent (1 to 100). Empty: all of
+  // it, but for hosts that interpret guest kernels.
+  std::optional<unsigned> timer_load_limit;
+  std::string xenstore_socket;                               // path; empty: none
+  CharacterTarget console{CharacterTarget::Kind::kOff, {}};  // hvc0
+};
+
+struct MachineConfig {
+  std::string name = "veneer";
+  std::string kernel;  // path
+  std::string initrd;  // path; empty: none
+  std::string cmdline;
+  KernelEntry entry = KernelEntry::kAuto;
+  std::uint64_t memory_bytes = std::uint64_t{256} << 20U;
+  // What the balloon may go up to: the guest finds all of it in its memory map and gives back what
+  // is above `memory_bytes` when its balloon driver starts. 0: no more than `memory_bytes`.
+  std::uint64_t memory_max_bytes = 0;
+  unsigned vcpus = 1;
+  CharacterTarget serial;
+  std::vector<DiskConfig> disks;
+  std::vector<NetConfig> nics;
+  OnReboot on_reboot = OnReboot::kRestart;
+  OnCrash on_crash = OnCrash::kExit;
+  // Whether Veneer may add to the kernel command line what this kind of host needs, and what lets
+  // it tell a panic from a reboot.
+  bool host_cmdline = true;
+  XenConfig xen;
+};
+
+inline constexpr unsigned kMaxVcpus = 32;
+
+// Whether the guest finds this disk in the one way and in the other.
+inline bool ShownAsPv(const MachineConfig& config, const DiskConfig& disk) {
+  return config.xen.enabled && config.xen.pv.disk && IsPvDisk(disk);
+}
+inline bool ShownAsIde(const DiskConfig& disk) { return IsIdeDisk(disk); }
+
+inline bool ShownAsPv(const MachineConfig& config, const NetConfig& nic) {
+  return config.xen.enabled && config.xen.pv.net && IsPvNic(nic);
+}
+inline bool ShownAsE1000(const NetConfig& nic) { return IsE1000Nic(nic); }
+
+inline std::uint64_t MaxMemoryBytes(const MachineConfig& config) {
+  return config.memory_max_bytes != 0 ? config.memory_max_bytes : config.memory_bytes;
+}
+
+}  // namespace veneer

@@ -1,0 +1,143 @@
+// The guest's RAM: memfd-backed, read and written by bounds-checked copies.
+//
+// The guest runs while the VMM reads, so every value read here is a snapshot: copy once, then check
+// the copy.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <span>
+#include <type_traits>
+#include <vector>
+
+#include "veneer/vmm/base/result.h"
+#include "veneer/vmm/base/unique_fd.h"
+#include "veneer/vmm/memory/gpa.h"
+
+namespace veneer {
+
+// A contiguous piece of guest RAM, as KVM gets it as a memory slot.
+struct MemoryRegion {
+  Gpa base;
+  std::uint64_t size = 0;         // bytes, page multiple
+  std::uint64_t file_offset = 0;  // bytes, within GuestMemory::fd()
+  std::byte* host = nullptr;      // mapping of the region in this process
+
+  bool Contains(Gpa gpa, std::uint64_t length) const {
+    return gpa >= base && gpa.value - base.value <= size &&
+           length <= size - (gpa.value - base.value);
+  }
+};
+
+// A page (or several) of the VMM's that can be laid over guest RAM, for example Xen's shared_info:
+// the guest then sees this memory at that address, through its ordinary memory slot.
+// Not thread-safe against unmapping; owned by the area that shares the page.
+class SharedPages {
+ public:
+  // `pages` zeroed pages in a memfd of their own.
+  static Result<SharedPages> Create(std::size_t pages);
+  SharedPages(SharedPages&& other) noexcept;
+  SharedPages& operator=(SharedPages&& other) noexcept;
+  SharedPages(const SharedPages&) = delete;
+  SharedPages& operator=(const SharedPages&) = delete;
+  ~SharedPages();
+
+  std::byte* data() { return host_; }
+  std::span<std::byte> bytes() { return {host_, pages_ * kPageSize}; }
+  std::size_t pages() const { return pages_; }
+  int fd() const { return fd_.get(); }
+
+ private:
+  SharedPages(UniqueFd fd, std::byte* host, std::size_t pages);
+  UniqueFd fd_;
+  std::byte* host_ = nullptr;
+  std::size_t pages_ = 0;
+};
+
+// Reads, writes and pins are thread-safe. Overlays and discards serialise among themselves.
+class GuestMemory {
+ public:
+  struct Range {
+    Gpa base;
+    std::uint64_t size = 0;  // bytes, page multiple
+  };
+  struct Options {
+    bool huge_pages = true;  // ask for transparent huge pages
+  };
+
+  // `ranges` ascending and disjoint.
+  static Result<std::unique_ptr<GuestMemory>> Create(std::span<const Range> ranges,
+                                                     const Options& options);
+  // `size` bytes at 0, for tests and micro guests.
+  static Result<std::unique_ptr<GuestMemory>> CreateFlat(std::uint64_t size);
+  GuestMemory(const GuestMemory&) = delete;
+  GuestMemory& operator=(const GuestMemory&) = delete;
+  ~GuestMemory();
+
+  std::span<const MemoryRegion> regions() const { return regions_; }
+  std::uint64_t TotalBytes() const;
+  int fd() const { return fd_.get(); }
+
+  // Copies; false, without effect on guest memory or with `out` unspecified, if any byte lies
+  // outside RAM. A copy may cross pages but not regions.
+  [[nodiscard]] bool ReadBytes(Gpa gpa, std::span<std::byte> out) const;
+  [[nodiscard]] bool WriteBytes(Gpa gpa, std::span<const std::byte> data);
+  [[nodiscard]] bool Fill(Gpa gpa, std::uint64_t length, std::byte value);
+
+  template <typename T>
+  [[nodiscard]] std::optional<T> Read(Gpa gpa) const {
+    static_assert(std::is_trivially_copyable_v<T>);
+    T value;
+    if (!ReadBytes(gpa, std::as_writable_bytes(std::span(&value, 1)))) {
+      return std::nullopt;
+    }
+    return value;
+  }
+
+  template <typename T>
+  [[nodiscard]] bool Write(Gpa gpa, const T& value) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    return WriteBytes(gpa, std::as_bytes(std::span(&value, 1)));
+  }
+
+  // The host view of a range, for bulk payload and for words shared with the guest; empty if any
+  // byte lies outside RAM or `length` is 0. Valid as long as this object. The guest can change what
+  // it points at at any time.
+  std::span<std::byte> Pin(Gpa gpa, std::uint64_t length) const;
+
+  // Lays page `index` of `pages` over the RAM page at `gpa`, which must be page-aligned. The RAM
+  // beneath keeps its content and reappears with RemoveOverlay(). An overlay already there is
+  // replaced. UsageError for an address outside RAM.
+  Result<void> MapOverlay(Gpa gpa, const SharedPages& pages, std::size_t index);
+  // True if there was one.
+  bool RemoveOverlay(Gpa gpa);
+  bool HasOverlay(Gpa gpa) const;
+
+  // Gives the RAM of one page back to the host; the guest reads zeros afterwards. False for an
+  // address outside RAM or beneath an overlay.
+  bool DiscardPage(Gfn gfn);
+
+ private:
+  GuestMemory() = default;
+  const MemoryRegion* Find(Gpa gpa, std::uint64_t length) const;
+
+  UniqueFd fd_;
+  std::vector<MemoryRegion> regions_;
+  mutable std::mutex overlay_mutex_;
+  std::set<Gpa> overlays_;
+};
+
+// Access to a word that the guest shares with us and both sides update atomically (a ring index, a
+// pending bitmap). `bytes` must be the span of exactly one aligned T.
+template <typename T>
+std::atomic_ref<T> SharedWord(std::byte* address) {
+  // The guest's memory holds a T by the ABI; atomic_ref is how both sides agree to touch it.
+  return std::atomic_ref<T>(*reinterpret_cast<T*>(address));
+}
+
+}  // namespace veneer

@@ -1,0 +1,148 @@
+// A virtual CPU as the rest of the VMM sees it: run it, look at why it stopped, change its state.
+//
+// Implemented over KVM in src/vmm/kvm; tests have a fake in tests/support.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+
+#include "veneer/vmm/base/result.h"
+#include "veneer/vmm/memory/gpa.h"
+#include "veneer/vmm/vcpu/registers.h"
+
+namespace veneer {
+
+// Port access. `data` holds `count` items of `size` bytes each (string instructions have more than
+// one): the written values, or room for the values to be read. Valid until the next Run().
+struct PioExit {
+  std::uint16_t port;
+  std::uint8_t size;  // bytes: 1, 2 or 4
+  bool write;
+  std::uint32_t count;
+  std::span<std::byte> data;
+};
+
+// Memory access to an address without RAM. `data` as above, 1 to 8 bytes.
+struct MmioExit {
+  Gpa address;
+  bool write;
+  std::span<std::byte> data;
+};
+
+// RDMSR or WRMSR of a register that the MSR filter hands to us. Handle it by setting `*value`
+// (read) and, if the guest shall get #GP, `*fault`.
+struct MsrExit {
+  std::uint32_t index;
+  bool write;
+  std::uint64_t* value;
+  std::uint8_t* fault;
+};
+
+// KVM's instruction emulator met an instruction it does not know.
+struct EmulationFailureExit {
+  std::array<std::uint8_t, 15> bytes;  // from RIP on; valid bytes first
+  std::uint8_t length;                 // how many bytes are valid; 0: KVM did not say
+};
+
+// A debug exception that the host asked for.
+struct DebugExit {
+  std::uint64_t rip;
+  std::uint64_t dr6;
+  std::uint32_t exception;  // vector: 1 #DB, 3 #BP
+};
+
+struct HaltExit {};         // HLT, only without an in-kernel local APIC
+struct ShutdownExit {};     // triple fault
+struct InterruptedExit {};  // Kick() or a signal
+
+// A hypercall that KVM_XEN intercepted.
+struct XenHypercallExit {
+  std::uint64_t number;
+  std::array<std::uint64_t, 6> args;
+  bool long_mode;
+  std::uint8_t cpl;
+  std::uint64_t* result;
+};
+
+// Anything that ends the machine; the text says what.
+struct FatalExit {
+  std::string reason;
+};
+
+using VcpuExit = std::variant<InterruptedExit, PioExit, MmioExit, MsrExit, EmulationFailureExit,
+                              DebugExit, HaltExit, ShutdownExit, XenHypercallExit, FatalExit>;
+
+// What the host's debugger support shall do for this vCPU (KVM_SET_GUEST_DEBUG).
+struct GuestDebug {
+  bool single_step = false;
+  // Execution breakpoints by linear address.
+  std::optional<std::uint64_t> breakpoint;
+};
+
+// An exception to inject, delivered at the next Run().
+struct Exception {
+  std::uint8_t vector;
+  std::optional<std::uint32_t> error_code;
+};
+
+// State calls belong to the vCPU's own thread, between two Run()s; Kick() to any thread.
+// State calls on a live vCPU do not fail for reasons a guest can cause.
+class Vcpu {
+ public:
+  virtual ~Vcpu() = default;
+  virtual unsigned id() const = 0;  // 0 is the boot CPU
+
+  virtual VcpuExit Run() = 0;
+  // Makes the current or next Run() return InterruptedExit soon.
+  virtual void Kick() = 0;
+
+  virtual Registers GetRegisters() = 0;
+  virtual void SetRegisters(const Registers& registers) = 0;
+  virtual SystemRegisters GetSystemRegisters() = 0;
+  // False if the state is not consistent enough for KVM.
+  [[nodiscard]] virtual bool SetSystemRegisters(const SystemRegisters& registers) = 0;
+  virtual XsaveArea GetXsave() = 0;
+  [[nodiscard]] virtual bool SetXsave(const XsaveArea& area) = 0;
+  // XCR0: which XSAVE components the guest has switched on.
+  virtual std::uint64_t GetXcr0() = 0;
+  [[nodiscard]] virtual bool SetXcr0(std::uint64_t value) = 0;
+  // nullopt or false: no such MSR, or a value it does not take.
+  virtual std::optional<std::uint64_t> GetMsr(std::uint32_t index) = 0;
+  [[nodiscard]] virtual bool SetMsr(std::uint32_t index, std::uint64_t value) = 0;
+
+  // The physical address behind a linear one in the guest's current page tables, whatever the
+  // access rights; nullopt if it is not mapped.
+  virtual std::optional<Gpa> Translate(std::uint64_t linear) = 0;
+
+  virtual void InjectException(const Exception& exception) = 0;
+  // Delivers an interrupt at the next Run() that the local APIC knows nothing of and that needs no
+  // EOI. False, without effect, if the vCPU cannot take it now (interrupts off, or another event is
+  // being delivered). Wakes a halted vCPU.
+  [[nodiscard]] virtual bool InjectInterrupt(std::uint8_t vector) = 0;
+  virtual void InjectNmi() = 0;
+  // Has the guest's clock say that time has passed without the guest, so that its watchdogs do not
+  // take a pause for a hang.
+  virtual void NoteStopped() = 0;
+  virtual void SetGuestDebug(const GuestDebug& debug) = 0;
+};
+
+// Looks at each exit before the machine does and deals with those it knows: what exists only
+// because of how the host runs the guest (src/vmm/pvm), and Xen's hypercalls
+// (src/vmm/machine). One per vCPU, on the vCPU's thread.
+class VcpuAssist {
+ public:
+  enum class Outcome {
+    kNotMine,  // the machine handles the exit
+    kHandled,  // run on
+  };
+  virtual ~VcpuAssist() = default;
+  virtual Outcome OnExit(Vcpu& vcpu, const VcpuExit& exit) = 0;
+  // The vCPU is about to run.
+  virtual void BeforeRun(Vcpu& vcpu) { static_cast<void>(vcpu); }
+};
+
+}  // namespace veneer

@@ -1,0 +1,82 @@
+// Which of the guest's frames hold what: its RAM, what ballooning has taken out, and the pages of
+// ours (shared_info, grant table) that are laid over it (xen/memory.h).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "veneer/vmm/memory/gpa.h"
+#include "veneer/vmm/memory/guest_memory.h"
+#include "veneer/xencompat/abi/xen_errno.h"
+#include "veneer/xencompat/gnttab/grant_table.h"
+
+namespace veneer {
+
+// Thread-safe; one lock, above the grant table's.
+class Physmap {
+ public:
+  // `ram`: the parts of `memory` that are the guest's RAM, page-aligned; `memory` may hold more
+  // (the platform device's BAR1), where only pages of ours can be mapped. All must outlive this.
+  Physmap(GuestMemory& memory, const SharedPages& shared_info, GrantTable& grants,
+          std::span<const GuestMemory::Range> ram);
+  Physmap(const Physmap&) = delete;
+  Physmap& operator=(const Physmap&) = delete;
+  // Takes all pages of ours away from `memory`.
+  ~Physmap();
+
+  // XENMEM_add_to_physmap. Lays one of our pages at `gfn`, taking it away from where it was.
+  // EINVAL for an `index` that does not exist or a frame that cannot hold it, ENOMEM if the host
+  // refuses.
+  XenResult<void> MapSharedInfo(std::uint64_t index, Gfn gfn);
+  XenResult<void> MapGrantFrame(std::uint64_t index, Gfn gfn);
+  // XENMEM_remove_from_physmap: whatever is at `gfn` goes, RAM back to the host. ENOENT if nothing
+  // is there.
+  XenResult<void> Remove(Gfn gfn);
+
+  // XENMEM_decrease_reservation, one frame: as Remove(). False if nothing is there.
+  bool Release(Gfn gfn);
+  // XENMEM_populate_physmap, one frame: gives it zeroed RAM. False where RAM cannot be, or when the
+  // reservation is used up.
+  bool Populate(Gfn gfn);
+
+  bool IsRam(Gfn gfn) const;
+  // Where shared_info is, or nothing.
+  std::optional<Gfn> SharedInfoAt() const;
+
+  std::uint64_t populated_pages() const;
+  // The most that Populate() will go to; at first all of the RAM.
+  std::uint64_t maximum_pages() const;
+  void SetMaximum(std::uint64_t pages);
+  Gfn HighestFrame() const { return highest_; }
+
+ private:
+  enum class Special { kSharedInfo, kGrantFrame };
+  struct Run {
+    Gfn first;
+    std::uint64_t pages = 0;
+    std::vector<bool> removed;
+  };
+  // All with `mutex_` held.
+  std::optional<Gfn> FindSharedInfo() const;
+  Run* FindRun(Gfn gfn);
+  bool RemoveSpecial(Gfn gfn);
+  XenResult<void> Lay(Gfn gfn, const SharedPages& pages, std::size_t index, Special kind);
+  bool TakeOut(Gfn gfn);
+
+  GuestMemory& memory_;
+  const SharedPages& shared_info_;
+  GrantTable& grants_;
+  Gfn highest_;
+
+  mutable std::mutex mutex_;  // guards the rest
+  std::vector<Run> runs_;
+  std::map<Gfn, Special> specials_;  // bounded: each page of ours is at one place at most
+  std::uint64_t populated_ = 0;
+  std::uint64_t maximum_ = 0;
+};
+
+}  // namespace veneer

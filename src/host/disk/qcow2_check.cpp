@@ -1,0 +1,167 @@
+#include "qcow2_check.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <filesystem>
+#include <set>
+#include <string_view>
+
+#include <nlohmann/json.hpp>
+
+#include "qemu_nbd.h"
+#include "veneer/vmm/base/child_process.h"
+#include "veneer/vmm/base/unique_fd.h"
+
+namespace veneer {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr const char* kProgram = "qemu-img";
+// Places in the header, bytes; all numbers are big-endian.
+constexpr std::size_t kVersionAt = 4;
+constexpr std::size_t kBackingFileAt = 8;
+constexpr std::size_t kCryptMethodAt = 32;
+constexpr std::size_t kIncompatibleAt = 72;  // from version 3 on
+constexpr std::size_t kHeaderBytes = 80;
+constexpr std::uint64_t kExternalData = 1U << 2U;  // of the incompatible features
+
+using Header = std::array<unsigned char, kHeaderBytes>;
+
+std::uint64_t Number(const Header& header, std::size_t at, std::size_t bytes) {
+  std::uint64_t value = 0;
+  for (std::size_t i = 0; i < bytes; ++i) {
+    value = value << 8U | header.at(at + i);
+  }
+  return value;
+}
+
+Result<Json> AskQemuImg(const std::string& disk, const std::string& layer) {
+  ChildProcess::Plan plan;
+  VENEER_TRY_ASSIGN(plan.program, FindProgram(kProgram, "qemu-utils"));
+  // Without a lock: whoever has one is found out, and named, when the disk is opened.
+  plan.arguments = {"info", "--output=json", "--force-share", "-f", "qcow2", layer};
+  VENEER_TRY_ASSIGN(const std::unique_ptr<ChildProcess> child, ChildProcess::Start(plan));
+  const ChildProcess::Outcome& outcome = child->Wait();
+  Json info = Json::parse(outcome.output, nullptr, false);
+  if (!outcome.succeeded() || !info.is_object()) {
+    return UsageError("disk '{}' is no qcow2 image that can be used: {}", disk,
+                      OneLine(outcome.complaint, kProgram));
+  }
+  return info;
+}
+
+std::string Text(const Json& info, const char* key) {
+  const auto it = info.find(key);
+  return it != info.end() && it->is_string() ? it->get<std::string>() : std::string();
+}
+
+Result<void> CheckHeader(const std::string& disk, const std::string& layer) {
+  const std::optional<Qcow2Header> header = ReadQcow2Header(layer);
+  if (!header) {
+    return UsageError("disk '{}': its backing file '{}' is no qcow2 image, as it should be", disk,
+                      layer);
+  }
+  const std::string which = layer == disk ? "it" : fmt::format("its backing file '{}'", layer);
+  if (header->encrypted) {
+    return UsageError("disk '{}' cannot be used: {} is encrypted; decrypt it with qemu-img convert",
+                      disk, which);
+  }
+  if (header->external_data) {
+    return UsageError(
+        "disk '{}' cannot be used: {} has its data in another file; put them together with "
+        "qemu-img convert -O qcow2",
+        disk, which);
+  }
+  return {};
+}
+
+// The next file of the chain.
+struct Layer {
+  std::string path;  // empty: none
+  std::string format;
+};
+
+Result<Layer> BackingOf(const std::string& disk, const Json& info) {
+  Layer next{Text(info, "full-backing-filename"), Text(info, "backing-filename-format")};
+  if (next.path.empty()) {
+    next.path = Text(info, "backing-filename");
+  }
+  if (next.path.empty()) {
+    return next;
+  }
+  std::error_code error;
+  if (!std::filesystem::exists(next.path, error)) {
+    return UsageError(
+        "disk '{}': its backing file '{}' is missing; put it there, or tell the image the right "
+        "place with qemu-img rebase -u",
+        disk, next.path);
+  }
+  if (next.format.empty()) {
+    return UsageError(
+        "disk '{}' does not say the format of its backing file '{}'; tell it with qemu-img rebase "
+        "-u -F FORMAT -b '{}'",
+        disk, next.path, next.path);
+  }
+  if (next.format != "raw" && next.format != "qcow2") {
+    return UsageError(
+        "disk '{}': its backing file '{}' has the format {}, and can only be raw or qcow2; convert "
+        "it with qemu-img convert",
+        disk, next.path, next.format);
+  }
+  return next;
+}
+
+}  // namespace
+
+std::optional<Qcow2Header> ReadQcow2Header(const std::string& path) {
+  const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  Header header{};
+  const ssize_t got = file.valid() ? pread(file.get(), header.data(), header.size(), 0) : -1;
+  constexpr std::uint64_t kMagic = 0x514649fb;
+  if (got < static_cast<ssize_t>(kVersionAt) || Number(header, 0, 4) != kMagic) {
+    return std::nullopt;
+  }
+  Qcow2Header facts;
+  facts.backing_file = Number(header, kBackingFileAt, 8) != 0;
+  facts.encrypted = Number(header, kCryptMethodAt, 4) != 0;
+  facts.external_data = Number(header, kVersionAt, 4) >= 3 &&
+                        (Number(header, kIncompatibleAt, 8) & kExternalData) != 0;
+  return facts;
+}
+
+Result<Qcow2Facts> CheckQcow2(const std::string& path, bool named) {
+  if (const auto header = ReadQcow2Header(path); !named && header && header->backing_file) {
+    return UsageError(
+        "disk '{}' looks like a qcow2 image with a backing file, which a guest may have made it "
+        "look like; write format=qcow2 if you made it, or format=raw",
+        path);
+  }
+  Qcow2Facts facts;
+  std::set<std::filesystem::path> seen;
+  Layer layer{std::filesystem::absolute(path).string(), "qcow2"};
+  while (layer.format == "qcow2") {
+    std::error_code error;
+    if (!seen.insert(std::filesystem::weakly_canonical(layer.path, error)).second) {
+      return UsageError(
+          "disk '{}' is its own backing file, by way of '{}'; say the right one with "
+          "qemu-img rebase -u",
+          path, layer.path);
+    }
+    const bool first = seen.size() == 1;
+    VENEER_TRY(CheckHeader(path, first ? path : layer.path));
+    VENEER_TRY_ASSIGN(const Json info, AskQemuImg(path, layer.path));
+    const auto cluster = info.find("cluster-size");
+    if (first && cluster != info.end() && cluster->is_number_unsigned()) {
+      facts.cluster_bytes = cluster->get<std::uint32_t>();
+    }
+    VENEER_TRY_ASSIGN(layer, BackingOf(path, info));
+  }
+  return facts;
+}
+
+}  // namespace veneer

@@ -1,0 +1,56 @@
+// Writes every frame of a link to a file that tcpdump and Wireshark read (pcap, with nanoseconds;
+// draft-ietf-opsawg-pcap).
+#pragma once
+
+#include <sys/uio.h>
+
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "veneer/host/net/net_link.h"
+#include "veneer/vmm/base/unique_fd.h"
+
+namespace veneer {
+
+// Thread-safe.
+class CaptureFile {
+ public:
+  // UsageError if the file cannot be written.
+  static Result<std::unique_ptr<CaptureFile>> Create(const std::string& path);
+  // The first `size` bytes of `pieces`, with the time of the call. The first failure is logged, and
+  // is the end of the capture.
+  void Write(std::span<const iovec> pieces, std::size_t size);
+
+ private:
+  CaptureFile(std::string path, UniqueFd file) : path_(std::move(path)), file_(std::move(file)) {}
+  const std::string path_;
+  const UniqueFd file_;
+  std::mutex mutex_;  // keeps frames of several queues apart
+  std::atomic<bool> failed_{false};
+};
+
+// A link with a capture around it.
+class CaptureLink final : public NetLink {
+ public:
+  static Result<std::unique_ptr<NetLink>> Open(const std::string& path,
+                                               std::unique_ptr<NetLink> link);
+
+  Facts facts() const override { return link_->facts(); }
+  Result<void> SetReceiverOffloads(const NetOffloads& offloads) override {
+    return link_->SetReceiverOffloads(offloads);
+  }
+  Result<std::unique_ptr<NetChannel>> OpenChannel(unsigned queue) override;
+
+ private:
+  CaptureLink(std::unique_ptr<CaptureFile> file, std::unique_ptr<NetLink> link)
+      : file_(std::move(file)), link_(std::move(link)) {}
+  const std::unique_ptr<CaptureFile> file_;
+  const std::unique_ptr<NetLink> link_;
+};
+
+}  // namespace veneer

@@ -1,0 +1,74 @@
+// Interrupts vCPUs for their event channels, in the way the guest has asked for.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "vcpu_thread.h"
+#include "veneer/vmm/base/event_fd.h"
+#include "veneer/vmm/base/event_loop.h"
+#include "veneer/vmm/base/metrics.h"
+#include "veneer/vmm/kvm/vm.h"
+#include "veneer/vmm/machine/machine_config.h"
+#include "veneer/xencompat/domain/machine_hooks.h"
+#include "veneer/xencompat/evtchn/upcall_sink.h"
+
+namespace veneer {
+
+// Thread-safe. Per vCPU, a vector of its own wins over the callback method of the whole guest.
+class Upcalls final : public UpcallSink {
+ public:
+  struct Parts {
+    Vm& vm;
+    EventLoop& loop;
+    Metrics& metrics;
+    // Where the vCPUs are; filled before they run.
+    const std::vector<std::unique_ptr<VcpuThread>>& vcpus;
+    // EventChannels::UpcallPending().
+    std::function<bool(unsigned vcpu)> pending;
+  };
+  explicit Upcalls(Parts parts, unsigned vcpus);
+  Upcalls(const Upcalls&) = delete;
+  Upcalls& operator=(const Upcalls&) = delete;
+  ~Upcalls() override;
+
+  Result<void> Prepare();
+  void SetVector(unsigned vcpu, std::uint8_t vector);
+  void SetMethod(const CallbackMethod& method);
+
+  // UpcallSink
+  void Raise(std::uint32_t vcpu) override;
+
+  // On the vCPU's thread, before it runs: injects an EOI-less upcall that waits.
+  void BeforeRun(unsigned vcpu, Vcpu& target);
+
+ private:
+  struct PerVcpu {
+    std::atomic<std::uint8_t> vector{0};
+    std::atomic<bool> inject{false};    // an EOI-less upcall waits
+    std::atomic<bool> retrying{false};  // a task of the loop will look again
+  };
+  void RaiseByMethod(unsigned vcpu);
+  // Looks again a little later, from the loop.
+  void Retry(unsigned vcpu);
+  void AttachLine(Gsi gsi);
+  void DetachLine();
+
+  Parts parts_;
+  Counter& raised_;
+  Counter& retries_;
+  std::vector<std::unique_ptr<PerVcpu>> vcpus_;
+  std::atomic<std::uint8_t> callback_vector_{0};
+  std::atomic<bool> line_attached_{false};
+  std::mutex line_mutex_;  // guards line_gsi_
+  std::optional<Gsi> line_gsi_;
+  EventFd assert_;
+  EventFd acknowledged_;
+};
+
+}  // namespace veneer

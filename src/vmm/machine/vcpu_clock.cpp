@@ -1,0 +1,25 @@
+#include "vcpu_clock.h"
+
+#include <cstdint>
+
+#include "veneer/vmm/base/log.h"
+
+namespace veneer {
+namespace {
+
+constexpr std::uint32_t kMsrKvmSystemTime = 0x4b564d01;
+constexpr std::uint64_t kEnable = 1;
+
+}  // namespace
+
+void KeepVcpuClock(Vcpu& vcpu, Gpa time) {
+  const std::uint64_t wanted = time.value | kEnable;
+  if (vcpu.GetMsr(kMsrKvmSystemTime) == wanted) {
+    return;
+  }
+  if (!vcpu.SetMsr(kMsrKvmSystemTime, wanted)) {
+    LogWarning("KVM does not keep vCPU {}'s clock at {:#x}", vcpu.id(), time.value);
+  }
+}
+
+}  // namespace veneer

@@ -1,0 +1,334 @@
+#include "xen_guest.h"
+
+#include <sys/random.h>
+
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "kernel_patcher.h"
+#include "vcpu_clock.h"
+#include "veneer/vmm/base/check.h"
+#include "veneer/vmm/base/log.h"
+#include "veneer/xencompat/entry/xen_cpuid.h"
+#include "veneer/xencompat/xenstore/standard_tree.h"
+#include "xen_layout.h"
+#include "xen_vcpu.h"
+
+namespace veneer {
+namespace {
+
+// For a kernel that needs longer for a tick than lies between two. Only the interrupt is measured,
+// and the softirqs that follow it, which take several times as long on a kernel with many
+// processors or a high HZ, come out of the rest: Debian's kernels with two vCPUs did nothing but
+// tick at 25 %.
+constexpr unsigned kInterpretedTimerLoad = 8;
+// How often, at most, the console's ring is looked at: a full ring each time is 4 MB/s, and nobody
+// reads faster.
+constexpr std::uint64_t kConsoleIntervalNs = 500'000;
+
+using Uuid = std::array<std::uint8_t, 16>;
+
+// A random one (RFC 4122, version 4).
+Result<Uuid> MakeUuid() {
+  Uuid uuid{};
+  if (getrandom(uuid.data(), uuid.size(), 0) != static_cast<ssize_t>(uuid.size())) {
+    return ErrnoError(errno, "no random numbers for the guest's UUID");
+  }
+  uuid[6] = static_cast<std::uint8_t>((uuid[6] & 0x0fU) | 0x40U);
+  uuid[8] = static_cast<std::uint8_t>((uuid[8] & 0x3fU) | 0x80U);
+  return uuid;
+}
+
+std::string ToString(const Uuid& uuid) {
+  std::string text;
+  for (std::size_t i = 0; i < uuid.size(); ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) {
+      text += '-';
+    }
+    text += fmt::format("{:02x}", uuid[i]);
+  }
+  return text;
+}
+
+std::span<std::byte, kPageSize> SpecialPage(GuestMemory& memory, Gfn page) {
+  return memory.Pin(page.Address(), kPageSize).first<kPageSize>();
+}
+
+// A port for domain 0's use, made before the guest runs: there is room.
+EvtchnPort MustHave(const XenResult<EvtchnPort>& port) {
+  VENEER_CHECK(port.has_value());
+  return *port;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<XenGuest>> XenGuest::Create(Parts parts,
+                                                   std::span<const GuestMemory::Range> ram,
+                                                   const PreparedBoot& boot) {
+  std::unique_ptr<XenGuest> guest(new XenGuest(std::move(parts)));
+  VENEER_TRY(guest->MakeDomain(ram, boot));
+  VENEER_TRY(guest->MakeStore());
+  VENEER_TRY(guest->MakeConsole());
+  VENEER_TRY(guest->FillStore());
+  VENEER_TRY(guest->MakeDisks());
+  VENEER_TRY(guest->MakeNics());
+  VENEER_TRY(guest->AttachPlatform());
+  const unsigned sites = PatchLoadedKernel(guest->parts_.memory, boot.kernel.segments);
+  LogDebug("rewrote {} hypercall sites in the kernel", sites);
+  return guest;
+}
+
+XenGuest::XenGuest(Parts parts) : parts_(std::move(parts)), clocks_(parts_.config.vcpus) {}
+
+XenGuest::~XenGuest() {
+  console_event_.reset();
+  if (console_ != nullptr) {
+    console_->Drain();
+  }
+  if (domain_ != nullptr) {
+    domain_->events().SetObserver(nullptr);
+  }
+}
+
+Result<void> XenGuest::MakeDomain(std::span<const GuestMemory::Range> ram,
+                                  const PreparedBoot& boot) {
+  VENEER_TRY_ASSIGN(const std::uint64_t clock_ns, parts_.vm.ClockNs());
+  time_ = std::make_unique<LinearSystemTime>(HostClock(), HostClock().MonotonicNs() - clock_ns);
+  const unsigned vcpus = parts_.config.vcpus;
+  upcalls_ = std::make_unique<Upcalls>(
+      Upcalls::Parts{parts_.vm, parts_.loop, parts_.metrics, parts_.vcpus,
+                     [this](unsigned vcpu) { return domain_->events().UpcallPending(vcpu); }},
+      vcpus);
+  VENEER_TRY(upcalls_->Prepare());
+
+  XenDomainOptions options;
+  options.vcpus = vcpus;
+  VENEER_TRY_ASSIGN(options.handle, MakeUuid());
+  options.version_major = parts_.config.xen.version.major;
+  options.version_minor = parts_.config.xen.version.minor;
+  options.callback_vector = Callback() != CallbackChoice::kIntx;
+  options.time = parts_.config.xen.pv.time;
+  options.timer_load_limit = parts_.config.xen.timer_load_limit.value_or(
+      parts_.emulated_kernel ? kInterpretedTimerLoad : VcpuTimers::kNoLimit);
+  options.ram.assign(ram.begin(), ram.end());
+  for (const E820Entry& entry : boot.e820) {
+    options.e820.push_back({entry.base.value, entry.size, static_cast<std::uint32_t>(entry.type)});
+  }
+  VENEER_TRY_ASSIGN(domain_, XenDomain::Create(parts_.memory, HostClock(), *time_, *this, *upcalls_,
+                                               parts_.metrics, std::move(options)));
+  timer_ = std::make_unique<LoopTimer>(parts_.loop, [this] { domain_->OnTimer(); });
+  domain_->AttachTimer(*timer_);
+  send_ports_ = std::make_unique<SendPorts>(parts_.vm, parts_.metrics);
+  domain_->events().SetObserver(send_ports_.get());
+  hypercalls_ = std::make_unique<Hypercalls>(*domain_, parts_.metrics);
+  return {};
+}
+
+Result<void> XenGuest::MakeStore() {
+  store_ = std::make_unique<XenstoreService>(
+      XenstoreService::Options{.quotas = {}, .metrics = &parts_.metrics});
+  client_ = std::make_unique<XenstoreClient>(*store_);
+  EventChannels& events = domain_->events();
+  store_ring_ = std::make_unique<XenstoreGuestRing>(
+      *store_, kGuestDomId, SpecialPage(parts_.memory, kStorePage),
+      [this] { static_cast<void>(domain_->events().Notify(store_host_port_)); });
+  domain_->grants().SeedReserved(GrantRef{GNTTAB_RESERVED_XENSTORE}, kStorePage);
+  store_port_ = MustHave(events.AllocGuestUnbound());
+  store_host_port_ = MustHave(events.BindHost(store_port_, [this] { store_ring_->Notify(); }));
+  domain_->params().Preset(HVM_PARAM_STORE_PFN, kStorePage.value);
+  domain_->params().Preset(HVM_PARAM_STORE_EVTCHN, store_port_.value);
+  if (!parts_.config.xen.xenstore_socket.empty()) {
+    VENEER_TRY_ASSIGN(store_socket_, XenstoreHostSocket::Create(*store_, parts_.loop,
+                                                                parts_.config.xen.xenstore_socket));
+  }
+  return {};
+}
+
+Result<void> XenGuest::MakeConsole() {
+  if (!parts_.config.xen.pv.console) {
+    return {};
+  }
+  EventChannels& events = domain_->events();
+  console_ = std::make_unique<PvConsole>(
+      SpecialPage(parts_.memory, kConsolePage), parts_.console_output,
+      [this] { static_cast<void>(domain_->events().Notify(console_host_port_)); }, parts_.metrics);
+  console_->SetRoomCallback(parts_.console_room);
+  domain_->grants().SeedReserved(GrantRef{GNTTAB_RESERVED_CONSOLE}, kConsolePage);
+  console_port_ = MustHave(events.AllocGuestUnbound());
+  VENEER_TRY_ASSIGN(console_event_, ModeratedEvent::Create(parts_.loop, kConsoleIntervalNs,
+                                                           [this] { console_->OnEvent(); }));
+  console_host_port_ = MustHave(events.BindHost(console_port_, console_event_->fd()));
+  domain_->params().Preset(HVM_PARAM_CONSOLE_PFN, kConsolePage.value);
+  domain_->params().Preset(HVM_PARAM_CONSOLE_EVTCHN, console_port_.value);
+  return {};
+}
+
+Result<void> XenGuest::FillStore() {
+  DomainDescription description;
+  description.name = parts_.config.name;
+  description.uuid = ToString(domain_->options().handle);
+  description.memory_target_kib = parts_.config.memory_bytes >> 10U;
+  description.memory_max_kib = MaxMemoryBytes(parts_.config) >> 10U;
+  description.vcpus = parts_.config.vcpus;
+  description.vcpus_max = parts_.config.vcpus;
+  description.store = DomainDescription::Channel{kStorePage, store_port_};
+  if (console_ != nullptr) {
+    description.console =
+        DomainDescription::Console{.channel = {kConsolePage, console_port_}, .tty = {}};
+  }
+  if (const XsResult<void> written = WriteStandardTree(*client_, description); !written) {
+    return HostError("cannot fill xenstore for the guest: {}", XsErrorName(written.error()));
+  }
+  store_->IntroduceDomain(kGuestDomId);
+  return {};
+}
+
+Result<void> XenGuest::MakeDisks() {
+  disks_ = std::make_unique<Disks>(BlockBackend::Parts{
+      .store = *client_,
+      .events = domain_->events(),
+      .grants = domain_->grants(),
+      .metrics = parts_.metrics,
+      .post = [&loop = parts_.loop](std::function<void()> task) { loop.Post(std::move(task)); }});
+  const std::vector<DiskConfig>& disks = parts_.config.disks;
+  for (std::size_t i = 0; i < disks.size(); ++i) {
+    if (!ShownAsPv(parts_.config, disks[i])) {
+      continue;
+    }
+    if (ShownAsIde(disks[i])) {
+      VENEER_TRY(disks_->Add(disks[i], parts_.ide_disks->TakeSharedImage(i)));
+    } else {
+      VENEER_TRY(disks_->Add(disks[i]));
+    }
+  }
+  return {};
+}
+
+Result<void> XenGuest::MakeNics() {
+  nics_ = std::make_unique<Nics>(
+      NetBackend::Parts{.store = *client_,
+                        .events = domain_->events(),
+                        .grants = domain_->grants(),
+                        .metrics = parts_.metrics,
+                        .post = [&loop = parts_.loop](
+                                    std::function<void()> task) { loop.Post(std::move(task)); }},
+      parts_.config.name);
+  const std::vector<NetConfig>& nics = parts_.config.nics;
+  for (std::size_t i = 0; i < nics.size(); ++i) {
+    if (!ShownAsPv(parts_.config, nics[i])) {
+      continue;
+    }
+    if (ShownAsE1000(nics[i])) {
+      VENEER_TRY(nics_->Add(nics[i], parts_.e1000_nics.TakeSharedLink(i)));
+    } else {
+      VENEER_TRY(nics_->Add(nics[i]));
+    }
+  }
+  return {};
+}
+
+Result<void> XenGuest::AttachPlatform() {
+  platform_ports_ =
+      std::make_unique<PlatformPorts>([this](std::uint16_t mask) { Unplug(mask); },
+                                      std::set<PlatformPorts::BlockedDriver>{}, parts_.metrics);
+  platform_ = std::make_unique<XenPlatformPci>(platform_ports_->bar0());
+  VENEER_TRY(parts_.ports.Attach(PlatformPorts::kBase, PlatformPorts::kSize,
+                                 platform_ports_->fixed_ports()));
+  return parts_.mainboard.pci().AddDevice(kPlatformSlot, 0, *platform_);
+}
+
+void XenGuest::Unplug(std::uint16_t mask) {
+  LogDebug("the guest unplugs emulated devices (mask {:#x}){}", mask,
+           parts_.config.xen.unplug ? "" : ": they stay");
+  if (!parts_.config.xen.unplug) {
+    return;
+  }
+  if (parts_.ide_disks != nullptr) {
+    parts_.ide_disks->Unplug(mask);
+  }
+  parts_.e1000_nics.Unplug(mask);
+}
+
+CallbackChoice XenGuest::Callback() const {
+  return parts_.config.xen.pv.callback ? parts_.config.xen.callback : CallbackChoice::kIntx;
+}
+
+void XenGuest::AddCpuidLeaves(CpuidTable& table, unsigned vcpu) const {
+  std::erase_if(table, [](const CpuidLeaf& leaf) {
+    return leaf.function >= kHypervisorLeafBase && leaf.function < kHypervisorLeafEnd;
+  });
+  XenCpuidConfig config;
+  config.major = parts_.config.xen.version.major;
+  config.minor = parts_.config.xen.version.minor;
+  config.tsc_khz = parts_.vm.TscKhz();
+  config.upcall_vector = Callback() == CallbackChoice::kAuto;
+  if (const CpuidLeaf* sizes = FindLeaf(table, 0x80000008)) {
+    config.physical_address_bits = static_cast<std::uint8_t>(sizes->eax & 0xffU);
+  }
+  for (const XenCpuidLeaf& leaf : XenCpuidLeaves(config, vcpu)) {
+    table.push_back(CpuidLeaf{leaf.leaf, leaf.subleaf, leaf.has_subleaves, leaf.eax, leaf.ebx,
+                              leaf.ecx, leaf.edx});
+  }
+}
+
+std::vector<MsrRange> XenGuest::Msrs() const {
+  std::vector<MsrRange> ranges{
+      MsrRange{.first = kXenHypercallMsr, .count = 1, .reads = false, .writes = true}};
+  if (parts_.config.entry == KernelEntry::kDecompressor) {
+    ranges.push_back(MsrRange{.first = kMsrEfer, .count = 1, .reads = false, .writes = true});
+  }
+  return ranges;
+}
+
+std::unique_ptr<VcpuAssist> XenGuest::MakeVcpu(Vcpu& vcpu) {
+  return std::make_unique<XenVcpu>(
+      XenVcpu::Parts{*domain_, *hypercalls_, *upcalls_, parts_.memory, parts_.gate, parts_.metrics,
+                     parts_.config.entry == KernelEntry::kDecompressor, clocks_[vcpu.id()]},
+      vcpu);
+}
+
+void XenGuest::SetUpcallVector(unsigned vcpu, std::uint8_t vector) {
+  upcalls_->SetVector(vcpu, vector);
+}
+
+void XenGuest::SetCallback(const CallbackMethod& method) { upcalls_->SetMethod(method); }
+
+void XenGuest::Shutdown(ShutdownReason reason) {
+  switch (reason) {
+    case ShutdownReason::kPoweroff:
+      parts_.request_stop({StopReason::kPowerOff, {}});
+      break;
+    case ShutdownReason::kReboot:
+    case ShutdownReason::kSoftReset:
+      parts_.request_stop({StopReason::kReset, {}});
+      break;
+    case ShutdownReason::kWatchdog:
+      parts_.request_stop({StopReason::kGuestPanic, "its watchdog was not patted in time"});
+      break;
+    case ShutdownReason::kSuspend:
+    case ShutdownReason::kCrash:
+      parts_.request_stop({StopReason::kGuestPanic, {}});
+      break;
+  }
+}
+
+bool XenGuest::Suspend() {
+  // Cancelled at once: the guest goes on where it is.
+  return false;
+}
+
+void XenGuest::EnableVcpuTime(unsigned vcpu, Gpa time) {
+  clocks_[vcpu] = time.value;
+  parts_.vcpus[vcpu]->Post([time](Vcpu& target) { KeepVcpuClock(target, time); });
+}
+
+void XenGuest::InjectNmi(unsigned vcpu) {
+  parts_.vcpus[vcpu]->Post([](Vcpu& target) { target.InjectNmi(); });
+}
+
+bool XenGuest::IsOnline(unsigned vcpu) { return vcpu == 0 || parts_.vcpus[vcpu]->HasRun(); }
+
+std::uint64_t XenGuest::StolenNs(unsigned vcpu) { return parts_.vcpus[vcpu]->StolenNs(); }
+
+}  // namespace veneer

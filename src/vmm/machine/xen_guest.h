@@ -1,0 +1,139 @@
+// Everything that makes a machine a Xen domain: the domain itself, its hypercalls, xenstore,
+// console, platform device and clock, wired to the machine around them.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "e1000_nics.h"
+#include "ide_disks.h"
+#include "mainboard.h"
+#include "run_gate.h"
+#include "send_ports.h"
+#include "upcalls.h"
+#include "vcpu_thread.h"
+#include "veneer/backends/block/disks.h"
+#include "veneer/backends/console/pv_console.h"
+#include "veneer/backends/net/nics.h"
+#include "veneer/devices/pci/xen_platform_pci.h"
+#include "veneer/vmm/base/event_loop.h"
+#include "veneer/vmm/base/moderated_event.h"
+#include "veneer/vmm/boot/boot_loader.h"
+#include "veneer/vmm/kvm/vm.h"
+#include "veneer/vmm/machine/machine_config.h"
+#include "veneer/vmm/vcpu/cpuid.h"
+#include "veneer/xencompat/domain/xen_domain.h"
+#include "veneer/xencompat/hypercall/hypercalls.h"
+#include "veneer/xencompat/platform/platform_ports.h"
+#include "veneer/xencompat/xenstore/client.h"
+#include "veneer/xencompat/xenstore/guest_ring.h"
+#include "veneer/xencompat/xenstore/host_socket.h"
+#include "veneer/xencompat/xenstore/service.h"
+
+namespace veneer {
+
+class XenGuest final : private XenMachineHooks {
+ public:
+  // What it needs of its machine; all outlive it.
+  struct Parts {
+    const MachineConfig& config;
+    GuestMemory& memory;
+    Vm& vm;
+    Mainboard& mainboard;
+    Bus& ports;
+    IdeDisks* ide_disks;  // may be null
+    E1000Nics& e1000_nics;
+    EventLoop& loop;
+    RunGate& gate;
+    Metrics& metrics;
+    const std::vector<std::unique_ptr<VcpuThread>>& vcpus;
+    bool emulated_kernel;  // see HostProfile
+    std::function<void(MachineStop)> request_stop;
+    std::function<void(std::span<const std::byte>)> console_output;
+    std::function<void()> console_room;
+  };
+
+  // `ram`: where the guest's RAM is. `boot`: what has been loaded; hypercall sites in it are
+  // rewritten here.
+  static Result<std::unique_ptr<XenGuest>> Create(Parts parts,
+                                                  std::span<const GuestMemory::Range> ram,
+                                                  const PreparedBoot& boot);
+  XenGuest(const XenGuest&) = delete;
+  XenGuest& operator=(const XenGuest&) = delete;
+  ~XenGuest() override;
+
+  // Puts Xen's leaves where KVM's own are in `table`.
+  void AddCpuidLeaves(CpuidTable& table, unsigned vcpu) const;
+  // MSRs that must leave to userspace.
+  std::vector<MsrRange> Msrs() const;
+  std::unique_ptr<VcpuAssist> MakeVcpu(Vcpu& vcpu);
+
+  // Any thread.
+  std::size_t ConsoleInput(std::span<const std::byte> input) {
+    return console_ != nullptr ? console_->Input(input) : input.size();
+  }
+  XenstoreClient& store() { return *client_; }
+  // On the loop's thread.
+  Disks& disks() { return *disks_; }
+  Nics& nics() { return *nics_; }
+  // The RAM that the guest's balloon has left it.
+  std::uint64_t MemoryBytes() const { return domain_->physmap().populated_pages() * kPageSize; }
+
+ private:
+  explicit XenGuest(Parts parts);
+  Result<void> MakeDomain(std::span<const GuestMemory::Range> ram, const PreparedBoot& boot);
+  Result<void> MakeStore();
+  Result<void> MakeConsole();
+  Result<void> FillStore();
+  Result<void> MakeDisks();
+  Result<void> MakeNics();
+  Result<void> AttachPlatform();
+  // The guest has asked for emulated devices to go, as a mask of kUnplug* bits.
+  void Unplug(std::uint16_t mask);
+  // How events may interrupt the guest.
+  CallbackChoice Callback() const;
+
+  // XenMachineHooks
+  void SetUpcallVector(unsigned vcpu, std::uint8_t vector) override;
+  void SetCallback(const CallbackMethod& method) override;
+  void Shutdown(ShutdownReason reason) override;
+  bool Suspend() override;
+  void EnableVcpuTime(unsigned vcpu, Gpa time) override;
+  void InjectNmi(unsigned vcpu) override;
+  bool IsOnline(unsigned vcpu) override;
+  std::uint64_t StolenNs(unsigned vcpu) override;
+
+  Parts parts_;
+  std::vector<std::atomic<std::uint64_t>> clocks_;  // of each vCPU, see XenVcpu::Parts
+  std::unique_ptr<LinearSystemTime> time_;
+  std::unique_ptr<Upcalls> upcalls_;
+  std::unique_ptr<SendPorts> send_ports_;
+  std::unique_ptr<XenDomain> domain_;
+  std::unique_ptr<LoopTimer> timer_;
+  std::unique_ptr<Hypercalls> hypercalls_;
+
+  std::unique_ptr<XenstoreService> store_;
+  std::unique_ptr<XenstoreClient> client_;
+  EvtchnPort store_port_;  // the guest's end
+  EvtchnPort store_host_port_;
+  std::unique_ptr<XenstoreGuestRing> store_ring_;
+  std::unique_ptr<XenstoreHostSocket> store_socket_;
+
+  EvtchnPort console_port_;  // the guest's end
+  EvtchnPort console_host_port_;
+  std::unique_ptr<PvConsole> console_;
+  std::unique_ptr<ModeratedEvent>
+      console_event_;  // signalled by the guest's kicks, inside the kernel
+
+  std::unique_ptr<PlatformPorts> platform_ports_;
+  std::unique_ptr<XenPlatformPci> platform_;
+
+  std::unique_ptr<Disks> disks_;
+  std::unique_ptr<Nics> nics_;
+};
+
+}  // namespace veneer

@@ -1,0 +1,61 @@
+// The part of a vCPU's exits that are Xen's: hypercalls by port, by KVM's own interception, and the
+// MSR that places the hypercall page.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "run_gate.h"
+#include "upcalls.h"
+#include "veneer/vmm/base/metrics.h"
+#include "veneer/vmm/vcpu/vcpu.h"
+#include "veneer/xencompat/domain/xen_domain.h"
+#include "veneer/xencompat/hypercall/guest_virtual_memory.h"
+#include "veneer/xencompat/hypercall/hypercalls.h"
+
+namespace veneer {
+
+class XenVcpu final : public VcpuAssist {
+ public:
+  struct Parts {
+    XenDomain& domain;
+    Hypercalls& hypercalls;
+    Upcalls& upcalls;
+    GuestMemory& memory;
+    RunGate& gate;
+    Metrics& metrics;
+    // The guest unpacks its own kernel: look for hypercall sites at each write of EFER.
+    bool patch_running_kernel = false;
+    // The guest-physical address at which KVM keeps this vCPU's clock, 0 for none.
+    const std::atomic<std::uint64_t>& clock;
+  };
+  XenVcpu(Parts parts, Vcpu& vcpu);
+
+  Outcome OnExit(Vcpu& vcpu, const VcpuExit& exit) override;
+  void BeforeRun(Vcpu& vcpu) override;
+
+ private:
+  struct Mode {
+    bool long_mode;
+    std::uint8_t cpl;
+  };
+  static Mode ModeOf(Vcpu& vcpu);
+  // Carries a call out, making the breaks it asks for. False if the machine is ending.
+  CallResult Dispatch(HypercallFrame& frame);
+  Outcome OnPort(Vcpu& vcpu, const PioExit& exit);
+  void OnCallPort(Vcpu& vcpu);
+  void OnSendPort(Vcpu& vcpu, std::uint32_t port);
+  Outcome OnMsr(Vcpu& vcpu, const MsrExit& exit);
+  bool PlaceHypercallPage(Vcpu& vcpu, std::uint64_t value);
+  void OnIntercept(const XenHypercallExit& exit);
+
+  const Parts parts_;
+  const unsigned id_;
+  PagedGuestMemory virtual_memory_;
+  Counter& calls_;
+  Counter& sends_;
+  std::uint64_t refreshed_ns_ = 0;
+  bool started_ = false;
+};
+
+}  // namespace veneer

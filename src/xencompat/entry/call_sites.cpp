@@ -1,0 +1,256 @@
+#include "veneer/xencompat/entry/call_sites.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include <Zydis/Zydis.h>
+
+#include "send_stub.h"
+#include "veneer/xencompat/abi/xen_headers.h"
+
+namespace veneer {
+namespace {
+
+constexpr std::size_t kSlot = 16;             // alignment of functions
+constexpr std::size_t kInstructionSize = 3;   // VMCALL, VMMCALL
+constexpr std::uint32_t kVmcall = 0xc1010f;   // 0f 01 c1
+constexpr std::uint32_t kVmmcall = 0xd9010f;  // 0f 01 d9
+constexpr std::uint32_t kEndbr64 = 0xfa1e0ff3;
+constexpr std::uint32_t kEndbr32 = 0xfb1e0ff3;
+// The two functions of a pair stand next to each other, at most with call padding between them.
+constexpr std::size_t kPairDistance = 128;
+// A filler must be long enough to be the linker's, not an accident.
+constexpr std::size_t kMinFiller = 192;
+constexpr std::size_t kBodyAlignment = 32;
+
+std::uint32_t Load32(const std::byte* at) {
+  std::uint32_t value = 0;
+  std::memcpy(&value, at, sizeof(value));
+  return value;
+}
+
+std::uint8_t At(std::span<const std::byte> text, std::size_t offset) {
+  return std::to_integer<std::uint8_t>(text[offset]);
+}
+
+bool IsHypercall(std::uint32_t word) {
+  const std::uint32_t instruction = word & 0xffffff;
+  return instruction == kVmcall || instruction == kVmmcall;
+}
+
+// A copy of one 16-byte slot: the guest may change the original at any time.
+using Slot = std::array<std::byte, kSlot>;
+
+// Whether the slot holds nothing from `begin` on but what assemblers and compilers pad with.
+bool IsPadding(const Slot& slot, std::size_t begin) {
+  ZydisDecoder decoder;
+  ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+  while (begin < slot.size()) {
+    ZydisDecodedInstruction instruction;
+    if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, nullptr, slot.data() + begin,
+                                                    slot.size() - begin, &instruction))) {
+      return false;
+    }
+    if (instruction.mnemonic != ZYDIS_MNEMONIC_NOP && instruction.mnemonic != ZYDIS_MNEMONIC_INT3) {
+      return false;
+    }
+    begin += instruction.length;
+  }
+  return true;
+}
+
+// The return behind a hypercall instruction.
+struct Return {
+  std::size_t end = 0;  // first byte behind it, within the slot
+  // Of the jump to a return thunk, relative to the slot; none: a plain RET.
+  std::optional<std::int64_t> target;
+};
+
+std::optional<Return> FindReturn(const Slot& slot, std::size_t at) {
+  const auto opcode = std::to_integer<std::uint8_t>(slot[at]);
+  if (opcode == kOpcodeRet) {
+    return Return{at + 1, std::nullopt};
+  }
+  if (opcode == kOpcodeJmp32 && at + 5 <= slot.size()) {
+    const auto displacement = static_cast<std::int32_t>(Load32(slot.data() + at + 1));
+    return Return{at + 5, static_cast<std::int64_t>(at) + 5 + displacement};
+  }
+  return std::nullopt;
+}
+
+struct Candidate {
+  HypercallSite site;
+  std::size_t slot = 0;        // offset of the slot in the text
+  std::size_t return_end = 0;  // offset in the text
+  std::optional<std::int64_t> return_target;
+};
+
+std::optional<Candidate> CheckCandidate(std::span<const std::byte> text, std::size_t instruction) {
+  const std::size_t start = instruction / kSlot * kSlot;
+  if (text.size() < kSlot || start > text.size() - kSlot) {
+    return std::nullopt;
+  }
+  Slot slot;
+  std::copy_n(text.begin() + static_cast<std::ptrdiff_t>(start), slot.size(), slot.begin());
+  const std::size_t within = instruction - start;
+  const bool endbr = Load32(slot.data()) == kEndbr64 || Load32(slot.data()) == kEndbr32;
+  if (within != (endbr ? sizeof(kEndbr64) : 0) || !IsHypercall(Load32(slot.data() + within))) {
+    return std::nullopt;
+  }
+  const std::optional<Return> found = FindReturn(slot, within + kInstructionSize);
+  if (!found || !IsPadding(slot, found->end)) {
+    return std::nullopt;
+  }
+  Candidate candidate;
+  candidate.site = {instruction, (Load32(slot.data() + within) & 0xffffff) == kVmmcall};
+  candidate.slot = start;
+  candidate.return_end = start + found->end;
+  if (found->target) {
+    candidate.return_target = static_cast<std::int64_t>(start) + *found->target;
+  }
+  return candidate;
+}
+
+// A quick look at eight bytes of a slot: may it hold a hypercall at its start or behind an ENDBR?
+// Free of branches, because this runs for a million slots and ENDBRs are everywhere.
+bool MayHoldHypercall(const std::byte* slot) {
+  constexpr std::uint32_t kMask = 0xffffffU & ~(kVmcall ^ kVmmcall);
+  constexpr std::uint32_t kCommon = kVmcall & kMask;
+  const bool at_start = (Load32(slot) & kMask) == kCommon;
+  const bool behind_endbr = (Load32(slot + sizeof(kEndbr64)) & kMask) == kCommon;
+  return static_cast<unsigned>(at_start) + static_cast<unsigned>(behind_endbr) != 0;
+}
+
+std::vector<Candidate> FindCandidates(std::span<const std::byte> text) {
+  std::vector<Candidate> candidates;
+  for (std::size_t slot = 0; slot + kSlot <= text.size(); slot += kSlot) {
+    if (!MayHoldHypercall(text.data() + slot)) [[likely]] {
+      continue;
+    }
+    for (const std::size_t instruction : {slot, slot + sizeof(kEndbr64)}) {
+      if (const std::optional<Candidate> candidate = CheckCandidate(text, instruction)) {
+        candidates.push_back(*candidate);
+      }
+    }
+  }
+  return candidates;
+}
+
+bool ArePair(const Candidate& a, const Candidate& b) {
+  const std::size_t low = std::min(a.site.instruction, b.site.instruction);
+  const std::size_t high = std::max(a.site.instruction, b.site.instruction);
+  return a.site.vmmcall != b.site.vmmcall && a.return_target == b.return_target &&
+         high - low <= kPairDistance;
+}
+
+void Write(std::span<std::byte> text, std::size_t offset, const Code& code) {
+  std::transform(code.begin(), code.end(), text.begin() + static_cast<std::ptrdiff_t>(offset),
+                 [](std::uint8_t byte) { return std::byte{byte}; });
+}
+
+bool AllEqual(std::span<const std::byte> text, std::size_t begin, std::size_t end,
+              std::uint8_t value) {
+  return std::all_of(text.begin() + static_cast<std::ptrdiff_t>(begin),
+                     text.begin() + static_cast<std::ptrdiff_t>(end),
+                     [value](std::byte byte) { return byte == std::byte{value}; });
+}
+
+// A place for five bytes that a short jump from the site can reach: behind the return, or in the
+// call padding in front of the function.
+std::optional<std::size_t> FindRelay(std::span<const std::byte> text, const Candidate& candidate) {
+  constexpr std::size_t kJumpSize = 5;
+  if (candidate.slot + kSlot - candidate.return_end >= kJumpSize) {
+    return candidate.return_end;
+  }
+  if (candidate.slot >= kSlot &&
+      AllEqual(text, candidate.slot - kSlot, candidate.slot, kOpcodeNop)) {
+    return candidate.slot - kSlot;
+  }
+  return std::nullopt;
+}
+
+// A place for the body in a filler of int3, nearest below `limit`. Below, because what follows the
+// kernel's text in its segment is not executable for long.
+std::optional<std::size_t> FindFiller(std::span<const std::byte> text, std::size_t limit) {
+  constexpr std::size_t kStride = kMinFiller / 2;
+  for (std::size_t probe = limit - limit % kStride; probe >= kStride; probe -= kStride) {
+    std::size_t begin = probe;
+    std::size_t end = probe;
+    while (begin > 0 && end - begin < kMinFiller && At(text, begin - 1) == kOpcodeInt3) {
+      --begin;
+    }
+    while (end < limit && end - begin < kMinFiller && At(text, end) == kOpcodeInt3) {
+      ++end;
+    }
+    if (end - begin >= kMinFiller) {
+      // Leaves a few bytes of filler in front, so that nothing runs into the body.
+      return (begin + 2 * kBodyAlignment - 1) / kBodyAlignment * kBodyAlignment;
+    }
+  }
+  return std::nullopt;
+}
+
+// jmp rel32, standing at `from`, to `to`.
+Code Jump(std::size_t from, std::size_t to) {
+  const auto displacement = static_cast<std::uint32_t>(to - (from + 5));
+  return {kOpcodeJmp32, static_cast<std::uint8_t>(displacement),
+          static_cast<std::uint8_t>(displacement >> 8),
+          static_cast<std::uint8_t>(displacement >> 16),
+          static_cast<std::uint8_t>(displacement >> 24)};
+}
+
+// What a call does instead of VMCALL: the body stands at `at` and goes on at `back`.
+Code Body(std::size_t at, std::size_t back, GuestWidth width, const HypercallPorts& ports) {
+  const Code slow = OutEax(ports.call);
+  const Code send = SendOrFallThrough(width, ports, static_cast<std::uint8_t>(slow.size()));
+  Code code = {
+      0x83,
+      0xf8,
+      __HYPERVISOR_event_channel_op,  // cmp eax, event_channel_op
+      0x75,
+      static_cast<std::uint8_t>(send.size()),  // jne to the slow part
+  };
+  Append(code, send);
+  Append(code, slow);
+  Append(code, Jump(at + code.size(), back));
+  return code;
+}
+
+}  // namespace
+
+std::vector<HypercallSite> FindHypercallSites(std::span<const std::byte> text) {
+  const std::vector<Candidate> candidates = FindCandidates(text);
+  std::vector<HypercallSite> sites;
+  for (const Candidate& candidate : candidates) {
+    if (std::any_of(candidates.begin(), candidates.end(),
+                    [&](const Candidate& other) { return ArePair(candidate, other); })) {
+      sites.push_back(candidate.site);
+    }
+  }
+  return sites;
+}
+
+std::optional<SitePatch> PatchHypercallSite(std::span<std::byte> text, const HypercallSite& site,
+                                            GuestWidth width, const HypercallPorts& ports) {
+  const std::optional<Candidate> candidate = CheckCandidate(text, site.instruction);
+  if (!candidate) {
+    return std::nullopt;
+  }
+  const std::size_t back = site.instruction + kInstructionSize;
+  const std::optional<std::size_t> relay = FindRelay(text, *candidate);
+  const std::optional<std::size_t> body = FindFiller(text, site.instruction);
+  if (!relay || !body) {
+    Code code = OutEax(ports.call);
+    code.push_back(kOpcodeNop);
+    Write(text, site.instruction, code);
+    return SitePatch::kPlain;
+  }
+  Write(text, *body, Body(*body, back, width, ports));
+  Write(text, *relay, Jump(*relay, *body));
+  const auto short_displacement = static_cast<std::uint8_t>(*relay - (site.instruction + 2));
+  Write(text, site.instruction, {kOpcodeJmp8, short_displacement, kOpcodeNop});
+  return SitePatch::kSendFast;
+}
+
+}  // namespace veneer

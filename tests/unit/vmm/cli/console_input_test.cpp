@@ -1,0 +1,87 @@
+#include "src/vmm/cli/console_input.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "veneer/vmm/base/unique_fd.h"
+
+namespace veneer {
+namespace {
+
+// A guest that takes at most `room` bytes in all, and stops the loop when it has `enough`.
+class ConsoleInputTest : public ::testing::Test {
+ protected:
+  std::size_t Take(std::span<const std::byte> text) {
+    const std::size_t taken = std::min(text.size(), room_);
+    for (const std::byte byte : text.first(taken)) {
+      received_.push_back(static_cast<char>(byte));
+    }
+    room_ -= taken;
+    if (received_.size() >= enough_ || room_ == 0) {
+      loop_->Stop();
+    }
+    return taken;
+  }
+
+  std::unique_ptr<ConsoleInput> MakeInput(int fd) {
+    return std::make_unique<ConsoleInput>(
+        *loop_, fd, [this](std::span<const std::byte> text) { return Take(text); },
+        [](std::span<const std::byte> text) { return std::vector(text.begin(), text.end()); });
+  }
+
+  std::unique_ptr<EventLoop> loop_ = EventLoop::Create().value();
+  std::string received_;
+  std::size_t room_ = 1'000'000;
+  std::size_t enough_ = 0;
+};
+
+TEST_F(ConsoleInputTest, CarriesWhatArrivesOnAPipe) {
+  std::array<int, 2> fds{};
+  ASSERT_EQ(pipe2(fds.data(), O_CLOEXEC), 0);
+  const UniqueFd read_end(fds[0]);
+  const UniqueFd write_end(fds[1]);
+  const auto input = MakeInput(read_end.get());
+  input->Start();
+  ASSERT_EQ(write(write_end.get(), "hello", 5), 5);
+  enough_ = 5;
+  loop_->Run();
+  EXPECT_EQ(received_, "hello");
+}
+
+TEST_F(ConsoleInputTest, KeepsWhatTheGuestCannotTakeYet) {
+  std::array<int, 2> fds{};
+  ASSERT_EQ(pipe2(fds.data(), O_CLOEXEC), 0);
+  const UniqueFd read_end(fds[0]);
+  UniqueFd write_end(fds[1]);
+  ASSERT_EQ(write(write_end.get(), "abcdef", 6), 6);
+  room_ = 2;
+  const auto input = MakeInput(read_end.get());
+  input->Start();
+  loop_->Run();
+  EXPECT_EQ(received_, "ab");
+  room_ = 100;
+  input->OnRoom();
+  EXPECT_EQ(received_, "abcdef");
+}
+
+TEST_F(ConsoleInputTest, ReadsPlainFilesWhichCannotBePolled) {
+  const UniqueFd file(memfd_create("input", MFD_CLOEXEC));
+  const std::string content(5000, 'z');
+  ASSERT_EQ(write(file.get(), content.data(), content.size()), 5000);
+  ASSERT_EQ(lseek(file.get(), 0, SEEK_SET), 0);
+  enough_ = content.size();
+  const auto input = MakeInput(file.get());
+  input->Start();
+  loop_->Run();
+  EXPECT_EQ(received_, content);
+}
+
+}  // namespace
+}  // namespace veneer

@@ -1,0 +1,197 @@
+#include "src/vmm/cli/machine_control.h"
+
+#include <optional>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "support/fake_clock.h"
+#include "veneer/xencompat/xenstore/standard_tree.h"
+
+namespace veneer {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr std::uint64_t kMiB = 1U << 20U;
+
+class FakeMachine final : public Machine {
+ public:
+  void Start() override {}
+  void Pause() override { calls.emplace_back("pause"); }
+  void Resume() override { calls.emplace_back("resume"); }
+  void Stop() override {}
+  std::size_t SerialInput(std::span<const std::byte> input) override { return input.size(); }
+  std::size_t ConsoleInput(std::span<const std::byte> input) override { return input.size(); }
+  void PressPowerButton() override { calls.emplace_back("power button"); }
+  XenstoreClient* Store() override { return store; }
+  Disks* PvDisks() override { return nullptr; }
+  Nics* PvNics() override { return nullptr; }
+  std::uint64_t MemoryBytes() const override { return memory; }
+  std::vector<Milestone> Milestones() const override { return {{"console", 7, 0}}; }
+  void CollectStatistics() override {}
+  EmulatedDevices Emulated() const override { return emulated; }
+
+  std::vector<std::string> calls;
+  XenstoreClient* store = nullptr;
+  std::uint64_t memory = 200 * kMiB;
+  EmulatedDevices emulated;
+};
+
+class MachineControlTest : public ::testing::Test {
+ protected:
+  MachineControlTest() {
+    config_.name = "web";
+    config_.vcpus = 2;
+    config_.memory_bytes = 256 * kMiB;
+    config_.memory_max_bytes = 512 * kMiB;
+  }
+  MachineControl& Make(bool xen) {
+    if (xen) {
+      DomainDescription domain;
+      domain.uuid = "12345678-9abc-def0-1234-56789abcdef0";
+      domain.memory_target_kib = 256 << 10U;
+      EXPECT_TRUE(WriteStandardTree(client_, domain));
+      machine_.store = &client_;
+    }
+    control_.emplace(MachineControl::Parts{config_, machine_, *loop_, clock_,
+                                           [this] { stopped_ = true; }, [this] { return ended_; }});
+    return *control_;
+  }
+  // The answer, if it has come at once.
+  std::optional<Result<void>> Shutdown(MachineControl& control, ShutdownKind kind) {
+    answer_.reset();
+    control.Shutdown(kind, [this](Result<void> result) { answer_ = std::move(result); });
+    return answer_;
+  }
+  std::string InStore(const std::string& key) {
+    return client_.Read("/local/domain/1/" + key).value_or("<missing>");
+  }
+
+  MachineConfig config_;
+  XenstoreService service_;
+  XenstoreClient client_{service_};
+  std::unique_ptr<EventLoop> loop_ = EventLoop::Create().value();
+  FakeClock clock_;
+  FakeMachine machine_;
+  bool stopped_ = false;
+  bool ended_ = false;
+  std::optional<Result<void>> answer_;
+  std::optional<MachineControl> control_;
+};
+
+TEST_F(MachineControlTest, AXenGuestIsAskedThroughXenstore) {
+  MachineControl& control = Make(true);
+  EXPECT_FALSE(Shutdown(control, ShutdownKind::kReboot)) << "it has not answered yet";
+  EXPECT_EQ(InStore("control/shutdown"), "reboot");
+  EXPECT_THAT(machine_.calls, IsEmpty());
+}
+
+TEST_F(MachineControlTest, WithoutXenThePowerButtonIsPressed) {
+  MachineControl& control = Make(false);
+  EXPECT_TRUE(Shutdown(control, ShutdownKind::kPowerOff).value());
+  EXPECT_THAT(machine_.calls, ElementsAre("power button"));
+  EXPECT_FALSE(Shutdown(control, ShutdownKind::kReboot).value());
+  EXPECT_THAT(machine_.calls, ElementsAre("power button"));
+}
+
+TEST_F(MachineControlTest, PausesOnceAndResumesOnce) {
+  MachineControl& control = Make(true);
+  EXPECT_TRUE(control.Resume());
+  EXPECT_TRUE(control.Pause());
+  EXPECT_TRUE(control.Pause());
+  EXPECT_EQ(control.Info().state, GuestState::kPaused);
+  EXPECT_TRUE(control.Resume());
+  EXPECT_TRUE(control.Resume());
+  EXPECT_EQ(control.Info().state, GuestState::kRunning);
+  EXPECT_THAT(machine_.calls, ElementsAre("pause", "resume"));
+}
+
+TEST_F(MachineControlTest, APausedGuestCannotShutDown) {
+  MachineControl& control = Make(true);
+  ASSERT_TRUE(control.Pause());
+  EXPECT_THAT(Shutdown(control, ShutdownKind::kPowerOff).value().error().message,
+              HasSubstr("paused"));
+  EXPECT_EQ(InStore("control/shutdown"), "");
+}
+
+TEST_F(MachineControlTest, AGuestThatHasCrashedStaysThatWay) {
+  MachineControl& control = Make(true);
+  ended_ = true;
+  EXPECT_EQ(control.Info().state, GuestState::kCrashed);
+  EXPECT_TRUE(control.Pause());
+  EXPECT_FALSE(control.Resume());
+  EXPECT_FALSE(Shutdown(control, ShutdownKind::kPowerOff).value());
+  EXPECT_THAT(machine_.calls, IsEmpty());
+  control.Stop();
+  EXPECT_TRUE(stopped_);
+}
+
+TEST_F(MachineControlTest, InformationIsOfTheMomentItIsAskedFor) {
+  MachineControl& control = Make(true);
+  clock_.Advance(3'000'000'000);
+  const GuestInfo info = control.Info();
+  EXPECT_EQ(info.name, "web");
+  EXPECT_EQ(info.vcpus, 2U);
+  EXPECT_EQ(info.memory_bytes, 200 * kMiB);
+  EXPECT_EQ(info.memory_target_bytes, 256 * kMiB);
+  EXPECT_EQ(info.memory_max_bytes, 512 * kMiB);
+  EXPECT_TRUE(info.xen);
+  EXPECT_EQ(info.uptime_ns, 3'000'000'000U);
+  ASSERT_EQ(info.milestones.size(), 1U);
+  EXPECT_EQ(info.milestones[0].at_ns, 7U);
+}
+
+TEST_F(MachineControlTest, EmulatedDevicesAreListedToo) {
+  machine_.emulated.disks = {{"ide0", "/a", 512, true}};
+  machine_.emulated.nics = {{2, {{0x52, 0x54, 0, 0x12, 0x34, 0x56}}, "user"}};
+  const GuestInfo info = Make(false).Info();
+  ASSERT_EQ(info.disks.size(), 1U);
+  EXPECT_EQ(info.disks[0].name, "ide0");
+  EXPECT_EQ(info.disks[0].bus, "ide");
+  EXPECT_EQ(info.disks[0].bytes, 512U);
+  EXPECT_TRUE(info.disks[0].readonly);
+  ASSERT_EQ(info.nics.size(), 1U);
+  EXPECT_EQ(info.nics[0].number, 2U);
+  EXPECT_EQ(info.nics[0].model, "e1000");
+  EXPECT_EQ(info.nics[0].mac, "52:54:00:12:34:56");
+}
+
+TEST_F(MachineControlTest, ABalloonHasLimits) {
+  MachineControl& control = Make(true);
+  for (const std::uint64_t bytes : {std::uint64_t{0}, 31 * kMiB, 513 * kMiB, ~std::uint64_t{0}}) {
+    EXPECT_FALSE(control.SetMemoryTarget(bytes)) << bytes;
+  }
+  EXPECT_EQ(InStore("memory/target"), "262144");
+  EXPECT_TRUE(control.SetMemoryTarget(512 * kMiB));
+  EXPECT_EQ(InStore("memory/target"), "524288");
+  EXPECT_TRUE(control.SetMemoryTarget(32 * kMiB));
+  EXPECT_EQ(control.Info().memory_target_bytes, 32 * kMiB);
+}
+
+TEST_F(MachineControlTest, WithoutAMaximumTheMemoryIsTheMaximum) {
+  config_.memory_max_bytes = 0;
+  MachineControl& control = Make(true);
+  EXPECT_TRUE(control.SetMemoryTarget(256 * kMiB));
+  EXPECT_FALSE(control.SetMemoryTarget(257 * kMiB));
+  EXPECT_EQ(control.Info().memory_max_bytes, 256 * kMiB);
+}
+
+TEST_F(MachineControlTest, WithoutXenThereIsNoStoreAndNoBalloon) {
+  MachineControl& control = Make(false);
+  EXPECT_FALSE(control.ListStore());
+  EXPECT_FALSE(control.SetMemoryTarget(128 * kMiB));
+  EXPECT_FALSE(control.Info().xen);
+  EXPECT_EQ(control.Info().memory_target_bytes, 256 * kMiB);
+}
+
+TEST_F(MachineControlTest, ListsTheStore) {
+  const auto listing = Make(true).ListStore();
+  ASSERT_TRUE(listing);
+  EXPECT_GT(listing->nodes.size(), 10U);
+}
+
+}  // namespace
+}  // namespace veneer

@@ -1,0 +1,116 @@
+#include "src/vmm/cli/run_options.h"
+
+#include <gtest/gtest.h>
+
+#include "run_options_fixture.h"
+
+namespace veneer {
+namespace {
+
+constexpr std::uint64_t kMiB = 1U << 20U;
+
+TEST(ParseSize, KnowsUnitsAndTakesPlainNumbersAsMebibytes) {
+  EXPECT_EQ(ParseSize("256M").value(), 256 * kMiB);
+  EXPECT_EQ(ParseSize("256").value(), 256 * kMiB);
+  EXPECT_EQ(ParseSize("2G").value(), 2048 * kMiB);
+  EXPECT_EQ(ParseSize("2GiB").value(), 2048 * kMiB);
+  EXPECT_EQ(ParseSize("2GB").value(), 2048 * kMiB);
+  EXPECT_EQ(ParseSize("65536k").value(), 64 * kMiB);
+  EXPECT_EQ(ParseSize("1T").value(), 1024 * 1024 * kMiB);
+}
+
+TEST(ParseSize, RefusesWhatIsNoSize) {
+  for (const char* text : {"", "M", "-1M", "1.5G", "12Q", "1 G", "1MM", "0x10M"}) {
+    EXPECT_FALSE(ParseSize(text).has_value()) << text;
+  }
+}
+
+TEST(ParseSize, RefusesWhatDoesNotFit64Bits) {
+  EXPECT_FALSE(ParseSize("99999999999999999999M").has_value());
+  EXPECT_FALSE(ParseSize("18446744073709551615T").has_value());
+}
+
+TEST(ParseCharacterTarget, KnowsItsThreeForms) {
+  EXPECT_EQ(ParseCharacterTarget("stdio").value().kind, CharacterTarget::Kind::kStdio);
+  EXPECT_EQ(ParseCharacterTarget("off").value().kind, CharacterTarget::Kind::kOff);
+  const CharacterTarget file = ParseCharacterTarget("file:/tmp/a:b").value();
+  EXPECT_EQ(file.kind, CharacterTarget::Kind::kFile);
+  EXPECT_EQ(file.path, "/tmp/a:b");
+  EXPECT_FALSE(ParseCharacterTarget("file:").has_value());
+  EXPECT_FALSE(ParseCharacterTarget("tty").has_value());
+}
+
+TEST_F(RunOptionsTest, HasDefaultsThatRunAGuest) {
+  Parse("--kernel k");
+  EXPECT_EQ(options_.machine.kernel, "k");
+  EXPECT_EQ(options_.machine.memory_bytes, 256 * kMiB);
+  EXPECT_EQ(options_.machine.vcpus, 1U);
+  EXPECT_EQ(options_.machine.serial.kind, CharacterTarget::Kind::kStdio);
+  EXPECT_EQ(options_.machine.on_reboot, OnReboot::kRestart);
+  EXPECT_EQ(options_.machine.on_crash, OnCrash::kExit);
+  EXPECT_TRUE(options_.machine.host_cmdline);
+  EXPECT_EQ(options_.timeout_seconds, 0U);
+}
+
+TEST_F(RunOptionsTest, TakesEveryOption) {
+  Parse(
+      "--kernel k --initrd i --cmdline \"a b\" --memory 1G --cpus 32 --name n --entry pvh "
+      "--host-cmdline off --serial off --on-reboot exit --on-crash pause --timeout 9 "
+      "--log-level debug --log-file l --metrics m");
+  EXPECT_EQ(options_.machine.initrd, "i");
+  EXPECT_EQ(options_.machine.cmdline, "a b");
+  EXPECT_EQ(options_.machine.memory_bytes, 1024 * kMiB);
+  EXPECT_EQ(options_.machine.vcpus, 32U);
+  EXPECT_EQ(options_.machine.name, "n");
+  EXPECT_EQ(options_.machine.entry, KernelEntry::kPvh);
+  EXPECT_FALSE(options_.machine.host_cmdline);
+  EXPECT_EQ(options_.machine.serial.kind, CharacterTarget::Kind::kOff);
+  EXPECT_EQ(options_.machine.on_reboot, OnReboot::kExit);
+  EXPECT_EQ(options_.machine.on_crash, OnCrash::kPause);
+  EXPECT_EQ(options_.timeout_seconds, 9U);
+  EXPECT_EQ(options_.log_level, LogLevel::kDebug);
+  EXPECT_EQ(options_.log_file, "l");
+  EXPECT_EQ(options_.metrics_file, "m");
+}
+
+TEST_F(RunOptionsTest, TheBalloonsLimitIsTheMemoryUnlessGiven) {
+  Parse("--kernel k --memory 128M");
+  EXPECT_EQ(MaxMemoryBytes(options_.machine), 128 * kMiB);
+}
+
+TEST_F(RunOptionsTest, TakesALimitForTheBalloon) {
+  Parse("--kernel k --memory-max 1G --memory 128M");
+  EXPECT_EQ(options_.machine.memory_bytes, 128 * kMiB);
+  EXPECT_EQ(MaxMemoryBytes(options_.machine), 1024 * kMiB);
+}
+
+TEST_F(RunOptionsTest, KnowsWhetherTheUserChoseTheName) {
+  Parse("--kernel k --control-socket /tmp/c");
+  EXPECT_FALSE(options_.name_chosen);
+  EXPECT_EQ(options_.machine.name, "veneer");
+  EXPECT_EQ(options_.control_socket, "/tmp/c");
+  CLI::App app;
+  RunOptions options;
+  DeclareRunOptions(app, options);
+  app.parse(std::string("--kernel k --name veneer --control-socket off"));
+  EXPECT_TRUE(options.name_chosen);
+  EXPECT_EQ(options.control_socket, kNoControlSocket);
+}
+
+TEST_F(RunOptionsTest, RefusesValuesOutsideTheirRange) {
+  for (const char* line :
+       {"--kernel k --cpus 0", "--kernel k --cpus 33", "--kernel k --cpus 1x",
+        "--kernel k --memory 16M", "--kernel k --memory 1M", "--kernel k --on-reboot maybe",
+        "--kernel k --name a/b", "--kernel k --name \"\"", "--kernel k --memory-max 128M",
+        "--kernel k --memory-max 16M", "--kernel k --memory-max 512M --xen off",
+        "--kernel k --timer-load 0", "--kernel k --timer-load 101", "--kernel k --log-level loud",
+        "--kernel k --timeout -1", "--kernel k --timeout soon"}) {
+    CLI::App app;
+    RunOptions options;
+    DeclareRunOptions(app, options);
+    EXPECT_THROW(app.parse(std::string(line)), CLI::ParseError) << line;
+  }
+}
+
+}  // namespace
+}  // namespace veneer

@@ -1,0 +1,325 @@
+#include "veneer/vmm/control/control_server.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <filesystem>
+#include <future>
+#include <memory>
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "fake_guest.h"
+#include "src/vmm/control/protocol.h"
+#include "support/scratch_directory.h"
+#include "veneer/vmm/base/unix_socket.h"
+#include "veneer/vmm/control/control_client.h"
+
+namespace veneer::test {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using Json = nlohmann::json;
+
+// Only what hangs gets there.
+constexpr std::chrono::seconds kLimit{30};
+constexpr char kOk[] = R"({"ok":true})";
+
+// A client that can misbehave.
+class RawClient {
+ public:
+  explicit RawClient(const std::string& path) : fd_(MakeUnixSocket(0)) {
+    const UnixAddress address = UnixAddress::Of(path).value();
+    EXPECT_EQ(connect(fd_.get(), address.generic(), sizeof address.value), 0);
+  }
+  void Send(std::string_view bytes) {
+    ASSERT_EQ(send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(bytes.size()));
+  }
+  // As far as the server takes it.
+  void Flood(std::string_view bytes) {
+    static_cast<void>(send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL));
+  }
+  void EndInput() { shutdown(fd_.get(), SHUT_WR); }
+  void Leave() { fd_.Reset(); }
+  // Everything until the server closes the connection.
+  std::string Rest() {
+    std::string text;
+    std::array<char, 65536> buffer{};
+    for (;;) {
+      const ssize_t count = recv(fd_.get(), buffer.data(), buffer.size(), 0);
+      if (count <= 0) {
+        return text;
+      }
+      text.append(buffer.data(), static_cast<std::size_t>(count));
+    }
+  }
+  // Waits until the server has closed the connection, without reading.
+  bool WaitForHangUp() {
+    pollfd end{fd_.get(), 0, 0};
+    return poll(&end, 1, static_cast<int>(std::chrono::milliseconds(kLimit).count())) == 1 &&
+           (end.revents & POLLHUP) != 0;
+  }
+
+ private:
+  UniqueFd fd_;
+};
+
+class ControlServerTest : public ::testing::Test {
+ protected:
+  ~ControlServerTest() override { StopLoop(); }
+
+  void Start(const ControlServer::Options& options = {}) {
+    server_ = ControlServer::Create(*socket_, guest_, *loop_, options).value();
+    thread_ = std::thread([this] { loop_->Run(); });
+  }
+  void StopLoop() {
+    if (thread_.joinable()) {
+      loop_->Stop();
+      thread_.join();
+    }
+  }
+  std::unique_ptr<ControlClient> Connect() {
+    auto client = ControlClient::Connect(path_).value();
+    EXPECT_NE(client, nullptr);
+    return client;
+  }
+  static std::string Ask(ControlClient& client, const std::string& command) {
+    return client.Ask(Json{{"command", command}}.dump(), kLimit).value_or("<no answer>");
+  }
+  std::string Ask(const std::string& command) { return Ask(*Connect(), command); }
+
+  ScratchDirectory scratch_;
+  const std::string path_ = scratch_.File("guest.sock");
+  std::unique_ptr<ControlSocket> socket_ = ControlSocket::Claim(path_).value();
+  FakeGuest guest_;
+  std::unique_ptr<EventLoop> loop_ = EventLoop::Create().value();
+  std::unique_ptr<ControlServer> server_;
+  std::thread thread_;
+};
+
+TEST_F(ControlServerTest, HandsEachCommandToTheGuest) {
+  Start();
+  const auto client = Connect();
+  for (const char* command : {"shutdown", "reboot", "pause", "resume", "stop"}) {
+    EXPECT_EQ(Ask(*client, command), kOk) << command;
+  }
+  EXPECT_EQ(client->Ask(R"({"command":"balloon","bytes":4096})", kLimit).value(), kOk);
+  EXPECT_EQ(client->Ask(R"({"command":"disk-add","disk":"path=/a"})", kLimit).value(),
+            R"({"ok":true,"disk":"xvdb"})");
+  EXPECT_EQ(client->Ask(R"({"command":"disk-resize","disk":"xvdb"})", kLimit).value(), kOk);
+  EXPECT_EQ(client->Ask(R"({"command":"disk-remove","disk":"xvdb"})", kLimit).value(), kOk);
+  EXPECT_EQ(client->Ask(R"({"command":"net-add","net":"user"})", kLimit).value(),
+            R"({"ok":true,"nic":3})");
+  EXPECT_EQ(client->Ask(R"({"command":"net-remove","nic":3})", kLimit).value(), kOk);
+  EXPECT_EQ(Json::parse(Ask(*client, "info"))["state"], "running");
+  EXPECT_TRUE(Json::parse(Ask(*client, "xenstore-ls"))["nodes"].is_array());
+  EXPECT_THAT(guest_.calls(),
+              ElementsAre("shutdown", "reboot", "pause", "resume", "stop", "balloon 4096",
+                          "disk-add path=/a", "disk-resize xvdb", "disk-remove xvdb",
+                          "net-add user", "net-remove 3", "info", "xenstore-ls"));
+}
+
+TEST_F(ControlServerTest, PassesTheGuestsRefusalsOn) {
+  guest_.outcome = UsageError("not now");
+  Start();
+  for (const char* command : {"shutdown", "pause", "resume", "xenstore-ls"}) {
+    EXPECT_EQ(Ask(command), R"({"ok":false,"error":"not now"})") << command;
+  }
+}
+
+TEST_F(ControlServerTest, AnswersWhatItDoesNotUnderstandAndGoesOn) {
+  Start();
+  const auto client = Connect();
+  for (const char* line : {"", "hello", "{}", R"({"command":"dance"})", "\x01\x02\xff"}) {
+    EXPECT_THAT(client->Ask(line, kLimit).value(), HasSubstr(R"("ok":false)")) << line;
+  }
+  EXPECT_EQ(Ask(*client, "pause"), kOk);
+  EXPECT_THAT(guest_.calls(), ElementsAre("pause"));
+}
+
+TEST_F(ControlServerTest, AnswersInTheOrderOfAsking) {
+  Start();
+  RawClient client(path_);
+  client.Send(R"({"command":"pause"})"
+              "\n"
+              R"({"command":"balloon"})"
+              "\n"
+              R"({"command":"resume"})"
+              "\n");
+  client.EndInput();
+  EXPECT_EQ(client.Rest(),
+            "{\"ok\":true}\n"
+            "{\"ok\":false,\"error\":\"\\\"balloon\\\" needs \\\"bytes\\\", a whole number\"}\n"
+            "{\"ok\":true}\n");
+  EXPECT_THAT(guest_.calls(), ElementsAre("pause", "resume"));
+}
+
+TEST_F(ControlServerTest, TakesARequestInPieces) {
+  Start();
+  RawClient client(path_);
+  for (const char c : std::string_view("{\"command\":\"pause\"}\n")) {
+    client.Send(std::string_view(&c, 1));
+  }
+  client.EndInput();
+  EXPECT_EQ(client.Rest(), "{\"ok\":true}\n");
+}
+
+TEST_F(ControlServerTest, TakesRequestsUpToTheirLimit) {
+  Start();
+  const std::string request = R"({"command":"pause"})";
+  RawClient longest(path_);
+  longest.Send(request + std::string(kMaxRequest - request.size(), ' ') + "\n");
+  longest.EndInput();
+  EXPECT_EQ(longest.Rest(), "{\"ok\":true}\n");
+
+  RawClient longer(path_);
+  longer.Send(request + std::string(kMaxRequest - request.size() + 1, ' '));
+  EXPECT_THAT(longer.Rest(), HasSubstr("at most 4096 bytes")) << "and the connection ends";
+
+  RawClient flood(path_);
+  flood.Flood(std::string(100'000, 'x'));
+  EXPECT_THAT(flood.Rest(), HasSubstr("at most 4096 bytes"));
+  EXPECT_THAT(guest_.calls(), ElementsAre("pause"));
+}
+
+TEST_F(ControlServerTest, DoesWhatAClientAskedThatHasLeft) {
+  Start();
+  RawClient client(path_);
+  client.Send("{\"command\":\"pause\"}\n");
+  client.Leave();
+  guest_.WaitForCalls(1);
+  EXPECT_EQ(Ask("resume"), kOk);
+}
+
+TEST_F(ControlServerTest, AnAnswerMayComeLater) {
+  guest_.answers_at_once = false;
+  Start();
+  const auto client = Connect();
+  auto answer = std::async(std::launch::async, [&] { return Ask(*client, "shutdown"); });
+  guest_.WaitForCalls(1);
+  EXPECT_EQ(Ask("pause"), kOk) << "others are served meanwhile";
+  loop_->Post([this] { guest_.waiting(HostError("it does not listen")); });
+  EXPECT_EQ(answer.get(), R"({"ok":false,"error":"it does not listen"})");
+  EXPECT_EQ(Ask(*client, "resume"), kOk) << "the connection goes on";
+}
+
+TEST_F(ControlServerTest, RequestsBehindALateAnswerWaitForIt) {
+  guest_.answers_at_once = false;
+  Start();
+  RawClient client(path_);
+  client.Send("{\"command\":\"reboot\"}\n{\"command\":\"pause\"}\n");
+  client.EndInput();
+  guest_.WaitForCalls(1);
+  EXPECT_EQ(Ask("info").substr(0, 10), R"({"ok":true)");
+  EXPECT_THAT(guest_.calls(), ElementsAre("reboot", "info"));
+  loop_->Post([this] { guest_.waiting({}); });
+  EXPECT_EQ(client.Rest(), "{\"ok\":true}\n{\"ok\":true}\n");
+  EXPECT_THAT(guest_.calls(), ElementsAre("reboot", "info", "pause"));
+}
+
+TEST_F(ControlServerTest, ALateAnswerMayFindItsClientGone) {
+  guest_.answers_at_once = false;
+  Start();
+  RawClient client(path_);
+  client.Send("{\"command\":\"shutdown\"}\n");
+  guest_.WaitForCalls(1);
+  client.Leave();
+  EXPECT_EQ(Ask("pause"), kOk);
+  loop_->Post([this] { guest_.waiting({}); });
+  EXPECT_EQ(Ask("resume"), kOk);
+}
+
+TEST_F(ControlServerTest, ALateAnswerMayFindTheServerGone) {
+  guest_.answers_at_once = false;
+  Start();
+  RawClient client(path_);
+  client.Send("{\"command\":\"shutdown\"}\n");
+  guest_.WaitForCalls(1);
+  StopLoop();
+  server_.reset();
+  guest_.waiting({});
+  EXPECT_EQ(client.Rest(), "");
+}
+
+TEST_F(ControlServerTest, AClientThatDoesNotReadHoldsUpNobody) {
+  guest_.listing.nodes.push_back({"/big", std::string(8 << 20U, 'x')});
+  Start();
+  RawClient slow(path_);
+  slow.Send("{\"command\":\"xenstore-ls\"}\n{\"command\":\"pause\"}\n");
+  guest_.WaitForCalls(1);
+  EXPECT_EQ(Ask("resume"), kOk);
+  EXPECT_THAT(guest_.calls(), ElementsAre("xenstore-ls", "resume"))
+      << "its next request waits for the reply to be taken";
+  slow.EndInput();
+  EXPECT_GT(slow.Rest().size(), 8U << 20U);
+  EXPECT_THAT(guest_.calls(), ElementsAre("xenstore-ls", "resume", "pause"));
+}
+
+TEST_F(ControlServerTest, AClientThatNeverReadsIsDropped) {
+  guest_.listing.nodes.push_back({"/big", std::string(8 << 20U, 'x')});
+  Start({.max_clients = 16, .stall_ns = 1'000'000});
+  RawClient stuck(path_);
+  stuck.Send("{\"command\":\"xenstore-ls\"}\n");
+  EXPECT_TRUE(stuck.WaitForHangUp());
+  EXPECT_LT(stuck.Rest().size(), 8U << 20U);
+  EXPECT_EQ(Ask("resume"), kOk);
+}
+
+TEST_F(ControlServerTest, TurnsAwayMoreClientsThanItTakes) {
+  Start({.max_clients = 2, .stall_ns = 1'000'000'000});
+  const auto first = Connect();
+  const auto second = Connect();
+  EXPECT_EQ(Ask(*first, "pause"), kOk);
+  EXPECT_EQ(Ask(*second, "resume"), kOk);
+  EXPECT_THAT(Ask("stop"), HasSubstr("too many clients"));
+  EXPECT_THAT(guest_.calls(), ElementsAre("pause", "resume"));
+}
+
+TEST_F(ControlServerTest, WhoStoppedTheGuestCanWaitForItsName) {
+  Start();
+  const auto stopper = Connect();
+  const auto other = Connect();
+  EXPECT_EQ(Ask(*other, "pause"), kOk);
+  EXPECT_EQ(Ask(*stopper, "stop"), kOk);
+  StopLoop();
+  server_.reset();
+  EXPECT_TRUE(other->WaitForEnd(kLimit));
+  EXPECT_FALSE(stopper->WaitForEnd(std::chrono::milliseconds(0)));
+  socket_.reset();
+  EXPECT_TRUE(stopper->WaitForEnd(kLimit));
+  EXPECT_NE(ControlSocket::Claim(path_).value(), nullptr);
+}
+
+TEST_F(ControlServerTest, ASocketServesOneServerAfterTheOther) {
+  Start();
+  EXPECT_EQ(Ask("pause"), kOk);
+  StopLoop();
+  server_.reset();
+  // The guest restarts: what comes meanwhile waits.
+  RawClient early(path_);
+  early.Send("{\"command\":\"resume\"}\n");
+  early.EndInput();
+  loop_ = EventLoop::Create().value();
+  Start();
+  EXPECT_EQ(early.Rest(), "{\"ok\":true}\n");
+}
+
+TEST_F(ControlServerTest, ClientsNoticeAServerThatSaysNothing) {
+  const auto client = Connect();  // in the backlog: nobody serves
+  const auto answer = client->Ask("{}", std::chrono::milliseconds(1));
+  ASSERT_FALSE(answer);
+  EXPECT_THAT(answer.error().message, HasSubstr("no answer"));
+  socket_.reset();
+  const auto end = client->Ask("{}", kLimit);
+  ASSERT_FALSE(end);
+  EXPECT_THAT(end.error().message, HasSubstr("ended before the answer"));
+}
+
+}  // namespace
+}  // namespace veneer::test
