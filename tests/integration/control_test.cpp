@@ -1,8 +1,8 @@
 // Controls a guest from outside, as a user does with `veneer ctl`.
-#include <sys/stat.h>
-
 #include <chrono>
 #include <filesystem>
+#include <fstream>
+#include <string>
 #include <thread>
 
 #include <gmock/gmock.h>
@@ -42,20 +42,19 @@ class MemoryGuest : public ControlledGuest {
     }
     return false;
   }
-  // What the guest's memory file takes of the host, bytes.
+  // What the guest's memory, which carries the name of /dev/zero, takes of the host, bytes.
   std::uint64_t HostBytes() const {
-    const std::filesystem::path folder = "/proc/" + std::to_string(veneer().pid()) + "/fd";
-    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-      std::error_code ignored;
-      if (std::filesystem::read_symlink(entry, ignored).string().find("veneer-ram") !=
-          std::string::npos) {
-        struct stat status {};
-        return stat(entry.path().c_str(), &status) == 0
-                   ? static_cast<std::uint64_t>(status.st_blocks) * 512
-                   : 0;
+    std::ifstream smaps("/proc/" + std::to_string(veneer().pid()) + "/smaps");
+    std::uint64_t kib = 0;
+    bool guest_ram = false;
+    for (std::string line; std::getline(smaps, line);) {
+      if (const std::size_t dash = line.find('-'); dash != std::string::npos && dash < 17) {
+        guest_ram = line.ends_with("/dev/zero");
+      } else if (guest_ram && line.starts_with("Rss:")) {
+        kib += std::stoull(line.substr(4));
       }
     }
-    return 0;
+    return kib << 10U;
   }
 };
 

@@ -68,7 +68,7 @@ HostResources ProbeResources() {
   if (!resources.tap) {
     resources.tap_problem = std::strerror(errno);
   }
-  resources.shared_huge_pages = ChosenSetting("/sys/kernel/mm/transparent_hugepage/shmem_enabled");
+  resources.huge_pages = ChosenSetting("/sys/kernel/mm/transparent_hugepage/enabled");
   return resources;
 }
 
@@ -114,13 +114,11 @@ std::vector<HostFact> HostFacts(const KvmCapabilities& capabilities, const HostP
                    resources.tap ? "guests can be put on a bridge"
                                  : "only user-mode networking; for taps run as root or load tun"});
   facts.push_back({"huge_pages", "Huge pages for guest memory",
-                   resources.shared_huge_pages.empty() ? "no" : resources.shared_huge_pages,
-                   resources.shared_huge_pages == "advise" ||
-                           resources.shared_huge_pages == "always" ||
-                           resources.shared_huge_pages == "within_size"
-                       ? "used"
-                       : "set /sys/kernel/mm/transparent_hugepage/shmem_enabled to advise for "
-                         "faster guests"});
+                   resources.huge_pages.empty() ? "no" : resources.huge_pages,
+                   resources.huge_pages == "madvise" || resources.huge_pages == "always"
+                       ? "used (--memory-backing auto)"
+                       : "set /sys/kernel/mm/transparent_hugepage/enabled to madvise for faster "
+                         "guests"});
   return facts;
 }
 

@@ -20,8 +20,8 @@ struct HostFact {
 struct HostResources {
   bool io_uring = false;
   bool tap = false;
-  std::string tap_problem;        // why not, if not
-  std::string shared_huge_pages;  // the kernel's shmem_enabled setting, "" if it has none
+  std::string tap_problem;  // why not, if not
+  std::string huge_pages;   // the kernel's transparent_hugepage/enabled, "" if it has none
 };
 HostResources ProbeResources();
 

@@ -216,6 +216,15 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
                            "What 'veneer ctl NAME balloon' can raise the memory to; the guest "
                            "gives back what is above --memory when its Xen balloon driver starts",
                            "SIZE", "as --memory");
+  AddChoice<MemoryBacking>(
+      command, "--memory-backing", machine.memory_backing,
+      {{"auto", MemoryBacking::kAnonymous},
+       {"anonymous", MemoryBacking::kAnonymous},
+       {"memfd", MemoryBacking::kMemfd}},
+      "What the host gives for guest memory: memory of this process, which most hosts give huge "
+      "pages to (auto, anonymous), or a memory file, which gets some only if the host's "
+      "transparent_hugepage/shmem_enabled says so",
+      "auto");
   AddParsed<unsigned>(command, "--cpus", machine.vcpus, ParseCpus, "Number of vCPUs, 1 to 32", "N",
                       "1");
   AddParsed<std::string>(command, "--name", machine.name, ParseName,

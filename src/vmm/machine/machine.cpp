@@ -146,7 +146,7 @@ Result<void> MachineImpl::LayOutMemory() {
     std::sort(ranges.begin(), ranges.end(),
               [](const auto& a, const auto& b) { return a.base < b.base; });
   }
-  VENEER_TRY_ASSIGN(memory_, GuestMemory::Create(ranges, GuestMemory::Options{}));
+  VENEER_TRY_ASSIGN(memory_, GuestMemory::Create(ranges, {.backing = config_.memory_backing}));
   return {};
 }
 

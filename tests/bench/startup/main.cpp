@@ -51,7 +51,7 @@ Contender Veneer(const Options& options) {
           .argv = {options.veneer, "run", "--kernel", options.kernel, "--memory",
                    fmt::format("{}M", options.memory_mib), "--cmdline", "console=ttyS0", "--serial",
                    "off"},
-          .guest_ram = "/memfd:veneer-ram"};
+          .guest_ram = "/dev/zero"};
 }
 
 // Guest RAM is a memory file there too, so that it can be told from the rest.

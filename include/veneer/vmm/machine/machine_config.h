@@ -9,6 +9,7 @@
 #include "veneer/host/disk/disk_config.h"
 #include "veneer/host/net/net_config.h"
 #include "veneer/vmm/boot/kernel_image.h"
+#include "veneer/vmm/memory/guest_memory.h"
 
 namespace veneer {
 
@@ -66,6 +67,7 @@ struct MachineConfig {
   // What the balloon may go up to: the guest finds all of it in its memory map and gives back what
   // is above `memory_bytes` when its balloon driver starts. 0: no more than `memory_bytes`.
   std::uint64_t memory_max_bytes = 0;
+  MemoryBacking memory_backing = MemoryBacking::kAnonymous;
   unsigned vcpus = 1;
   CharacterTarget serial;
   std::vector<DiskConfig> disks;

@@ -1,4 +1,4 @@
-// The guest's RAM: memfd-backed, read and written by bounds-checked copies.
+// The guest's RAM, read and written by bounds-checked copies.
 //
 // The guest runs while the VMM reads, so every value read here is a snapshot: copy once, then check
 // the copy.
@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -24,9 +25,8 @@ namespace veneer {
 // A contiguous piece of guest RAM, as KVM gets it as a memory slot.
 struct MemoryRegion {
   Gpa base;
-  std::uint64_t size = 0;         // bytes, page multiple
-  std::uint64_t file_offset = 0;  // bytes, within GuestMemory::fd()
-  std::byte* host = nullptr;      // mapping of the region in this process
+  std::uint64_t size = 0;     // bytes, page multiple
+  std::byte* host = nullptr;  // mapping of the region in this process; lies as `base` does in 2 MiB
 
   bool Contains(Gpa gpa, std::uint64_t length) const {
     return gpa >= base && gpa.value - base.value <= size &&
@@ -59,6 +59,16 @@ class SharedPages {
   std::size_t pages_ = 0;
 };
 
+// What the host gives for the guest's RAM.
+enum class MemoryBacking {
+  // Memory of this process alone. The only kind that distributions give huge pages to, and each of
+  // those saves a guest with nested paging 511 page faults.
+  kAnonymous,
+  // A file in memory (memfd), which other processes could be given. Huge pages only if the host's
+  // transparent_hugepage/shmem_enabled says so.
+  kMemfd,
+};
+
 // Reads, writes and pins are thread-safe. Overlays and discards serialise among themselves.
 class GuestMemory {
  public:
@@ -67,6 +77,7 @@ class GuestMemory {
     std::uint64_t size = 0;  // bytes, page multiple
   };
   struct Options {
+    MemoryBacking backing = MemoryBacking::kAnonymous;
     bool huge_pages = true;  // ask for transparent huge pages
   };
 
@@ -81,7 +92,8 @@ class GuestMemory {
 
   std::span<const MemoryRegion> regions() const { return regions_; }
   std::uint64_t TotalBytes() const;
-  int fd() const { return fd_.get(); }
+  // Bytes that the host has given so far, for the whole of the RAM.
+  std::uint64_t ResidentBytes() const;
 
   // Copies; false, without effect on guest memory or with `out` unspecified, if any byte lies
   // outside RAM. A copy may cross pages but not regions.
@@ -123,13 +135,26 @@ class GuestMemory {
   bool DiscardPage(Gfn gfn);
 
  private:
-  GuestMemory() = default;
-  const MemoryRegion* Find(Gpa gpa, std::uint64_t length) const;
+  // What stands for the RAM that an overlay covers.
+  struct Covered {
+    std::byte* page = nullptr;  // its content, mapped elsewhere; null if a memfd keeps it
+  };
 
-  UniqueFd fd_;
+  explicit GuestMemory(const Options& options) : options_(options) {}
+  Result<void> MapRegion(const Range& range);
+  const MemoryRegion* Find(Gpa gpa, std::uint64_t length) const;
+  std::uint64_t FileOffset(const MemoryRegion& region, Gpa gpa) const;
+  bool GiveBack(const MemoryRegion& region, Gpa gpa);
+  void KeepSmall(const MemoryRegion& region, Gpa gpa);
+
+  const Options options_;
+  UniqueFd fd_;  // kMemfd only
   std::vector<MemoryRegion> regions_;
-  mutable std::mutex overlay_mutex_;
-  std::set<Gpa> overlays_;
+  std::vector<std::uint64_t> file_offsets_;  // of the regions, kMemfd only; bytes
+  mutable std::mutex overlay_mutex_;         // guards what follows
+  std::map<Gpa, Covered> overlays_;
+  std::set<std::uint64_t>
+      small_;  // numbers of the 2 MiB pieces of the guest that KeepSmall() knows
 };
 
 // Access to a word that the guest shares with us and both sides update atomically (a ring index, a

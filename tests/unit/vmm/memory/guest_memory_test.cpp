@@ -15,19 +15,21 @@ constexpr std::uint64_t kHighBase = 0x100000000;
 constexpr std::uint64_t kHigh = 4 * kPageSize;
 
 // RAM as a machine has it: one part at 0, one above a hole.
-class GuestMemoryTest : public testing::Test {
+class GuestMemoryTest : public testing::TestWithParam<MemoryBacking> {
  protected:
   void SetUp() override {
     const std::array ranges{GuestMemory::Range{Gpa{0}, kLow},
                             GuestMemory::Range{Gpa{kHighBase}, kHigh}};
-    auto memory = GuestMemory::Create(ranges, GuestMemory::Options{});
+    auto memory = GuestMemory::Create(ranges, {.backing = GetParam()});
     ASSERT_TRUE(memory);
     memory_ = std::move(*memory);
   }
   std::unique_ptr<GuestMemory> memory_;
 };
+INSTANTIATE_TEST_SUITE_P(Backings, GuestMemoryTest,
+                         testing::Values(MemoryBacking::kAnonymous, MemoryBacking::kMemfd));
 
-TEST_F(GuestMemoryTest, RegionsAreWhatWasAskedFor) {
+TEST_P(GuestMemoryTest, RegionsAreWhatWasAskedFor) {
   ASSERT_EQ(memory_->regions().size(), 2U);
   EXPECT_EQ(memory_->regions()[0].base, Gpa{0});
   EXPECT_EQ(memory_->regions()[0].size, kLow);
@@ -43,21 +45,28 @@ TEST(GuestMemoryPlacesTest, RegionsLieAlikeInHugePagesEverywhere) {
                           GuestMemory::Range{Gpa{0x100000}, 5 * kPageSize},
                           GuestMemory::Range{Gpa{kHighBase + kPageSize}, 3 * kHuge}};
   const auto memory = GuestMemory::Create(ranges, GuestMemory::Options{}).value();
-  std::uint64_t file_end = 0;
   for (const MemoryRegion& region : memory->regions()) {
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(region.host) % kHuge, region.base.value % kHuge);
-    EXPECT_EQ(region.file_offset % kHuge, region.base.value % kHuge);
-    EXPECT_GE(region.file_offset, file_end);  // apart from the others
-    file_end = region.file_offset + region.size;
   }
 }
 
-TEST_F(GuestMemoryTest, StartsAsZeros) {
+// A page of one region is no page of another, in a memory file either.
+TEST(GuestMemoryPlacesTest, RegionsOfAFileLieApart) {
+  const std::array ranges{GuestMemory::Range{Gpa{0}, 3 * kPageSize},
+                          GuestMemory::Range{Gpa{0x100000}, 5 * kPageSize}};
+  const auto memory = GuestMemory::Create(ranges, {.backing = MemoryBacking::kMemfd}).value();
+  ASSERT_TRUE(memory->Fill(Gpa{0}, 3 * kPageSize, std::byte{1}));
+  ASSERT_TRUE(memory->Fill(Gpa{0x100000}, 5 * kPageSize, std::byte{2}));
+  EXPECT_EQ(memory->Read<std::uint8_t>(Gpa{0}), 1);
+  EXPECT_EQ(memory->Read<std::uint8_t>(Gpa{3 * kPageSize - 1}), 1);
+}
+
+TEST_P(GuestMemoryTest, StartsAsZeros) {
   EXPECT_EQ(memory_->Read<std::uint64_t>(Gpa{0}), 0U);
   EXPECT_EQ(memory_->Read<std::uint64_t>(Gpa{kHighBase + kHigh - 8}), 0U);
 }
 
-TEST_F(GuestMemoryTest, ReadsBackWhatWasWrittenInEachRegion) {
+TEST_P(GuestMemoryTest, ReadsBackWhatWasWrittenInEachRegion) {
   for (const std::uint64_t at :
        {std::uint64_t{0}, kPageSize - 3, kLow - 4, kHighBase, kHighBase + 1}) {
     ASSERT_TRUE(memory_->Write<std::uint32_t>(Gpa{at}, 0xdeadbeef)) << at;
@@ -65,7 +74,7 @@ TEST_F(GuestMemoryTest, ReadsBackWhatWasWrittenInEachRegion) {
   }
 }
 
-TEST_F(GuestMemoryTest, CopiesThatLeaveRamFailWhole) {
+TEST_P(GuestMemoryTest, CopiesThatLeaveRamFailWhole) {
   for (const std::uint64_t at : {kLow - 3, kLow, kHighBase - 1, kHighBase - 4,
                                  kHighBase + kHigh - 3, kHighBase + kHigh, kTop, kTop - 3}) {
     EXPECT_FALSE(memory_->Read<std::uint32_t>(Gpa{at})) << at;
@@ -78,21 +87,21 @@ TEST_F(GuestMemoryTest, CopiesThatLeaveRamFailWhole) {
   EXPECT_EQ(memory_->Read<std::uint8_t>(Gpa{kHighBase + kHigh - 1}), 0U);
 }
 
-TEST_F(GuestMemoryTest, LengthsThatWrapAroundAreOutside) {
+TEST_P(GuestMemoryTest, LengthsThatWrapAroundAreOutside) {
   EXPECT_TRUE(memory_->Pin(Gpa{8}, kTop).empty());
   EXPECT_TRUE(memory_->Pin(Gpa{8}, kTop - 7).empty());
   EXPECT_TRUE(memory_->Pin(Gpa{kHighBase}, kTop - kHighBase + 2).empty());
   EXPECT_FALSE(memory_->Fill(Gpa{kPageSize}, kTop - 100, std::byte{1}));
 }
 
-TEST_F(GuestMemoryTest, EmptyCopiesTouchNothingAndSucceedAnywhere) {
+TEST_P(GuestMemoryTest, EmptyCopiesTouchNothingAndSucceedAnywhere) {
   EXPECT_TRUE(memory_->ReadBytes(Gpa{kTop}, {}));
   EXPECT_TRUE(memory_->WriteBytes(Gpa{kTop}, {}));
   EXPECT_TRUE(memory_->Fill(Gpa{kTop}, 0, std::byte{1}));
   EXPECT_TRUE(memory_->Pin(Gpa{0}, 0).empty());
 }
 
-TEST_F(GuestMemoryTest, PinSeesTheGuestsBytes) {
+TEST_P(GuestMemoryTest, PinSeesTheGuestsBytes) {
   const std::span<std::byte> pinned = memory_->Pin(Gpa{kPageSize - 2}, 4);
   ASSERT_EQ(pinned.size(), 4U);
   ASSERT_TRUE(memory_->Write<std::uint32_t>(Gpa{kPageSize - 2}, 0x04030201));
@@ -102,13 +111,13 @@ TEST_F(GuestMemoryTest, PinSeesTheGuestsBytes) {
   EXPECT_EQ(memory_->Read<std::uint8_t>(Gpa{kPageSize - 2}), 9);
 }
 
-TEST_F(GuestMemoryTest, PinMayBeAWholeRegionButNotMore) {
+TEST_P(GuestMemoryTest, PinMayBeAWholeRegionButNotMore) {
   EXPECT_EQ(memory_->Pin(Gpa{0}, kLow).size(), kLow);
   EXPECT_TRUE(memory_->Pin(Gpa{0}, kLow + 1).empty());
   EXPECT_TRUE(memory_->Pin(Gpa{1}, kLow).empty());
 }
 
-TEST_F(GuestMemoryTest, FillStaysInItsBounds) {
+TEST_P(GuestMemoryTest, FillStaysInItsBounds) {
   ASSERT_TRUE(memory_->Fill(Gpa{100}, 3, std::byte{0x5a}));
   EXPECT_EQ(memory_->Read<std::uint8_t>(Gpa{99}), 0);
   EXPECT_EQ(memory_->Read<std::uint8_t>(Gpa{100}), 0x5a);
@@ -116,7 +125,7 @@ TEST_F(GuestMemoryTest, FillStaysInItsBounds) {
   EXPECT_EQ(memory_->Read<std::uint8_t>(Gpa{103}), 0);
 }
 
-TEST_F(GuestMemoryTest, DiscardedPagesReadAsZeros) {
+TEST_P(GuestMemoryTest, DiscardedPagesReadAsZeros) {
   ASSERT_TRUE(memory_->Fill(Gpa{0}, kLow, std::byte{7}));
   EXPECT_TRUE(memory_->DiscardPage(Gfn{3}));
   EXPECT_EQ(memory_->Read<std::uint8_t>(Gpa{3 * kPageSize - 1}), 7);
@@ -128,7 +137,7 @@ TEST_F(GuestMemoryTest, DiscardedPagesReadAsZeros) {
   EXPECT_EQ(memory_->Read<std::uint8_t>(Gpa{3 * kPageSize}), 1);
 }
 
-TEST_F(GuestMemoryTest, DiscardHitsThePageOfTheRightRegion) {
+TEST_P(GuestMemoryTest, DiscardHitsThePageOfTheRightRegion) {
   ASSERT_TRUE(memory_->Fill(Gpa{0}, kLow, std::byte{7}));
   ASSERT_TRUE(memory_->Fill(Gpa{kHighBase}, kHigh, std::byte{8}));
   EXPECT_TRUE(memory_->DiscardPage(Gfn::Of(Gpa{kHighBase + kPageSize})));
@@ -137,20 +146,29 @@ TEST_F(GuestMemoryTest, DiscardHitsThePageOfTheRightRegion) {
   EXPECT_EQ(memory_->Read<std::uint8_t>(Gpa{kPageSize}), 7);
 }
 
-TEST_F(GuestMemoryTest, DiscardRefusesWhatIsNoRam) {
+TEST_P(GuestMemoryTest, DiscardRefusesWhatIsNoRam) {
   EXPECT_FALSE(memory_->DiscardPage(Gfn{kLow / kPageSize}));
   EXPECT_FALSE(memory_->DiscardPage(Gfn{kTop}));
   // A frame whose address would wrap around to RAM.
   EXPECT_FALSE(memory_->DiscardPage(Gfn{(std::uint64_t{1} << 52U) + 1}));
 }
 
-TEST_F(GuestMemoryTest, SharedWordIsTheGuestsMemory) {
+TEST_P(GuestMemoryTest, OnlyWhatWasUsedAndNotGivenBackIsResident) {
+  EXPECT_EQ(memory_->ResidentBytes(), 0U);
+  ASSERT_TRUE(memory_->Fill(Gpa{0}, kLow, std::byte{7}));
+  ASSERT_TRUE(memory_->Write<std::uint8_t>(Gpa{kHighBase}, 1));
+  EXPECT_EQ(memory_->ResidentBytes(), kLow + kPageSize);
+  EXPECT_TRUE(memory_->DiscardPage(Gfn{3}));
+  EXPECT_EQ(memory_->ResidentBytes(), kLow);
+}
+
+TEST_P(GuestMemoryTest, SharedWordIsTheGuestsMemory) {
   const std::span<std::byte> bytes = memory_->Pin(Gpa{64}, sizeof(std::uint32_t));
   SharedWord<std::uint32_t>(bytes.data()).fetch_or(0x10);
   EXPECT_EQ(memory_->Read<std::uint32_t>(Gpa{64}), 0x10U);
 }
 
-TEST_F(GuestMemoryTest, CopiesMayRaceWithTheGuest) {
+TEST_P(GuestMemoryTest, CopiesMayRaceWithTheGuest) {
   std::thread guest([&] {
     for (std::uint32_t i = 0; i < 10000; ++i) {
       static_cast<void>(memory_->Write<std::uint32_t>(Gpa{128}, i * 0x01010101U));
