@@ -74,7 +74,53 @@ as_root() {
 }
 
 refresh_package_lists() {
-	as_root apt-get -q -o DPkg::Lock::Timeout=120 update >&2
+	if [[ -n ${APT_CONFIG:-} ]]; then
+		apt-get -q update >&2
+	else
+		as_root apt-get -q -o DPkg::Lock::Timeout=120 update >&2
+	fi
+}
+
+# debian_mirror RELEASE FALLBACK: where this machine has a release of Debian from, such as bookworm-security.
+debian_mirror() {
+	local uri
+	# shellcheck disable=SC2016 # apt's own variables
+	uri=$(apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
+		sed -n "s/^$1 //p" | head -n 1) || uri=
+	printf '%s\n' "${uri:-$2}"
+}
+
+# use_own_apt ARCHITECTURE RELEASE...: from here on apt knows these releases of Debian for that architecture, with package
+# lists of their own in the cache. The machine's apt is not touched, and no root is needed.
+use_own_apt() {
+	local architecture=$1 dir release host uri
+	shift
+	dir=$(cache_dir)/apt/$architecture-$1
+	mkdir -p "$dir"/{lists,archives}/partial
+	# shellcheck source=/dev/null
+	host=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}")
+	for release in "$@"; do
+		case $release in
+		*-security) uri=$(debian_mirror "$host-security" http://deb.debian.org/debian-security) ;;
+		*) uri=$(debian_mirror "$host" http://deb.debian.org/debian) ;;
+		esac
+		printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' "$uri" "$release"
+	done >"$dir/sources.$$"
+	mv -T "$dir/sources.$$" "$dir/sources.list"
+	: >"$dir/status"
+	cat >"$dir/apt.conf.$$" <<-END
+		APT::Architecture "$architecture";
+		APT::Architectures "$architecture";
+		APT::Sandbox::User "root";
+		Acquire::Languages "none";
+		Dir::Etc::sourcelist "$dir/sources.list";
+		Dir::Etc::sourceparts "-";
+		Dir::State "$dir";
+		Dir::State::status "$dir/status";
+		Dir::Cache "$dir";
+	END
+	mv -T "$dir/apt.conf.$$" "$dir/apt.conf"
+	export APT_CONFIG=$dir/apt.conf
 }
 
 install_packages() {
@@ -114,7 +160,8 @@ fetch_package() {
 	# As root, apt would hand the download to its own user, who cannot write into the cache.
 	((EUID != 0)) || apt+=(-o APT::Sandbox::User=root)
 	download=$(mktemp -d "$2.deb.XXXXXX")
-	(cd "$download" && "${apt[@]}" download "$1" >&2) ||
+	# The lists may name a version that the archive has replaced since.
+	(cd "$download" && { "${apt[@]}" download "$1" || { refresh_package_lists && "${apt[@]}" download "$1"; }; } >&2) ||
 		die "cannot download the Debian package $1; apt-get says why above ('apt-get update' may help)"
 	dpkg-deb -x "$download"/*.deb "$2" || die "cannot unpack the Debian package $1; is there room on the disk?"
 	rm -rf "$download"
