@@ -31,7 +31,7 @@ std::vector<std::string> Bench(const std::string& folder) {
           "--output",
           folder,
           "--kernel",
-          Needed("VENEER_TEST_KERNEL"),
+          EmulatedKernel(),
           "--initrd",
           Needed("VENEER_TEST_BENCH_INITRD")};
 }

@@ -49,14 +49,14 @@ TEST(Boot, TwoVcpusReportAndPowerOff) {
   const ScratchDirectory scratch;
   const std::string metrics_file = scratch.File("metrics.json");
   ChildProcess veneer(BootCommand({"--kernel", Needed("VENEER_TEST_KERNEL"), "--cpus", "2",
-                                   "--memory", "256M", "--metrics", metrics_file},
+                                   "--memory", GuestMemory(256), "--metrics", metrics_file},
                                   "veneer-report"));
   EXPECT_EQ(veneer.WaitForExit(BootLimit()), 0) << veneer.err();
   auto report = ParseReport(veneer.out());
   EXPECT_TRUE(report.contains("ok")) << veneer.out();
   EXPECT_EQ(report["cpus"], "2");
-  EXPECT_GE(std::stoul(report["memory_mib"]), 200U);
-  EXPECT_LE(std::stoul(report["memory_mib"]), 256U);
+  EXPECT_GE(std::stoul(report["memory_mib"]), GuestMib(200));
+  EXPECT_LE(std::stoul(report["memory_mib"]), GuestMib(256));
   EXPECT_THAT(veneer.out(), HasSubstr("veneer: exit status 0"));
 
   std::ifstream file(metrics_file);
@@ -71,8 +71,8 @@ TEST(Boot, TwoVcpusReportAndPowerOff) {
 }
 
 TEST(Boot, SmallMemoryElfKernel) {
-  ChildProcess veneer(
-      BootCommand({"--kernel", Needed("VENEER_TEST_VMLINUX"), "--memory", "64M"}, "veneer-report"));
+  ChildProcess veneer(BootCommand(
+      {"--kernel", Needed("VENEER_TEST_VMLINUX"), "--memory", GuestMemory(64)}, "veneer-report"));
   EXPECT_EQ(veneer.WaitForExit(BootLimit()), 0) << veneer.err();
   auto report = ParseReport(veneer.out());
   EXPECT_TRUE(report.contains("ok")) << veneer.out();

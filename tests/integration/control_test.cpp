@@ -79,33 +79,36 @@ TEST(Control, PauseInformationAndCleanShutdown) {
 }
 
 TEST(Control, ABalloonGivesMemoryToTheHostAndTakesItBack) {
-  MemoryGuest guest({"--memory", "128M"});
+  MemoryGuest guest({"--memory", GuestMemory(128)});
   ASSERT_TRUE(guest.WaitForShell()) << guest.veneer().err();
   // Makes the guest use most of its memory, as its page cache would.
   guest.veneer().Send(
-      "mount -t tmpfs -o size=100m t /mnt; dd if=/dev/zero of=/mnt/x bs=1M count=70; "
+      "mount -t tmpfs -o size=" + GuestMemory(100) +
+      " t /mnt; dd if=/dev/zero of=/mnt/x bs=1M count=" + std::to_string(GuestMib(70)) +
+      "; "
       "rm /mnt/x; echo $((6*7))-filled\n");
   ASSERT_TRUE(guest.veneer().WaitForOutput("42-filled", BootLimit())) << guest.veneer().out();
   const std::uint64_t before = guest.HostBytes();
-  EXPECT_GT(before, 80 * kMiB);
+  EXPECT_GT(before, GuestMib(80) * kMiB);
 
-  EXPECT_EQ(guest.Ctl({"balloon", "80M"}).code, 0);
-  EXPECT_TRUE(guest.WaitForMemory(81 * kMiB, /*at_most=*/true));
-  EXPECT_LE(guest.HostBytes() + 30 * kMiB, before);
+  EXPECT_EQ(guest.Ctl({"balloon", GuestMemory(80)}).code, 0);
+  EXPECT_TRUE(guest.WaitForMemory((GuestMib(80) + 1) * kMiB, /*at_most=*/true));
+  EXPECT_LE(guest.HostBytes() + GuestMib(30) * kMiB, before);
 
-  EXPECT_EQ(guest.Ctl({"balloon", "128M"}).code, 0);
-  EXPECT_TRUE(guest.WaitForMemory(127 * kMiB, /*at_most=*/false));
-  EXPECT_THAT(guest.Ctl({"balloon", "512M"}).err, HasSubstr("128 MiB"));
+  EXPECT_EQ(guest.Ctl({"balloon", GuestMemory(128)}).code, 0);
+  EXPECT_TRUE(guest.WaitForMemory((GuestMib(128) - 1) * kMiB, /*at_most=*/false));
+  EXPECT_THAT(guest.Ctl({"balloon", GuestMemory(512)}).err,
+              HasSubstr(std::to_string(GuestMib(128)) + " MiB"));
   EXPECT_EQ(guest.Ctl({"stop"}).code, 0);
   EXPECT_EQ(guest.veneer().WaitForExit(kCtlLimit), 0);
 }
 
 TEST(Control, AGuestBelowItsMemoryLimitGrowsAndRebootsThroughXenstore) {
-  MemoryGuest guest({"--memory", "96M", "--memory-max", "160M"});
+  MemoryGuest guest({"--memory", GuestMemory(96), "--memory-max", GuestMemory(160)});
   ASSERT_TRUE(guest.WaitForShell()) << guest.veneer().err();
-  EXPECT_TRUE(guest.WaitForMemory(97 * kMiB, /*at_most=*/true));
-  EXPECT_EQ(guest.Ctl({"balloon", "160M"}).code, 0);
-  EXPECT_TRUE(guest.WaitForMemory(159 * kMiB, /*at_most=*/false));
+  EXPECT_TRUE(guest.WaitForMemory((GuestMib(96) + 1) * kMiB, /*at_most=*/true));
+  EXPECT_EQ(guest.Ctl({"balloon", GuestMemory(160)}).code, 0);
+  EXPECT_TRUE(guest.WaitForMemory((GuestMib(160) - 1) * kMiB, /*at_most=*/false));
 
   const std::size_t seen = guest.veneer().out().size();
   EXPECT_EQ(guest.Ctl({"reboot"}).code, 0);

@@ -61,14 +61,15 @@ class Shell {
   int count_ = 0;
 };
 
-// The small test kernel with a test initramfs, which `initrd` is the variable of; its shell is on
-// the serial port.
+// A test kernel with a test initramfs; its shell is on the serial port.
 class ControlledGuest {
  public:
   explicit ControlledGuest(const std::vector<std::string>& options,
                            const char* initrd = "VENEER_TEST_INITRD")
-      : veneer_(RunCommand(Needed("VENEER_TEST_KERNEL"), "console=ttyS0",
-                           Options(options, initrd, socket_))) {}
+      : ControlledGuest(options, Needed("VENEER_TEST_KERNEL"), Needed(initrd)) {}
+  ControlledGuest(const std::vector<std::string>& options, const std::string& kernel,
+                  const std::string& initrd)
+      : veneer_(RunCommand(kernel, "console=ttyS0", Options(options, initrd, socket_))) {}
 
   // Until its shell shows, at or after position `from` of its output.
   bool WaitForShell(std::size_t from = 0) { return veneer_.WaitForOutput("# ", BootLimit(), from); }
@@ -93,10 +94,10 @@ class ControlledGuest {
   const std::string& socket() const { return socket_; }
 
  private:
-  static std::vector<std::string> Options(std::vector<std::string> options, const char* initrd,
-                                          const std::string& socket) {
+  static std::vector<std::string> Options(std::vector<std::string> options,
+                                          const std::string& initrd, const std::string& socket) {
     options.insert(options.begin(),
-                   {"--initrd", Needed(initrd), "--name", "guest", "--control-socket", socket});
+                   {"--initrd", initrd, "--name", "guest", "--control-socket", socket});
     return options;
   }
 

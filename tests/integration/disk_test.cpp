@@ -166,11 +166,11 @@ TEST(Disk, TheRootFileSystemIsOnXvda) {
       RunCommand(Needed("VENEER_TEST_KERNEL"),
                  "console=ttyS0 root=/dev/xvda rw rootwait init=/init "
                  "veneer.run=\"veneer-report && cat /proc/mounts && mount -o remount,ro /\"",
-                 WithRootInitrd({"--disk", "path=" + disk})));
+                 WithRootInitrd({"--disk", "path=" + disk}, Needed("VENEER_TEST_INITRD"))));
   veneer.CloseInput();
   EXPECT_EQ(veneer.WaitForExit(BootLimit()), 0) << veneer.err();
   EXPECT_THAT(veneer.out(), AllOf(HasSubstr("report: ok"), HasSubstr("veneer: exit status 0")));
-  if (RootInitrd().empty()) {
+  if (!RootThroughInitrd()) {
     EXPECT_THAT(veneer.out(),
                 AllOf(ContainsRegex("VFS: Mounted root .ext4"), HasSubstr("/dev/root / ext4")));
   } else {

@@ -17,9 +17,9 @@ constexpr const char* kUseEth0 = "udhcpc -n -q -i eth0; ping -c 2 10.0.2.2; cat 
 
 TEST(E1000, AGuestWithoutXenIsOnTheNetwork) {
   ChildProcess veneer(
-      RunCommand(Needed("VENEER_TEST_KERNEL"),
+      RunCommand(EmulatedKernel(),
                  "console=ttyS0 veneer.run=\"" + std::string(kUseEth0) + "dmesg | grep -i e1000\"",
-                 {"--initrd", Needed("VENEER_TEST_INITRD"), "--xen", "off", "--net",
+                 {"--initrd", EmulatedInitrd(), "--xen", "off", "--net",
                   "user,model=e1000,mac=52:54:00:12:34:56"}));
   veneer.CloseInput();
   EXPECT_EQ(veneer.WaitForExit(BootLimit()), 0) << veneer.err();
@@ -31,12 +31,11 @@ TEST(E1000, AGuestWithoutXenIsOnTheNetwork) {
 }
 
 TEST(E1000, TheTwinIsUnpluggedAndItsLinkUsedByThePvNic) {
-  ChildProcess veneer(
-      RunCommand(Needed("VENEER_TEST_KERNEL"),
-                 "console=ttyS0 veneer.run=\"" + std::string(kUseEth0) +
-                     "ls /sys/class/net; cat /sys/bus/pci/devices/*/device; "
-                     "ls -l /sys/class/net/eth0/device/driver\"",
-                 {"--initrd", Needed("VENEER_TEST_INITRD"), "--net", "user,model=both"}));
+  ChildProcess veneer(RunCommand(EmulatedKernel(),
+                                 "console=ttyS0 veneer.run=\"" + std::string(kUseEth0) +
+                                     "ls /sys/class/net; cat /sys/bus/pci/devices/*/device; "
+                                     "ls -l /sys/class/net/eth0/device/driver\"",
+                                 {"--initrd", EmulatedInitrd(), "--net", "user,model=both"}));
   veneer.CloseInput();
   EXPECT_EQ(veneer.WaitForExit(BootLimit()), 0) << veneer.err();
   EXPECT_THAT(veneer.out(), AllOf(HasSubstr("2 packets received"), HasSubstr("xen/drivers/vif"),

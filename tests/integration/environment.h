@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <cstdlib>
 #include <string>
 #include <vector>
@@ -36,6 +37,23 @@ inline std::string Setting(const char* variable, const std::string& otherwise) {
 inline std::chrono::seconds BootLimit() {
   return std::chrono::seconds(std::atoi(Setting("VENEER_TEST_BOOT_SECONDS", "600").c_str()));
 }
+
+// The kernel and initramfs for guests with emulated disks and NICs: distributions have kernels
+// whose only drivers are PV ones.
+inline std::string EmulatedKernel() {
+  return Setting("VENEER_TEST_EMULATED_KERNEL", Needed("VENEER_TEST_KERNEL"));
+}
+inline std::string EmulatedInitrd() {
+  return Setting("VENEER_TEST_EMULATED_INITRD", Needed("VENEER_TEST_INITRD"));
+}
+
+// Guest memory in MiB, given for the small test kernel: a distribution's kernel needs a multiple,
+// VENEER_TEST_MEMORY_SCALE.
+inline std::uint64_t GuestMib(std::uint64_t mib) {
+  return mib *
+         static_cast<std::uint64_t>(std::atoi(Setting("VENEER_TEST_MEMORY_SCALE", "1").c_str()));
+}
+inline std::string GuestMemory(std::uint64_t mib) { return std::to_string(GuestMib(mib)) + "M"; }
 
 // "veneer run" with a kernel command line, what VENEER_TEST_CMDLINE adds to that, and more options.
 inline std::vector<std::string> RunCommand(const std::string& kernel, const std::string& cmdline,

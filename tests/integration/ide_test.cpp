@@ -33,22 +33,24 @@ TEST(Ide, AGuestWithoutXenHasItsRootOnSda) {
   const std::string disc = scratch.File("disc.iso");
   MakeImage(disc, 1);
 
-  ChildProcess veneer(
-      RunCommand(Needed("VENEER_TEST_KERNEL"),
-                 "console=ttyS0 root=/dev/sda rw rootwait init=/init "
-                 "veneer.run=\"dd if=/dev/urandom of=/f bs=64k count=8 && sync && sha256sum /f && "
-                 "echo 3 >/proc/sys/vm/drop_caches && sha256sum /f; fstrim -v /; dmesg | grep ata; "
-                 "cat /sys/block/sda/queue/discard_granularity /proc/interrupts; "
-                 "mount -o remount,ro /\"",
-                 {"--xen", "off", "--disk", "path=" + disk + ",bus=ide,serial=ROOT-1", "--disk",
-                  "path=" + disc + ",media=cdrom"}));
+  ChildProcess veneer(RunCommand(
+      EmulatedKernel(),
+      "console=ttyS0 root=/dev/sda rw rootwait init=/init "
+      "veneer.run=\"dd if=/dev/urandom of=/f bs=64k count=8 && sync && sha256sum /f && "
+      "echo 3 >/proc/sys/vm/drop_caches && sha256sum /f; fstrim -v /; dmesg | grep ata; "
+      "cat /sys/block/sda/queue/discard_granularity /proc/interrupts; "
+      "mount -o remount,ro /\"",
+      WithRootInitrd({"--xen", "off", "--disk", "path=" + disk + ",bus=ide,serial=ROOT-1", "--disk",
+                      "path=" + disc + ",media=cdrom"},
+                     EmulatedInitrd())));
   veneer.CloseInput();
   EXPECT_EQ(veneer.WaitForExit(BootLimit()), 0) << veneer.err();
-  EXPECT_THAT(veneer.out(),
-              AllOf(ContainsRegex("VFS: Mounted root .ext4"), HasSubstr("VENEER HARDDISK"),
-                    HasSubstr("65536 sectors, multi 16: LBA48"), HasSubstr("PATA max MWDMA2"),
-                    HasSubstr("ATAPI: VENEER CD-ROM"), HasSubstr("trimmed"),
-                    ContainsRegex(" 14: .*ata_piix"), HasSubstr("veneer: exit status 0")));
+  EXPECT_THAT(
+      veneer.out(),
+      AllOf(HasSubstr(RootThroughInitrd() ? "EXT4-fs (sda): mounted" : "VFS: Mounted root (ext4"),
+            HasSubstr("VENEER HARDDISK"), HasSubstr("65536 sectors, multi 16: LBA48"),
+            HasSubstr("PATA max MWDMA2"), HasSubstr("ATAPI: VENEER CD-ROM"), HasSubstr("trimmed"),
+            ContainsRegex(" 14: .*ata_piix"), HasSubstr("veneer: exit status 0")));
   EXPECT_THAT(veneer.out(), Not(AnyOf(HasSubstr("exception Emask"), HasSubstr("lost interrupt"))));
   const std::vector<std::string> digests = Digests(veneer.out());
   ASSERT_EQ(digests.size(), 2U);
@@ -62,7 +64,8 @@ TEST(Ide, TwinsAreUnpluggedAtEachBoot) {
   MakeImage(scratch.File("both"), 32);
   MakeImage(scratch.File("ide"), 16);
   ControlledGuest guest({"--disk", "path=" + scratch.File("both") + ",bus=both", "--disk",
-                         "path=" + scratch.File("ide") + ",bus=ide"});
+                         "path=" + scratch.File("ide") + ",bus=ide"},
+                        EmulatedKernel(), EmulatedInitrd());
   ASSERT_TRUE(guest.WaitForShell()) << guest.veneer().err();
   const auto only_pv_and_alone = AllOf(ContainsRegex("32768 xvda"), ContainsRegex("16384 sda"),
                                        Not(HasSubstr("sdb")), Not(ContainsRegex("32768 sd")));
@@ -97,11 +100,11 @@ TEST(Ide, SwitchesLeaveExtensionsOut) {
   const ScratchDirectory scratch;
   MakeImage(scratch.File("both"), 32);
   ChildProcess veneer(RunCommand(
-      Needed("VENEER_TEST_KERNEL"),
+      EmulatedKernel(),
       "console=ttyS0 veneer.run=\"cat /proc/partitions /proc/interrupts /proc/consoles "
       "/sys/devices/system/clocksource/clocksource0/current_clocksource; dmesg | grep -i xen\"",
-      {"--initrd", Needed("VENEER_TEST_INITRD"), "--unplug", "never", "--pv",
-       "time=off,console=off", "--disk", "path=" + scratch.File("both") + ",bus=both"}));
+      {"--initrd", EmulatedInitrd(), "--unplug", "never", "--pv", "time=off,console=off", "--disk",
+       "path=" + scratch.File("both") + ",bus=both"}));
   veneer.CloseInput();
   EXPECT_EQ(veneer.WaitForExit(BootLimit()), 0) << veneer.err();
   EXPECT_THAT(veneer.out(),

@@ -30,11 +30,11 @@ std::vector<std::string> WithoutPv() {
 // network; the console's output.
 std::string Boot(const std::string& image, const std::string& device, const std::string& command,
                  std::vector<std::string> options) {
-  options = WithRootInitrd(std::move(options));
+  options = WithRootInitrd(std::move(options), EmulatedInitrd());
   options.insert(options.end(),
                  {"--disk", "path=" + image + ",bus=both", "--net", "user,model=both"});
   ChildProcess veneer(RunCommand(
-      Needed("VENEER_TEST_KERNEL"),
+      EmulatedKernel(),
       "console=ttyS0 root=" + device + " rw rootwait init=/init veneer.run=\"" + command +
           "; cat /proc/mounts /proc/partitions; ls /sys/class/net; "
           "ls -l /sys/class/net/eth0/device/driver; cat /sys/bus/pci/devices/*/device; "

@@ -22,13 +22,14 @@ inline std::string MakeRootImage(const ScratchDirectory& scratch) {
   return image;
 }
 
-// For a kernel whose disk drivers are modules: the initramfs that loads them and goes on in root=,
-// which VENEER_TEST_ROOT_INITRD names. Empty: the small test kernel mounts its root by itself.
-inline std::string RootInitrd() { return Setting("VENEER_TEST_ROOT_INITRD", ""); }
+// For a kernel whose disk drivers are modules: whether its initramfs loads them and goes on in
+// root=. The small test kernel mounts its root by itself.
+inline bool RootThroughInitrd() { return !Setting("VENEER_TEST_ROOT_THROUGH_INITRD", "").empty(); }
 
-inline std::vector<std::string> WithRootInitrd(std::vector<std::string> options) {
-  if (!RootInitrd().empty()) {
-    options.insert(options.end(), {"--initrd", RootInitrd()});
+inline std::vector<std::string> WithRootInitrd(std::vector<std::string> options,
+                                               const std::string& initrd) {
+  if (RootThroughInitrd()) {
+    options.insert(options.end(), {"--initrd", initrd});
   }
   return options;
 }
