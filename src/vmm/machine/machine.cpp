@@ -267,10 +267,10 @@ Result<void> MachineImpl::MakeVcpus(const KvmSystem& system) {
     }
     auto thread = std::make_unique<VcpuThread>(std::move(vcpu), context);
     if (host_.emulated_kernel) {
-      thread->AddAssist(MakePvmAssists(*memory_, metrics_));
+      thread->AddExitHandler(MakePvmAssists(*memory_, metrics_));
     }
     if (xen_ != nullptr) {
-      thread->AddAssist(xen_->MakeVcpu(thread->vcpu()));
+      thread->AddExitHandler(xen_->MakeVcpu(thread->vcpu()));
     }
     vcpus_.push_back(std::move(thread));
   }

@@ -71,14 +71,14 @@ void VcpuThread::Loop() {
     if (tasks_waiting_.load(std::memory_order_acquire)) {
       RunTasks();
     }
-    for (const auto& assist : assists_) {
-      assist->BeforeRun(*vcpu_);
+    for (const auto& handler : exit_handlers_) {
+      handler->BeforeRun(*vcpu_);
     }
     const VcpuExit exit = vcpu_->Run();
     if (!std::holds_alternative<InterruptedExit>(exit)) {
       has_run_.store(true, std::memory_order_relaxed);
     }
-    if (AssistHandles(exit)) {
+    if (HandlerTakes(exit)) {
       counters_.assist.Add();
     } else {
       Handle(exit);
@@ -86,9 +86,9 @@ void VcpuThread::Loop() {
   }
 }
 
-bool VcpuThread::AssistHandles(const VcpuExit& exit) {
-  return std::any_of(assists_.begin(), assists_.end(), [&](const auto& assist) {
-    return assist->OnExit(*vcpu_, exit) == VcpuAssist::Outcome::kHandled;
+bool VcpuThread::HandlerTakes(const VcpuExit& exit) {
+  return std::any_of(exit_handlers_.begin(), exit_handlers_.end(), [&](const auto& handler) {
+    return handler->OnExit(*vcpu_, exit) == ExitHandler::Outcome::kHandled;
   });
 }
 

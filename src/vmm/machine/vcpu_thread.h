@@ -37,7 +37,9 @@ class VcpuThread {
 
   Vcpu& vcpu() { return *vcpu_; }
   // Before Start(). Asked in the order of adding; each exit goes to the first that handles it.
-  void AddAssist(std::unique_ptr<VcpuAssist> assist) { assists_.push_back(std::move(assist)); }
+  void AddExitHandler(std::unique_ptr<ExitHandler> handler) {
+    exit_handlers_.push_back(std::move(handler));
+  }
   void Start();
   // Any thread. Runs `task` on the vCPU's thread before it runs the guest again; at once if called
   // on that thread.
@@ -59,7 +61,7 @@ class VcpuThread {
  private:
   void Loop();
   void RunTasks();
-  bool AssistHandles(const VcpuExit& exit);
+  bool HandlerTakes(const VcpuExit& exit);
   void On(const PioExit& exit);
   void On(const MmioExit& exit);
   void On(const MsrExit& exit);
@@ -72,7 +74,7 @@ class VcpuThread {
   void On(const FatalExit& exit);
 
   std::unique_ptr<Vcpu> vcpu_;
-  std::vector<std::unique_ptr<VcpuAssist>> assists_;
+  std::vector<std::unique_ptr<ExitHandler>> exit_handlers_;
   VcpuContext context_;
   struct Counters {
     explicit Counters(Metrics& metrics);

@@ -281,7 +281,7 @@ std::vector<MsrRange> XenGuest::Msrs() const {
   return ranges;
 }
 
-std::unique_ptr<VcpuAssist> XenGuest::MakeVcpu(Vcpu& vcpu) {
+std::unique_ptr<ExitHandler> XenGuest::MakeVcpu(Vcpu& vcpu) {
   return std::make_unique<XenVcpu>(
       XenVcpu::Parts{*domain_, *hypercalls_, *upcalls_, parts_.memory, parts_.gate, parts_.metrics,
                      parts_.config.entry == KernelEntry::kDecompressor, clocks_[vcpu.id()]},

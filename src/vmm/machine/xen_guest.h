@@ -70,7 +70,7 @@ class XenGuest final : private XenMachineHooks {
   void AddCpuidLeaves(CpuidTable& table, unsigned vcpu) const;
   // MSRs that must leave to userspace.
   std::vector<MsrRange> Msrs() const;
-  std::unique_ptr<VcpuAssist> MakeVcpu(Vcpu& vcpu);
+  std::unique_ptr<ExitHandler> MakeVcpu(Vcpu& vcpu);
 
   // Any thread.
   std::size_t ConsoleInput(std::span<const std::byte> input) {

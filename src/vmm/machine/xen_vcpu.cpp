@@ -42,7 +42,7 @@ void XenVcpu::BeforeRun(Vcpu& vcpu) {
   }
 }
 
-VcpuAssist::Outcome XenVcpu::OnExit(Vcpu& vcpu, const VcpuExit& exit) {
+ExitHandler::Outcome XenVcpu::OnExit(Vcpu& vcpu, const VcpuExit& exit) {
   // An AP sits in its first Run() until it is started, and a kick does not start it.
   if (!started_ && (id_ == 0 || !std::holds_alternative<InterruptedExit>(exit))) {
     started_ = true;
@@ -65,7 +65,7 @@ VcpuAssist::Outcome XenVcpu::OnExit(Vcpu& vcpu, const VcpuExit& exit) {
   return Outcome::kNotMine;
 }
 
-VcpuAssist::Outcome XenVcpu::OnPort(Vcpu& vcpu, const PioExit& exit) {
+ExitHandler::Outcome XenVcpu::OnPort(Vcpu& vcpu, const PioExit& exit) {
   if (!exit.write || exit.size != 4 || exit.count != 1) {
     return Outcome::kNotMine;
   }
@@ -115,7 +115,7 @@ void XenVcpu::OnSendPort(Vcpu& vcpu, std::uint32_t port) {
   }
 }
 
-VcpuAssist::Outcome XenVcpu::OnMsr(Vcpu& vcpu, const MsrExit& exit) {
+ExitHandler::Outcome XenVcpu::OnMsr(Vcpu& vcpu, const MsrExit& exit) {
   if (exit.index == kXenHypercallMsr && exit.write) {
     *exit.fault = PlaceHypercallPage(vcpu, *exit.value) ? 0 : 1;
     return Outcome::kHandled;

@@ -15,7 +15,7 @@
 
 namespace veneer {
 
-class XenVcpu final : public VcpuAssist {
+class XenVcpu final : public ExitHandler {
  public:
   struct Parts {
     XenDomain& domain;

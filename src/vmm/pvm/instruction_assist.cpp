@@ -24,7 +24,7 @@ InstructionHandler FindHandler(ZydisMnemonic mnemonic) {
 InstructionAssist::InstructionAssist(GuestMemory& memory, Metrics& metrics)
     : memory_(memory), metrics_(metrics), counters_(ZYDIS_MNEMONIC_MAX_VALUE + 1, nullptr) {}
 
-VcpuAssist::Outcome InstructionAssist::OnExit(Vcpu& vcpu, const VcpuExit& exit) {
+ExitHandler::Outcome InstructionAssist::OnExit(Vcpu& vcpu, const VcpuExit& exit) {
   const auto* failure = std::get_if<EmulationFailureExit>(&exit);
   if (failure == nullptr) {
     return Outcome::kNotMine;

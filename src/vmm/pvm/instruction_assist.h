@@ -15,7 +15,7 @@
 namespace veneer {
 
 // One per vCPU, on its thread. kNotMine leaves the vCPU as KVM stopped it, for DescribeFailure().
-class InstructionAssist : public VcpuAssist {
+class InstructionAssist : public ExitHandler {
  public:
   // Both must outlive this.
   InstructionAssist(GuestMemory& memory, Metrics& metrics);

@@ -9,7 +9,7 @@
 namespace veneer {
 namespace {
 
-class PvmAssists : public VcpuAssist {
+class PvmAssists : public ExitHandler {
  public:
   PvmAssists(GuestMemory& memory, Metrics& metrics)
       : instructions_(memory, metrics), syscalls_(memory, instructions_, metrics) {}
@@ -32,7 +32,7 @@ class PvmAssists : public VcpuAssist {
 
 }  // namespace
 
-std::unique_ptr<VcpuAssist> MakePvmAssists(GuestMemory& memory, Metrics& metrics) {
+std::unique_ptr<ExitHandler> MakePvmAssists(GuestMemory& memory, Metrics& metrics) {
   return std::make_unique<PvmAssists>(memory, metrics);
 }
 

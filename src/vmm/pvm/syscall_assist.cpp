@@ -76,7 +76,7 @@ SyscallAssist::SyscallAssist(GuestMemory& memory, InstructionAssist& stepper, Me
       page_faults_(metrics.Get("assist.page_faults_seen")),
       single_steps_(metrics.Get("assist.single_steps")) {}
 
-VcpuAssist::Outcome SyscallAssist::OnExit(Vcpu& vcpu, const VcpuExit& exit) {
+ExitHandler::Outcome SyscallAssist::OnExit(Vcpu& vcpu, const VcpuExit& exit) {
   if (const auto* msr = std::get_if<MsrExit>(&exit); msr != nullptr && msr->index == kMsrLstar) {
     return OnMsr(vcpu, *msr);
   }
@@ -95,7 +95,7 @@ void SyscallAssist::AfterRipMoved(Vcpu& vcpu) {
   }
 }
 
-VcpuAssist::Outcome SyscallAssist::OnMsr(Vcpu& vcpu, const MsrExit& exit) {
+ExitHandler::Outcome SyscallAssist::OnMsr(Vcpu& vcpu, const MsrExit& exit) {
   if (!exit.write) {
     const std::optional<std::uint64_t> value = vcpu.GetMsr(kMsrLstar);
     *exit.value = value.value_or(0);
@@ -136,7 +136,7 @@ std::optional<std::uint64_t> SyscallAssist::PageFaultHandler(const SystemRegiste
   return gate->offset();
 }
 
-VcpuAssist::Outcome SyscallAssist::OnDebug(Vcpu& vcpu, const DebugExit& exit) {
+ExitHandler::Outcome SyscallAssist::OnDebug(Vcpu& vcpu, const DebugExit& exit) {
   if (!breakpoint_) {
     return Outcome::kNotMine;
   }

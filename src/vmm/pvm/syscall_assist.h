@@ -16,7 +16,7 @@
 namespace veneer {
 
 // One per vCPU, on its thread; owns the vCPU's GuestDebug.
-class SyscallAssist : public VcpuAssist {
+class SyscallAssist : public ExitHandler {
  public:
   // All must outlive this. `stepper` saves most single steps.
   SyscallAssist(GuestMemory& memory, InstructionAssist& stepper, Metrics& metrics);

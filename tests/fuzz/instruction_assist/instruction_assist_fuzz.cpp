@@ -161,7 +161,7 @@ void Fuzz(FuzzedDataProvider& input) {
     const VcpuExit exit = AnyExit(input, msr, fault, vcpu);
     const auto outcome = assists->OnExit(vcpu, exit);
     if (const auto* failure = std::get_if<EmulationFailureExit>(&exit);
-        failure != nullptr && outcome == VcpuAssist::Outcome::kNotMine) {
+        failure != nullptr && outcome == ExitHandler::Outcome::kNotMine) {
       VENEER_CHECK(!DescribeFailure(vcpu, **memory, *failure).empty());
     }
     CheckHostFpu();

@@ -22,7 +22,7 @@ inline constexpr std::uint32_t kPvmAssistMsr = kMsrLstar;
 // thread only. It deals with EmulationFailureExit, DebugExit and MsrExit of kPvmAssistMsr and owns
 // the vCPU's GuestDebug setting. `memory` and `metrics` must outlive it. Counters: "assist." and
 // the instruction's mnemonic, and those that README.md lists.
-std::unique_ptr<VcpuAssist> MakePvmAssists(GuestMemory& memory, Metrics& metrics);
+std::unique_ptr<ExitHandler> MakePvmAssists(GuestMemory& memory, Metrics& metrics);
 
 // For the report that ends a machine when even the assist does not know the instruction: several
 // lines with RIP, the bytes, their disassembly and the registers. No trailing newline.

@@ -133,13 +133,13 @@ class Vcpu {
 // Looks at each exit before the machine does and deals with those it knows: what exists only
 // because of how the host runs the guest (src/vmm/pvm), and Xen's hypercalls
 // (src/vmm/machine). One per vCPU, on the vCPU's thread.
-class VcpuAssist {
+class ExitHandler {
  public:
   enum class Outcome {
     kNotMine,  // the machine handles the exit
     kHandled,  // run on
   };
-  virtual ~VcpuAssist() = default;
+  virtual ~ExitHandler() = default;
   virtual Outcome OnExit(Vcpu& vcpu, const VcpuExit& exit) = 0;
   // The vCPU is about to run.
   virtual void BeforeRun(Vcpu& vcpu) { static_cast<void>(vcpu); }

@@ -59,7 +59,7 @@ std::vector<std::byte> Counting(std::size_t size) {
 std::uint64_t CountingValue(unsigned size) { return 0x0807060504030201 & AllOnes(size); }
 
 // Does what a test tells it to, and keeps the number of its calls.
-class FakeAssist final : public VcpuAssist {
+class FakeHandler final : public ExitHandler {
  public:
   Outcome OnExit(Vcpu& vcpu, const VcpuExit& exit) override {
     ++exits;
@@ -92,19 +92,19 @@ class VcpuThreadTest : public ::testing::Test {
                                      [this](const MachineStop& stop) { stops_.push_back(stop); }});
   }
 
-  FakeAssist& AddAssist() {
-    auto assist = std::make_unique<FakeAssist>();
-    FakeAssist& added = *assist;
-    thread_->AddAssist(std::move(assist));
+  FakeHandler& AddFakeHandler() {
+    auto handler = std::make_unique<FakeHandler>();
+    FakeHandler& added = *handler;
+    thread_->AddExitHandler(std::move(handler));
     return added;
   }
   // Ends the loop at the first exit after the script.
   void StopAfterScript() {
-    AddAssist().on_exit = [this](Vcpu&, const VcpuExit& exit) {
+    AddFakeHandler().on_exit = [this](Vcpu&, const VcpuExit& exit) {
       if (std::holds_alternative<InterruptedExit>(exit)) {
         gate_.Stop();
       }
-      return VcpuAssist::Outcome::kNotMine;
+      return ExitHandler::Outcome::kNotMine;
     };
   }
   void RunScript() {
@@ -304,11 +304,11 @@ TEST_F(VcpuThreadTest, TheLoopStandsStillWhileTheGateIsPaused) {
   EXPECT_EQ(vcpu_->stops_noted, 1) << "the guest's watchdogs must know";
 }
 
-TEST_F(VcpuThreadTest, AnAssistTakesItsExitsAwayFromTheMachine) {
-  FakeAssist& assist = AddAssist();
-  assist.on_exit = [](Vcpu&, const VcpuExit& exit) {
-    return std::holds_alternative<ShutdownExit>(exit) ? VcpuAssist::Outcome::kHandled
-                                                      : VcpuAssist::Outcome::kNotMine;
+TEST_F(VcpuThreadTest, AHandlerTakesItsExitsAwayFromTheMachine) {
+  FakeHandler& handler = AddFakeHandler();
+  handler.on_exit = [](Vcpu&, const VcpuExit& exit) {
+    return std::holds_alternative<ShutdownExit>(exit) ? ExitHandler::Outcome::kHandled
+                                                      : ExitHandler::Outcome::kNotMine;
   };
   std::vector<std::byte> data = Counting(1);
   vcpu_->exits = {ShutdownExit{}, PioExit{kPort, 1, true, 1, data}};
@@ -316,20 +316,20 @@ TEST_F(VcpuThreadTest, AnAssistTakesItsExitsAwayFromTheMachine) {
   EXPECT_THAT(stops_, IsEmpty());
   EXPECT_EQ(device_.accesses.size(), 1U);
   EXPECT_EQ(Count("exits.assist"), 1U);
-  EXPECT_EQ(assist.exits, 3);  // two of the script, and the one that ends it
+  EXPECT_EQ(handler.exits, 3);  // two of the script, and the one that ends it
 }
 
-TEST_F(VcpuThreadTest, AssistsAreAskedInTheirOrderUntilOneHandlesTheExit) {
+TEST_F(VcpuThreadTest, HandlersAreAskedInTheirOrderUntilOneHandlesTheExit) {
   std::string asked;
-  AddAssist().on_exit = [&](Vcpu&, const VcpuExit& exit) {
+  AddFakeHandler().on_exit = [&](Vcpu&, const VcpuExit& exit) {
     asked += "a";
-    return std::holds_alternative<HaltExit>(exit) ? VcpuAssist::Outcome::kHandled
-                                                  : VcpuAssist::Outcome::kNotMine;
+    return std::holds_alternative<HaltExit>(exit) ? ExitHandler::Outcome::kHandled
+                                                  : ExitHandler::Outcome::kNotMine;
   };
-  AddAssist().on_exit = [&](Vcpu&, const VcpuExit& exit) {
+  AddFakeHandler().on_exit = [&](Vcpu&, const VcpuExit& exit) {
     asked += "b";
-    return std::holds_alternative<ShutdownExit>(exit) ? VcpuAssist::Outcome::kHandled
-                                                      : VcpuAssist::Outcome::kNotMine;
+    return std::holds_alternative<ShutdownExit>(exit) ? ExitHandler::Outcome::kHandled
+                                                      : ExitHandler::Outcome::kNotMine;
   };
   vcpu_->exits = {HaltExit{}, ShutdownExit{}};
   RunScript();
@@ -337,9 +337,9 @@ TEST_F(VcpuThreadTest, AssistsAreAskedInTheirOrderUntilOneHandlesTheExit) {
   EXPECT_THAT(stops_, IsEmpty());
 }
 
-TEST_F(VcpuThreadTest, AssistsMayPrepareEveryRun) {
+TEST_F(VcpuThreadTest, HandlersMayPrepareEveryRun) {
   std::vector<std::size_t> left;  // exits of the script when asked
-  AddAssist().before_run = [&](Vcpu&) { left.push_back(vcpu_->exits.size()); };
+  AddFakeHandler().before_run = [&](Vcpu&) { left.push_back(vcpu_->exits.size()); };
   vcpu_->exits = {DebugExit{}, DebugExit{}};
   RunScript();
   EXPECT_THAT(left, ElementsAre(2U, 1U, 0U));
@@ -347,18 +347,18 @@ TEST_F(VcpuThreadTest, AssistsMayPrepareEveryRun) {
 
 TEST_F(VcpuThreadTest, AVcpuHasRunOnceItLeavesTheGuestByItself) {
   bool after_interruption = true;
-  AddAssist().before_run = [&](Vcpu&) {
+  AddFakeHandler().before_run = [&](Vcpu&) {
     if (vcpu_->exits.size() == 1) {
       after_interruption = thread_->HasRun();
     }
   };
   vcpu_->exits = {InterruptedExit{}, DebugExit{}};
   // The script itself has an interruption, so the loop is ended by hand.
-  AddAssist().on_exit = [&](Vcpu&, const VcpuExit& exit) {
+  AddFakeHandler().on_exit = [&](Vcpu&, const VcpuExit& exit) {
     if (std::holds_alternative<DebugExit>(exit)) {
       gate_.Stop();
     }
-    return VcpuAssist::Outcome::kNotMine;
+    return ExitHandler::Outcome::kNotMine;
   };
   EXPECT_FALSE(thread_->HasRun());
   thread_->Start();
@@ -405,7 +405,7 @@ TEST_F(VcpuThreadTest, PostedTasksRunOnceAndInTheirOrder) {
 
 TEST_F(VcpuThreadTest, ATaskPostedByTheThreadItselfRunsAtOnce) {
   bool at_once = false;
-  AddAssist().before_run = [&](Vcpu&) {
+  AddFakeHandler().before_run = [&](Vcpu&) {
     bool ran = false;
     thread_->Post([&](Vcpu&) { ran = true; });
     at_once = ran;

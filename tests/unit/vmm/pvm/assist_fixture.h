@@ -26,7 +26,7 @@ class AssistFixture : public testing::Test {
   static constexpr std::array<Gpa, 3> kDataGpa = {Gpa{0x22000}, Gpa{0x21000}, Gpa{0x20000}};
   static constexpr std::uint64_t kKernelFlags = kRflagsInterrupt | 2;
 
-  using Outcome = VcpuAssist::Outcome;
+  using Outcome = ExitHandler::Outcome;
   using Bytes = std::vector<std::uint8_t>;
 
   void SetUp() override {

@@ -64,7 +64,7 @@ class SyscallAssistTest : public AssistFixture {
   }
   bool Stepping() const { return vcpu_->debug_settings.back().single_step; }
 
-  std::unique_ptr<VcpuAssist> syscalls_;
+  std::unique_ptr<ExitHandler> syscalls_;
 };
 
 TEST_F(SyscallAssistTest, LstarWriteReachesTheMsrAndSetsABreakpointOnThePageFaultHandler) {
