@@ -220,9 +220,15 @@ Result<PreparedBoot> MachineImpl::LoadGuest() {
 }
 
 Result<void> MachineImpl::MakeXen(const PreparedBoot& boot) {
+  VENEER_TRY_ASSIGN(const std::uint64_t clock_ns, vm_->ClockNs());
+  const std::uint64_t clock_start_ns = HostClock().MonotonicNs() - clock_ns;
   XenGuest::Parts parts{.config = config_,
                         .memory = *memory_,
-                        .vm = *vm_,
+                        .io_events = *vm_,
+                        .lines = *vm_,
+                        .msi = vm_->msi(),
+                        .tsc_khz = vm_->TscKhz(),
+                        .clock_start_ns = clock_start_ns,
                         .mainboard = *mainboard_,
                         .ports = ports_,
                         .ide_disks = ide_disks_.get(),

@@ -15,7 +15,8 @@ IoEventAddress AddressOf(EvtchnPort port) {
 
 void SendPorts::OnInterdomainBound(EvtchnPort guest_port, int event_fd) {
   const std::scoped_lock lock(mutex_);
-  if (const Result<void> attached = vm_.AttachIoEvent(AddressOf(guest_port), event_fd); !attached) {
+  if (const Result<void> attached = io_events_.AttachIoEvent(AddressOf(guest_port), event_fd);
+      !attached) {
     // Sends then leave to userspace, which is slower and works.
     failures_.Add();
     LogDebug("event channel {}: {}", guest_port.value, attached.error().message);
@@ -28,7 +29,7 @@ void SendPorts::OnUnbound(EvtchnPort guest_port) {
   const std::scoped_lock lock(mutex_);
   const auto it = attached_.find(guest_port);
   if (it != attached_.end()) {
-    static_cast<void>(vm_.DetachIoEvent(AddressOf(guest_port), it->second));
+    static_cast<void>(io_events_.DetachIoEvent(AddressOf(guest_port), it->second));
     attached_.erase(it);
   }
 }

@@ -5,7 +5,7 @@
 #include <mutex>
 
 #include "veneer/vmm/base/metrics.h"
-#include "veneer/vmm/kvm/vm.h"
+#include "veneer/vmm/bus/io_events.h"
 #include "veneer/xencompat/evtchn/port_observer.h"
 
 namespace veneer {
@@ -13,14 +13,15 @@ namespace veneer {
 // Thread-safe.
 class SendPorts final : public PortObserver {
  public:
-  // `vm` must outlive this object.
-  SendPorts(Vm& vm, Metrics& metrics) : vm_(vm), failures_(metrics.Get("xen.send.no_ioeventfd")) {}
+  // `io_events` must outlive this object.
+  SendPorts(IoEvents& io_events, Metrics& metrics)
+      : io_events_(io_events), failures_(metrics.Get("xen.send.no_ioeventfd")) {}
 
   void OnInterdomainBound(EvtchnPort guest_port, int event_fd) override;
   void OnUnbound(EvtchnPort guest_port) override;
 
  private:
-  Vm& vm_;
+  IoEvents& io_events_;
   Counter& failures_;
   std::mutex mutex_;  // guards the map
   std::map<EvtchnPort, int> attached_;

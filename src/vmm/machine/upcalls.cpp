@@ -74,7 +74,7 @@ void Upcalls::SetMethod(const CallbackMethod& method) {
 void Upcalls::AttachLine(Gsi gsi) {
   const std::scoped_lock lock(line_mutex_);
   if (const Result<void> attached =
-          parts_.vm.AttachResampledLine(gsi, assert_.get(), acknowledged_.get());
+          parts_.lines.AttachResampledLine(gsi, assert_.get(), acknowledged_.get());
       !attached) {
     LogWarning("event channels cannot use GSI {}: {}", gsi.value, attached.error().message);
     return;
@@ -87,7 +87,7 @@ void Upcalls::DetachLine() {
   const std::scoped_lock lock(line_mutex_);
   if (line_gsi_) {
     line_attached_ = false;
-    static_cast<void>(parts_.vm.DetachResampledLine(*line_gsi_, assert_.get()));
+    static_cast<void>(parts_.lines.DetachResampledLine(*line_gsi_, assert_.get()));
     line_gsi_.reset();
   }
 }
@@ -97,7 +97,7 @@ void Upcalls::Raise(std::uint32_t vcpu) {
   const std::uint8_t vector = vcpus_[vcpu]->vector;
   if (vector == 0) {
     RaiseByMethod(vcpu);
-  } else if (!parts_.vm.msi().Deliver(UpcallMessage(vcpu, vector))) {
+  } else if (!parts_.msi.Deliver(UpcallMessage(vcpu, vector))) {
     Retry(vcpu);
   }
 }

@@ -13,7 +13,7 @@
 #include "veneer/vmm/base/event_fd.h"
 #include "veneer/vmm/base/event_loop.h"
 #include "veneer/vmm/base/metrics.h"
-#include "veneer/vmm/kvm/vm.h"
+#include "veneer/vmm/bus/interrupt.h"
 #include "veneer/vmm/machine/machine_config.h"
 #include "veneer/xencompat/domain/machine_hooks.h"
 #include "veneer/xencompat/evtchn/upcall_sink.h"
@@ -24,7 +24,8 @@ namespace veneer {
 class Upcalls final : public UpcallSink {
  public:
   struct Parts {
-    Vm& vm;
+    MsiSink& msi;
+    ResampledLines& lines;
     EventLoop& loop;
     Metrics& metrics;
     // Where the vCPUs are; filled before they run.

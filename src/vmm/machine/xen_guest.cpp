@@ -93,11 +93,10 @@ XenGuest::~XenGuest() {
 
 Result<void> XenGuest::MakeDomain(std::span<const GuestMemory::Range> ram,
                                   const PreparedBoot& boot) {
-  VENEER_TRY_ASSIGN(const std::uint64_t clock_ns, parts_.vm.ClockNs());
-  time_ = std::make_unique<LinearSystemTime>(HostClock(), HostClock().MonotonicNs() - clock_ns);
+  time_ = std::make_unique<LinearSystemTime>(HostClock(), parts_.clock_start_ns);
   const unsigned vcpus = parts_.config.vcpus;
   upcalls_ = std::make_unique<Upcalls>(
-      Upcalls::Parts{parts_.vm, parts_.loop, parts_.metrics, parts_.vcpus,
+      Upcalls::Parts{parts_.msi, parts_.lines, parts_.loop, parts_.metrics, parts_.vcpus,
                      [this](unsigned vcpu) { return domain_->events().UpcallPending(vcpu); }},
       vcpus);
   VENEER_TRY(upcalls_->Prepare());
@@ -119,7 +118,7 @@ Result<void> XenGuest::MakeDomain(std::span<const GuestMemory::Range> ram,
                                                parts_.metrics, std::move(options)));
   timer_ = std::make_unique<LoopTimer>(parts_.loop, [this] { domain_->OnTimer(); });
   domain_->AttachTimer(*timer_);
-  send_ports_ = std::make_unique<SendPorts>(parts_.vm, parts_.metrics);
+  send_ports_ = std::make_unique<SendPorts>(parts_.io_events, parts_.metrics);
   domain_->events().SetObserver(send_ports_.get());
   hypercalls_ = std::make_unique<Hypercalls>(*domain_, parts_.metrics);
   return {};
@@ -261,7 +260,7 @@ void XenGuest::AddCpuidLeaves(CpuidTable& table, unsigned vcpu) const {
   XenCpuidConfig config;
   config.major = parts_.config.xen.version.major;
   config.minor = parts_.config.xen.version.minor;
-  config.tsc_khz = parts_.vm.TscKhz();
+  config.tsc_khz = parts_.tsc_khz;
   config.upcall_vector = Callback() == CallbackChoice::kAuto;
   if (const CpuidLeaf* sizes = FindLeaf(table, 0x80000008)) {
     config.physical_address_bits = static_cast<std::uint8_t>(sizes->eax & 0xffU);

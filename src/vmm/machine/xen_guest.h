@@ -23,9 +23,11 @@
 #include "veneer/vmm/base/event_loop.h"
 #include "veneer/vmm/base/moderated_event.h"
 #include "veneer/vmm/boot/boot_loader.h"
-#include "veneer/vmm/kvm/vm.h"
+#include "veneer/vmm/bus/interrupt.h"
+#include "veneer/vmm/bus/io_events.h"
 #include "veneer/vmm/machine/machine_config.h"
 #include "veneer/vmm/vcpu/cpuid.h"
+#include "veneer/vmm/vcpu/vcpu.h"
 #include "veneer/xencompat/domain/xen_domain.h"
 #include "veneer/xencompat/hypercall/hypercalls.h"
 #include "veneer/xencompat/platform/platform_ports.h"
@@ -42,7 +44,11 @@ class XenGuest final : private XenMachineHooks {
   struct Parts {
     const MachineConfig& config;
     GuestMemory& memory;
-    Vm& vm;
+    IoEvents& io_events;
+    ResampledLines& lines;
+    MsiSink& msi;
+    std::uint32_t tsc_khz;         // of the guest's TSC; 0: not known
+    std::uint64_t clock_start_ns;  // CLOCK_MONOTONIC when the guest's clock showed 0
     Mainboard& mainboard;
     Bus& ports;
     IdeDisks* ide_disks;  // may be null

@@ -4,6 +4,8 @@
 #include <compare>
 #include <cstdint>
 
+#include "veneer/vmm/base/result.h"
+
 namespace veneer {
 
 // A global system interrupt number, as ACPI and the IOAPIC count them.
@@ -37,6 +39,16 @@ class MsiSink {
   virtual ~MsiSink() = default;
   // False if no local APIC took it (for example because it is still disabled).
   virtual bool Deliver(const MsiMessage& message) = 0;
+};
+
+// Level-triggered lines that eventfds raise, without a thread of ours in between. Thread-safe.
+class ResampledLines {
+ public:
+  virtual ~ResampledLines() = default;
+  // Each write to `event_fd` asserts the line; it is lowered when the guest acknowledges the
+  // interrupt, and then `resample_fd` is written. Both stay the caller's.
+  virtual Result<void> AttachResampledLine(Gsi gsi, int event_fd, int resample_fd) = 0;
+  virtual Result<void> DetachResampledLine(Gsi gsi, int event_fd) = 0;
 };
 
 }  // namespace veneer

@@ -6,7 +6,6 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -14,6 +13,7 @@
 #include "veneer/vmm/base/result.h"
 #include "veneer/vmm/base/unique_fd.h"
 #include "veneer/vmm/bus/interrupt.h"
+#include "veneer/vmm/bus/io_events.h"
 #include "veneer/vmm/kvm/kvm_system.h"
 #include "veneer/vmm/memory/guest_memory.h"
 #include "veneer/vmm/vcpu/cpuid.h"
@@ -21,23 +21,8 @@
 
 namespace veneer {
 
-// A piece of port or memory space where a guest write signals an eventfd inside the kernel.
-struct IoEventAddress {
-  bool port_io = true;
-  std::uint64_t address = 0;
-  unsigned size = 4;                     // bytes written: 1, 2, 4 or 8; 0: any
-  std::optional<std::uint64_t> match{};  // only this value
-};
-
-struct MsrRange {
-  std::uint32_t first = 0;
-  std::uint32_t count = 1;
-  bool reads = false;  // hand RDMSR to us
-  bool writes = true;  // hand WRMSR to us
-};
-
 // Thread-safe, but for creation: memory and vCPUs are set up by one thread before vCPUs run.
-class Vm {
+class Vm final : public IoEvents, public ResampledLines {
  public:
   struct Options {
     // In-kernel PIC, IOAPIC, local APICs and PIT. Without it there are no interrupts (probe
@@ -47,7 +32,7 @@ class Vm {
   static Result<std::unique_ptr<Vm>> Create(const KvmSystem& system, const Options& options);
   Vm(const Vm&) = delete;
   Vm& operator=(const Vm&) = delete;
-  ~Vm();
+  ~Vm() override;
 
   // The memory must outlive the Vm.
   Result<void> AddMemory(GuestMemory& memory);
@@ -61,12 +46,10 @@ class Vm {
   // Which MSR accesses leave to userspace as MsrExit. Replaces earlier filters; at most 16 ranges.
   Result<void> FilterMsrs(std::span<const MsrRange> ranges);
 
-  Result<void> AttachIoEvent(const IoEventAddress& address, int event_fd);
-  Result<void> DetachIoEvent(const IoEventAddress& address, int event_fd);
-  // A level-triggered line that each write to `event_fd` asserts; KVM lowers it when the guest
-  // acknowledges the interrupt, and then writes `resample_fd`.
-  Result<void> AttachResampledLine(Gsi gsi, int event_fd, int resample_fd);
-  Result<void> DetachResampledLine(Gsi gsi, int event_fd);
+  Result<void> AttachIoEvent(const IoEventAddress& address, int event_fd) override;
+  Result<void> DetachIoEvent(const IoEventAddress& address, int event_fd) override;
+  Result<void> AttachResampledLine(Gsi gsi, int event_fd, int resample_fd) override;
+  Result<void> DetachResampledLine(Gsi gsi, int event_fd) override;
 
   // KVM's own statistics, summed over vCPUs: "exits", "insn_emulation", … Empty if the host has
   // none. Readable while vCPUs run.

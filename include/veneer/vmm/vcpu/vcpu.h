@@ -42,6 +42,14 @@ struct MsrExit {
   std::uint8_t* fault;
 };
 
+// MSRs whose accesses the filter hands to us.
+struct MsrRange {
+  std::uint32_t first = 0;
+  std::uint32_t count = 1;
+  bool reads = false;  // hand RDMSR to us
+  bool writes = true;  // hand WRMSR to us
+};
+
 // KVM's instruction emulator met an instruction it does not know.
 struct EmulationFailureExit {
   std::array<std::uint8_t, 15> bytes;  // from RIP on; valid bytes first
