@@ -49,11 +49,21 @@ bool CheckSingleshot(uint32_t port) {
   Check("timers/past", SetSingleshot(1), 0);
   CheckTrue("timers/past-fires", WaitForEvent(port, before + 2));
   Check("timers/past-but-must-be-future", SetSingleshot(1, VCPU_SSHOTTMR_future), -XEN_ETIME);
-  const uint64_t never = SystemTimeNs() + 100 * kMillisecond;
-  Check("timers/future", SetSingleshot(never, VCPU_SSHOTTMR_future), 0);
-  Check("timers/stop", VcpuOp(VCPUOP_stop_singleshot_timer, 0, 0), 0);
+  // A busy host may hold the guest up until the timer fires: then once more.
+  uint64_t never = 0;
+  uint32_t seen = 0;
+  intptr_t set = 0;
+  intptr_t stop = 0;
+  for (int tries = 0; tries == 0 || (SystemTimeNs() >= never && tries < 20); ++tries) {
+    seen = events_seen[port];
+    never = SystemTimeNs() + 100 * kMillisecond;
+    set = SetSingleshot(never, VCPU_SSHOTTMR_future);
+    stop = VcpuOp(VCPUOP_stop_singleshot_timer, 0, 0);
+  }
+  Check("timers/future", set, 0);
+  Check("timers/stop", stop, 0);
   PassTimeUntil(never + 10 * kMillisecond);
-  Check("timers/stopped", events_seen[port], before + 2);
+  Check("timers/stopped", events_seen[port], seen);
   Check("timers/no-vcpu", SetSingleshot(1, 0, 99), -XEN_ENOENT);
   return fired;
 }
