@@ -147,6 +147,7 @@ Result<LoadedKernel> LoadElf(ByteSource& source, KernelEntry entry, GuestMemory&
     }
   }
   kernel.end = kernel.segments.back().base + kernel.segments.back().memory_size;
+  kernel.is_64bit = file.is_64bit;
   kernel.description = file.is_64bit ? "ELF vmlinux" : "32-bit ELF";
 
   // Nobody needs the notes of a 64-bit kernel that is entered at its 64-bit entry.

@@ -90,6 +90,7 @@ class MachineImpl final : public Machine, private PowerControl {
   Result<void> MakeXen(const PreparedBoot& boot);
   Result<void> MakeVcpus(const KvmSystem& system);
   Result<void> FilterMsrs();
+  void OnMsrsChanged();
   void KickAll();
   void RequestStop(MachineStop stop);
   std::uint64_t KernelInstructions() const;
@@ -239,6 +240,7 @@ Result<void> MachineImpl::MakeXen(const PreparedBoot& boot) {
                         .vcpus = vcpus_,
                         .emulated_kernel = host_.emulated_kernel,
                         .request_stop = [this](MachineStop stop) { RequestStop(std::move(stop)); },
+                        .msrs_changed = [this] { OnMsrsChanged(); },
                         .console_output = outputs_.console,
                         .console_room = outputs_.console_room};
   VENEER_TRY_ASSIGN(xen_, XenGuest::Create(std::move(parts), ram_, boot));
@@ -254,6 +256,12 @@ Result<void> MachineImpl::FilterMsrs() {
     ranges.push_back(MsrRange{.first = kPvmAssistMsr, .count = 1, .reads = false, .writes = true});
   }
   return ranges.empty() ? Result<void>() : vm_->FilterMsrs(ranges);
+}
+
+void MachineImpl::OnMsrsChanged() {
+  if (const Result<void> filtered = FilterMsrs(); !filtered) {
+    LogWarning("{}", filtered.error().message);
+  }
 }
 
 Result<void> MachineImpl::MakeVcpus(const KvmSystem& system) {

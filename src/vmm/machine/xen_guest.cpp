@@ -74,12 +74,19 @@ Result<std::unique_ptr<XenGuest>> XenGuest::Create(Parts parts,
   VENEER_TRY(guest->MakeDisks());
   VENEER_TRY(guest->MakeNics());
   VENEER_TRY(guest->AttachPlatform());
-  const unsigned sites = PatchLoadedKernel(guest->parts_.memory, boot.kernel.segments);
+  const unsigned sites = PatchLoadedKernel(guest->parts_.memory, boot.kernel);
   LogDebug("rewrote {} hypercall sites in the kernel", sites);
   return guest;
 }
 
-XenGuest::XenGuest(Parts parts) : parts_(std::move(parts)), clocks_(parts_.config.vcpus) {}
+XenGuest::XenGuest(Parts parts)
+    : parts_(std::move(parts)),
+      clocks_(parts_.config.vcpus),
+      kernel_watch_(parts_.memory,
+                    parts_.config.entry == KernelEntry::kDecompressor
+                        ? KernelWatch::Expects::kAtBoot
+                        : KernelWatch::Expects::kNothing,
+                    parts_.msrs_changed) {}
 
 XenGuest::~XenGuest() {
   console_event_.reset();
@@ -274,16 +281,15 @@ void XenGuest::AddCpuidLeaves(CpuidTable& table, unsigned vcpu) const {
 std::vector<MsrRange> XenGuest::Msrs() const {
   std::vector<MsrRange> ranges{
       MsrRange{.first = kXenHypercallMsr, .count = 1, .reads = false, .writes = true}};
-  if (parts_.config.entry == KernelEntry::kDecompressor) {
-    ranges.push_back(MsrRange{.first = kMsrEfer, .count = 1, .reads = false, .writes = true});
-  }
+  const std::vector<MsrRange> watched = kernel_watch_.Msrs();
+  ranges.insert(ranges.end(), watched.begin(), watched.end());
   return ranges;
 }
 
 std::unique_ptr<ExitHandler> XenGuest::MakeVcpu(Vcpu& vcpu) {
   return std::make_unique<XenVcpu>(
       XenVcpu::Parts{*domain_, *hypercalls_, *upcalls_, parts_.memory, parts_.gate, parts_.metrics,
-                     parts_.config.entry == KernelEntry::kDecompressor, clocks_[vcpu.id()]},
+                     kernel_watch_, clocks_[vcpu.id()]},
       vcpu);
 }
 

@@ -11,6 +11,7 @@
 
 #include "e1000_nics.h"
 #include "ide_disks.h"
+#include "kernel_watch.h"
 #include "mainboard.h"
 #include "run_gate.h"
 #include "send_ports.h"
@@ -59,6 +60,7 @@ class XenGuest final : private XenMachineHooks {
     const std::vector<std::unique_ptr<VcpuThread>>& vcpus;
     bool emulated_kernel;  // see HostProfile
     std::function<void(MachineStop)> request_stop;
+    std::function<void()> msrs_changed;  // Msrs() says something else now; any thread
     std::function<void(std::span<const std::byte>)> console_output;
     std::function<void()> console_room;
   };
@@ -74,7 +76,7 @@ class XenGuest final : private XenMachineHooks {
 
   // Puts Xen's leaves where KVM's own are in `table`.
   void AddCpuidLeaves(CpuidTable& table, unsigned vcpu) const;
-  // MSRs that must leave to userspace.
+  // MSRs that must leave to userspace. Any thread.
   std::vector<MsrRange> Msrs() const;
   std::unique_ptr<ExitHandler> MakeVcpu(Vcpu& vcpu);
 
@@ -115,6 +117,7 @@ class XenGuest final : private XenMachineHooks {
 
   Parts parts_;
   std::vector<std::atomic<std::uint64_t>> clocks_;  // of each vCPU, see XenVcpu::Parts
+  KernelWatch kernel_watch_;
   std::unique_ptr<LinearSystemTime> time_;
   std::unique_ptr<Upcalls> upcalls_;
   std::unique_ptr<SendPorts> send_ports_;

@@ -2,7 +2,6 @@
 
 #include <cstring>
 
-#include "kernel_patcher.h"
 #include "vcpu_clock.h"
 #include "veneer/vmm/base/log.h"
 #include "veneer/xencompat/entry/hypercall_page.h"
@@ -120,14 +119,7 @@ ExitHandler::Outcome XenVcpu::OnMsr(Vcpu& vcpu, const MsrExit& exit) {
     *exit.fault = PlaceHypercallPage(vcpu, *exit.value) ? 0 : 1;
     return Outcome::kHandled;
   }
-  if (exit.index == kMsrEfer && exit.write && parts_.patch_running_kernel) {
-    *exit.fault = vcpu.SetMsr(kMsrEfer, *exit.value) ? 0 : 1;
-    if (const unsigned sites = PatchRunningKernel(parts_.memory, vcpu); sites > 0) {
-      LogInfo("the guest has unpacked its kernel: rewrote {} hypercall sites", sites);
-    }
-    return Outcome::kHandled;
-  }
-  return Outcome::kNotMine;
+  return parts_.kernel_watch.OnMsr(vcpu, exit) ? Outcome::kHandled : Outcome::kNotMine;
 }
 
 bool XenVcpu::PlaceHypercallPage(Vcpu& vcpu, std::uint64_t value) {

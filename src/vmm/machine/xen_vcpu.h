@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "kernel_watch.h"
 #include "run_gate.h"
 #include "upcalls.h"
 #include "veneer/vmm/base/metrics.h"
@@ -24,8 +25,7 @@ class XenVcpu final : public ExitHandler {
     GuestMemory& memory;
     RunGate& gate;
     Metrics& metrics;
-    // The guest unpacks its own kernel: look for hypercall sites at each write of EFER.
-    bool patch_running_kernel = false;
+    KernelWatch& kernel_watch;
     // The guest-physical address at which KVM keeps this vCPU's clock, 0 for none.
     const std::atomic<std::uint64_t>& clock;
   };

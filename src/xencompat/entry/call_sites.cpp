@@ -12,7 +12,8 @@
 namespace veneer {
 namespace {
 
-constexpr std::size_t kSlot = 16;             // alignment of functions
+constexpr std::size_t kSlot = 16;             // alignment of functions in 64-bit kernels
+constexpr std::size_t kNarrowAlignment = 4;   // and the least there is in 32-bit ones
 constexpr std::size_t kInstructionSize = 3;   // VMCALL, VMMCALL
 constexpr std::uint32_t kVmcall = 0xc1010f;   // 0f 01 c1
 constexpr std::uint32_t kVmmcall = 0xd9010f;  // 0f 01 d9
@@ -39,26 +40,30 @@ bool IsHypercall(std::uint32_t word) {
   return instruction == kVmcall || instruction == kVmmcall;
 }
 
-// A copy of one 16-byte slot: the guest may change the original at any time.
+// A copy of the 16 bytes that a function may have: the guest may change the original at any time.
+// What lies beyond the end of the text is zero, which is neither code of ours nor padding.
 using Slot = std::array<std::byte, kSlot>;
 
-// Whether the slot holds nothing from `begin` on but what assemblers and compilers pad with.
-bool IsPadding(const Slot& slot, std::size_t begin) {
+// Up to where, from `begin` on, the slot holds nothing but what assemblers and compilers pad with.
+std::size_t PaddingEnd(const Slot& slot, std::size_t begin, GuestWidth width) {
+  const bool wide = width == GuestWidth::k64;
   ZydisDecoder decoder;
-  ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+  ZydisDecoderInit(&decoder, wide ? ZYDIS_MACHINE_MODE_LONG_64 : ZYDIS_MACHINE_MODE_LEGACY_32,
+                   wide ? ZYDIS_STACK_WIDTH_64 : ZYDIS_STACK_WIDTH_32);
   while (begin < slot.size()) {
     ZydisDecodedInstruction instruction;
     if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, nullptr, slot.data() + begin,
-                                                    slot.size() - begin, &instruction))) {
-      return false;
-    }
-    if (instruction.mnemonic != ZYDIS_MNEMONIC_NOP && instruction.mnemonic != ZYDIS_MNEMONIC_INT3) {
-      return false;
+                                                    slot.size() - begin, &instruction)) ||
+        (instruction.mnemonic != ZYDIS_MNEMONIC_NOP &&
+         instruction.mnemonic != ZYDIS_MNEMONIC_INT3)) {
+      break;
     }
     begin += instruction.length;
   }
-  return true;
+  return begin;
 }
+
+bool IsEndbr(std::uint32_t word) { return word == kEndbr64 || word == kEndbr32; }
 
 // The return behind a hypercall instruction.
 struct Return {
@@ -81,33 +86,59 @@ std::optional<Return> FindReturn(const Slot& slot, std::size_t at) {
 
 struct Candidate {
   HypercallSite site;
-  std::size_t slot = 0;        // offset of the slot in the text
-  std::size_t return_end = 0;  // offset in the text
+  std::size_t start = 0;        // offset of the function in the text
+  std::size_t return_end = 0;   // offset in the text
+  std::size_t padding_end = 0;  // of what may be overwritten behind the return
   std::optional<std::int64_t> return_target;
 };
 
-std::optional<Candidate> CheckCandidate(std::span<const std::byte> text, std::size_t instruction) {
-  const std::size_t start = instruction / kSlot * kSlot;
-  if (text.size() < kSlot || start > text.size() - kSlot) {
+// Where the function would start whose hypercall instruction stands at `instruction`.
+std::optional<std::size_t> StartOf(std::span<const std::byte> text, std::size_t instruction,
+                                   GuestWidth width) {
+  if (text.size() < sizeof(std::uint32_t) || instruction > text.size() - sizeof(std::uint32_t)) {
     return std::nullopt;
   }
-  Slot slot;
-  std::copy_n(text.begin() + static_cast<std::ptrdiff_t>(start), slot.size(), slot.begin());
-  const std::size_t within = instruction - start;
-  const bool endbr = Load32(slot.data()) == kEndbr64 || Load32(slot.data()) == kEndbr32;
-  if (within != (endbr ? sizeof(kEndbr64) : 0) || !IsHypercall(Load32(slot.data() + within))) {
+  const bool endbr = instruction >= sizeof(kEndbr64) &&
+                     IsEndbr(Load32(text.data() + instruction - sizeof(kEndbr64)));
+  const std::size_t start = endbr ? instruction - sizeof(kEndbr64) : instruction;
+  return start % (width == GuestWidth::k64 ? kSlot : kNarrowAlignment) == 0 ? std::optional(start)
+                                                                            : std::nullopt;
+}
+
+std::optional<Candidate> CheckCandidate(std::span<const std::byte> text, std::size_t instruction,
+                                        GuestWidth width) {
+  const std::optional<std::size_t> start = StartOf(text, instruction, width);
+  if (!start || (width == GuestWidth::k64 && text.size() - *start < kSlot)) {
+    return std::nullopt;
+  }
+  Slot slot{};
+  const std::size_t length = std::min(slot.size(), text.size() - *start);
+  std::copy_n(text.begin() + static_cast<std::ptrdiff_t>(*start), length, slot.begin());
+  const std::size_t within = instruction - *start;
+  if ((within != 0) != IsEndbr(Load32(slot.data())) || !IsHypercall(Load32(slot.data() + within))) {
     return std::nullopt;
   }
   const std::optional<Return> found = FindReturn(slot, within + kInstructionSize);
-  if (!found || !IsPadding(slot, found->end)) {
+  if (!found) {
+    return std::nullopt;
+  }
+  // Functions of a 64-bit kernel are alone in their slot. Those of a 32-bit one may stand closer,
+  // and then what follows belongs to the next: only a whole slot is known to be free.
+  const std::size_t padding_end = PaddingEnd(slot, found->end, width);
+  const std::size_t least = width == GuestWidth::k64 ? kSlot
+                                                     : (found->end + kNarrowAlignment - 1) /
+                                                           kNarrowAlignment * kNarrowAlignment;
+  if (padding_end < least) {
     return std::nullopt;
   }
   Candidate candidate;
   candidate.site = {instruction, (Load32(slot.data() + within) & 0xffffff) == kVmmcall};
-  candidate.slot = start;
-  candidate.return_end = start + found->end;
+  candidate.start = *start;
+  candidate.return_end = *start + found->end;
+  candidate.padding_end =
+      *start % kSlot == 0 && padding_end == kSlot ? *start + kSlot : candidate.return_end;
   if (found->target) {
-    candidate.return_target = static_cast<std::int64_t>(start) + *found->target;
+    candidate.return_target = static_cast<std::int64_t>(*start) + *found->target;
   }
   return candidate;
 }
@@ -122,14 +153,14 @@ bool MayHoldHypercall(const std::byte* slot) {
   return static_cast<unsigned>(at_start) + static_cast<unsigned>(behind_endbr) != 0;
 }
 
-std::vector<Candidate> FindCandidates(std::span<const std::byte> text) {
+std::vector<Candidate> FindWideCandidates(std::span<const std::byte> text) {
   std::vector<Candidate> candidates;
   for (std::size_t slot = 0; slot + kSlot <= text.size(); slot += kSlot) {
     if (!MayHoldHypercall(text.data() + slot)) [[likely]] {
       continue;
     }
     for (const std::size_t instruction : {slot, slot + sizeof(kEndbr64)}) {
-      if (const std::optional<Candidate> candidate = CheckCandidate(text, instruction)) {
+      if (const auto candidate = CheckCandidate(text, instruction, GuestWidth::k64)) {
         candidates.push_back(*candidate);
       }
     }
@@ -137,11 +168,40 @@ std::vector<Candidate> FindCandidates(std::span<const std::byte> text) {
   return candidates;
 }
 
+std::vector<Candidate> FindNarrowCandidates(std::span<const std::byte> text) {
+  std::vector<Candidate> candidates;
+  for (std::size_t at = 0; at + sizeof(std::uint32_t) <= text.size(); at += kNarrowAlignment) {
+    if (!IsHypercall(Load32(text.data() + at))) [[likely]] {
+      continue;
+    }
+    if (const auto candidate = CheckCandidate(text, at, GuestWidth::k32)) {
+      candidates.push_back(*candidate);
+    }
+  }
+  return candidates;
+}
+
 bool ArePair(const Candidate& a, const Candidate& b) {
-  const std::size_t low = std::min(a.site.instruction, b.site.instruction);
-  const std::size_t high = std::max(a.site.instruction, b.site.instruction);
-  return a.site.vmmcall != b.site.vmmcall && a.return_target == b.return_target &&
-         high - low <= kPairDistance;
+  return a.site.vmmcall != b.site.vmmcall && a.return_target == b.return_target;
+}
+
+// Whether one of `candidates`, which are in the order of their addresses, is the partner of the
+// one at `index`. Looks at no more than lie within the distance of a pair.
+bool HasPartner(std::span<const Candidate> candidates, std::size_t index) {
+  const Candidate& candidate = candidates[index];
+  const std::size_t at = candidate.site.instruction;
+  for (std::size_t i = index; i-- > 0 && at - candidates[i].site.instruction <= kPairDistance;) {
+    if (ArePair(candidate, candidates[i])) {
+      return true;
+    }
+  }
+  for (std::size_t i = index + 1;
+       i < candidates.size() && candidates[i].site.instruction - at <= kPairDistance; ++i) {
+    if (ArePair(candidate, candidates[i])) {
+      return true;
+    }
+  }
+  return false;
 }
 
 void Write(std::span<std::byte> text, std::size_t offset, const Code& code) {
@@ -160,12 +220,12 @@ bool AllEqual(std::span<const std::byte> text, std::size_t begin, std::size_t en
 // call padding in front of the function.
 std::optional<std::size_t> FindRelay(std::span<const std::byte> text, const Candidate& candidate) {
   constexpr std::size_t kJumpSize = 5;
-  if (candidate.slot + kSlot - candidate.return_end >= kJumpSize) {
+  if (candidate.padding_end - candidate.return_end >= kJumpSize) {
     return candidate.return_end;
   }
-  if (candidate.slot >= kSlot &&
-      AllEqual(text, candidate.slot - kSlot, candidate.slot, kOpcodeNop)) {
-    return candidate.slot - kSlot;
+  if (candidate.start >= kSlot &&
+      AllEqual(text, candidate.start - kSlot, candidate.start, kOpcodeNop)) {
+    return candidate.start - kSlot;
   }
   return std::nullopt;
 }
@@ -219,13 +279,13 @@ Code Body(std::size_t at, std::size_t back, GuestWidth width, const HypercallPor
 
 }  // namespace
 
-std::vector<HypercallSite> FindHypercallSites(std::span<const std::byte> text) {
-  const std::vector<Candidate> candidates = FindCandidates(text);
+std::vector<HypercallSite> FindHypercallSites(std::span<const std::byte> text, GuestWidth width) {
+  const std::vector<Candidate> candidates =
+      width == GuestWidth::k64 ? FindWideCandidates(text) : FindNarrowCandidates(text);
   std::vector<HypercallSite> sites;
-  for (const Candidate& candidate : candidates) {
-    if (std::any_of(candidates.begin(), candidates.end(),
-                    [&](const Candidate& other) { return ArePair(candidate, other); })) {
-      sites.push_back(candidate.site);
+  for (std::size_t i = 0; i < candidates.size() && sites.size() < kMaxHypercallSites; ++i) {
+    if (HasPartner(candidates, i)) {
+      sites.push_back(candidates[i].site);
     }
   }
   return sites;
@@ -233,7 +293,7 @@ std::vector<HypercallSite> FindHypercallSites(std::span<const std::byte> text) {
 
 std::optional<SitePatch> PatchHypercallSite(std::span<std::byte> text, const HypercallSite& site,
                                             GuestWidth width, const HypercallPorts& ports) {
-  const std::optional<Candidate> candidate = CheckCandidate(text, site.instruction);
+  const std::optional<Candidate> candidate = CheckCandidate(text, site.instruction, width);
   if (!candidate) {
     return std::nullopt;
   }

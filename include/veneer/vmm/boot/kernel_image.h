@@ -44,6 +44,7 @@ struct KernelLimits {
 
 struct LoadedKernel {
   BootProtocol protocol = BootProtocol::kLinux64;
+  bool is_64bit = true;  // whether the kernel's code is
   Gpa entry;
   std::vector<LoadedSegment> segments;  // ascending, disjoint
   // First address past everything the kernel needs before it manages memory itself.

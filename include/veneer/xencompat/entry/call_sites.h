@@ -14,17 +14,23 @@
 namespace veneer {
 
 // One of the kernel's two tiny hypercall functions: an optional ENDBR, the three-byte instruction,
-// and a return (RET, or a jump to a return thunk), alone in a 16-byte slot.
+// and a return (RET, or a jump to a return thunk). In 64-bit kernels it is alone in a 16-byte slot;
+// in 32-bit ones functions are aligned to four bytes only, and the two stand back to back.
 struct HypercallSite {
   std::size_t instruction = 0;  // offset of the VMCALL or VMMCALL, bytes
   bool vmmcall = false;         // AMD's form
 };
 
+// A kernel has two; whoever has more is told of this many, so that patching them stays cheap.
+inline constexpr std::size_t kMaxHypercallSites = 64;
+
 // Looks through `text`, executable bytes of the kernel of which the first is page-aligned in the
 // guest's address space. Every other use of these instructions (KVM, Hyper-V, VMware code) sits in
 // the midst of a larger function and is left alone. Sites come in pairs, one per CPU vendor and
-// both returning the same way; whatever has no partner is not reported.
-std::vector<HypercallSite> FindHypercallSites(std::span<const std::byte> text);
+// both returning the same way; whatever has no partner is not reported. `width` is that of the
+// kernel's code. Takes time in proportion to the text, whatever is in it.
+std::vector<HypercallSite> FindHypercallSites(std::span<const std::byte> text,
+                                              GuestWidth width = GuestWidth::k64);
 
 enum class SitePatch {
   kSendFast,  // event channel sends leave through HypercallPorts::send

@@ -144,6 +144,100 @@ TEST(FindHypercallSites, SurvivesTextsThatEndAnywhere) {
   EXPECT_THAT(FindHypercallSites({}), IsEmpty());
 }
 
+// The shape of Debian's 32-bit kernels: functions aligned to four bytes, back to back.
+void PutPacked(Text& text, std::size_t at) {
+  text.Put(at, {0x0f, 0x01, 0xd9, 0xc3, 0x0f, 0x01, 0xc1, 0xc3, 0xb8, 0x49, 0, 0, 0});
+}
+
+TEST(FindHypercallSites, KnowsTheShapeOf32BitKernels) {
+  for (std::size_t at = kSite; at < kSite + 16; at += 4) {
+    Text text;
+    PutPacked(text, at);
+    const auto sites = FindHypercallSites(text.span(), GuestWidth::k32);
+    ASSERT_THAT(sites, SizeIs(2)) << at;
+    EXPECT_EQ(sites[0].instruction, at);
+    EXPECT_TRUE(sites[0].vmmcall);
+    EXPECT_EQ(sites[1].instruction, at + 4);
+    EXPECT_FALSE(sites[1].vmmcall);
+    // Which is no shape of a 64-bit kernel.
+    EXPECT_THAT(FindHypercallSites(text.span(), GuestWidth::k64), IsEmpty());
+  }
+  // Straight-line speculation: an int3 behind each return, and padding up to the next four bytes.
+  Text guarded;
+  guarded.Put(kSite + 4, {0x0f, 0x01, 0xd9, 0xc3, 0xcc, 0x90, 0x90, 0x90, 0x0f, 0x01, 0xc1, 0xc3,
+                          0xcc, 0x8d, 0x76, 0x00});
+  EXPECT_THAT(FindHypercallSites(guarded.span(), GuestWidth::k32), SizeIs(2));
+}
+
+TEST(FindHypercallSites, LeavesOther32BitCodeAlone) {
+  Text text;
+  // Instructions of an alternative, as VMware's driver has them, and ones that do not return.
+  text.Put(kSite, {0x0f, 0x01, 0xc1, 0x0f, 0x01, 0xd9, 0xe9, 0x7d});
+  text.Put(kSite + 0x20, {0x0f, 0x01, 0xc1, 0xeb, 0x1d, 0xb8, 0, 0});
+  text.Put(kSite + 0x40, {0x0f, 0x01, 0xd9, 0x55, 0x0f, 0x01, 0xc1, 0x55});
+  // Not at the start of a function.
+  text.Put(kSite + 0x61, {0x0f, 0x01, 0xd9, 0xc3, 0x0f, 0x01, 0xc1, 0xc3});
+  EXPECT_THAT(FindHypercallSites(text.span(), GuestWidth::k32), IsEmpty());
+}
+
+TEST(PatchHypercallSite, PackedFunctionsAreRewrittenInPlace) {
+  for (std::size_t at = kSite; at < kSite + 16; at += 4) {
+    Text text;
+    PutPacked(text, at);
+    const auto before = text.copy();
+    for (const HypercallSite& site : FindHypercallSites(text.span(), GuestWidth::k32)) {
+      EXPECT_EQ(PatchHypercallSite(text.span(), site, GuestWidth::k32, kPorts), SitePatch::kPlain);
+      StubCpu cpu;
+      cpu.gpr[0] = 34;
+      const StubRun run = cpu.Run(text.span(), site.instruction, GuestWidth::k32, kThunk);
+      ASSERT_FALSE(run.error) << *run.error;
+      EXPECT_TRUE(run.returned);
+      EXPECT_THAT(run.writes, ElementsAre(Pair(kPorts.call, 34U)));
+    }
+    for (std::size_t i = 0; i < before.size(); ++i) {
+      const bool instruction = i >= at && i < at + 8 && (i - at) % 4 < 3;
+      EXPECT_EQ(text.span()[i] == before[i], !instruction) << i;
+    }
+    EXPECT_THAT(FindHypercallSites(text.span(), GuestWidth::k32), IsEmpty());
+  }
+}
+
+TEST(FindHypercallSites, SurvivesA32BitTextThatEndsAnywhere) {
+  Text text;
+  PutPacked(text, kSite);
+  for (std::size_t length = kSite - 4; length < kSite + 16; ++length) {
+    const auto sites = FindHypercallSites(text.span().first(length), GuestWidth::k32);
+    EXPECT_EQ(sites.size(), length >= kSite + 8 ? 2U : 0U) << length;
+    for (const HypercallSite& site : sites) {
+      std::vector<std::byte> cut = text.copy();
+      cut.resize(length);
+      EXPECT_TRUE(PatchHypercallSite(cut, site, GuestWidth::k32, kPorts));
+    }
+  }
+}
+
+// Of quadratic cost these would not end within the time limit of a test.
+TEST(FindHypercallSites, AnImageFullOfInstructionsTakesLinearTime) {
+  constexpr std::size_t kBytes = std::size_t{4} << 20U;
+  const Bytes code = {0x0f, 0x01, 0xc1, 0xc3, 0xcc, 0xcc, 0xcc, 0xcc,
+                      0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc};
+  std::vector<std::byte> text(kBytes);
+  for (std::size_t i = 0; i < kBytes; ++i) {
+    text[i] = std::byte{code[i % code.size()]};
+  }
+  EXPECT_THAT(FindHypercallSites(text, GuestWidth::k64), IsEmpty());
+  EXPECT_THAT(FindHypercallSites(text, GuestWidth::k32), IsEmpty());
+  // With a partner for each there are as many sites as slots, of which few are told.
+  for (std::size_t slot = 0; slot < kBytes; slot += 32) {
+    text[slot + 2] = std::byte{0xd9};
+  }
+  const auto sites = FindHypercallSites(text, GuestWidth::k64);
+  EXPECT_THAT(sites, SizeIs(kMaxHypercallSites));
+  for (const HypercallSite& site : sites) {
+    EXPECT_TRUE(PatchHypercallSite(text, site, GuestWidth::k64, kPorts));
+  }
+}
+
 struct Shape {
   std::string name;
   void (*put)(Text&);
