@@ -1,17 +1,20 @@
 // Stand-ins for what a virtual machine offers to the parts around it: I/O events, level-triggered
-// lines, MSIs.
+// lines, MSIs, KVM's Xen support.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
 #include "veneer/vmm/bus/interrupt.h"
 #include "veneer/vmm/bus/io_events.h"
+#include "veneer/vmm/kvm/kernel_xen.h"
 
 namespace veneer::testing {
 
@@ -105,6 +108,74 @@ class FakeResampledLines final : public ResampledLines {
 
   std::map<Gsi, Line> attached;
   bool refuses = false;
+};
+
+// KVM's Xen support as far as the guest cannot see it: remembers what it is told.
+class FakeKernelXen final : public KernelXen {
+ public:
+  struct Route {
+    int event_fd = -1;                    // of a back-end
+    std::optional<std::uint32_t> vcpu{};  // of an IPI
+    friend bool operator==(const Route&, const Route&) = default;
+  };
+  using Event = std::pair<std::uint32_t, std::uint32_t>;  // port, vCPU
+
+  Result<void> EnableXen(std::uint32_t msr, std::uint32_t version_number) override {
+    if (refuses_to_enable) {
+      return HostError("no");
+    }
+    hypercall_msr = msr;
+    version = version_number;
+    return {};
+  }
+  Result<void> SetXenWidth(bool is_wide) override {
+    wide = is_wide;
+    return {};
+  }
+  Result<void> SetXenSharedInfo(std::span<std::byte> page) override {
+    shared_info = page;
+    return {};
+  }
+  Result<void> SetXenCallbackVector(std::uint8_t vector) override {
+    callback_vector = vector;
+    return {};
+  }
+  Result<void> SetXenRunstateUpdateFlag(bool on) override {
+    runstate_update_flag = on;
+    return {};
+  }
+  Result<void> RouteXenPortToEventFd(std::uint32_t port, int event_fd) override {
+    return AddRoute(port, {.event_fd = event_fd});
+  }
+  Result<void> RouteXenPortToVcpu(std::uint32_t port, std::uint32_t vcpu) override {
+    return AddRoute(port, {.event_fd = -1, .vcpu = vcpu});
+  }
+  Result<void> UnrouteXenPort(std::uint32_t port) override {
+    return routes.erase(port) > 0 ? Result<void>() : HostError("there is no such port");
+  }
+  Result<void> SendXenEvent(std::uint32_t port, std::uint32_t vcpu) override {
+    if (refuses_to_send) {
+      return HostError("no");
+    }
+    events.push_back({port, vcpu});
+    return {};
+  }
+
+  std::uint32_t hypercall_msr = 0;
+  std::uint32_t version = 0;
+  std::optional<bool> wide;
+  std::span<std::byte> shared_info;
+  std::uint8_t callback_vector = 0;
+  bool runstate_update_flag = false;
+  std::map<std::uint32_t, Route> routes;
+  std::vector<Event> events;
+  bool refuses_to_enable = false;
+  bool refuses_to_send = false;
+
+ private:
+  Result<void> AddRoute(std::uint32_t port, const Route& route) {
+    return routes.emplace(port, route).second ? Result<void>() : HostError("the port is taken");
+  }
 };
 
 }  // namespace veneer::testing

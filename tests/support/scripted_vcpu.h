@@ -86,12 +86,15 @@ class ScriptedVcpu final : public Vcpu {
   bool accepts_system_registers = true;
   bool accepts_xsave = true;
   bool accepts_interrupts = true;
+  bool accepts_xen = true;
 
   // What was done to it.
   std::optional<Exception> injected;
   std::vector<std::uint8_t> interrupts;
   int nmis = 0;
   int stops_noted = 0;
+  std::map<XenAttribute, std::uint64_t> xen;
+  std::optional<XenRunstate> xen_runstate;
   std::vector<GuestDebug> debug_settings;
   std::vector<SystemRegisters> system_settings;
   int xsave_reads = 0;
@@ -185,6 +188,13 @@ class ScriptedVcpu final : public Vcpu {
   void InjectNmi() override { ++nmis; }
   void NoteStopped() override { ++stops_noted; }
   void SetGuestDebug(const GuestDebug& debug) override { debug_settings.push_back(debug); }
+  bool SetXen(XenAttribute attribute, std::uint64_t value) override {
+    if (accepts_xen) {
+      xen[attribute] = value;
+    }
+    return accepts_xen;
+  }
+  std::optional<XenRunstate> GetXenRunstate() override { return xen_runstate; }
 
  private:
   GuestMemory& memory_;

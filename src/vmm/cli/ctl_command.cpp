@@ -58,13 +58,17 @@ const char* UseText(const Json& device) {
 
 std::string InfoText(const Json& reply) {
   constexpr double kMiB = 1 << 20;
+  const std::string paths = Flag(reply, "/xen")
+                                ? fmt::format("hypercalls  {}\nevents      {}\n",
+                                              Text(reply, "/transport"), Text(reply, "/events"))
+                                : std::string();
   std::string text = fmt::format(
       "name        {}\nstate       {}\nvCPUs       {:.0f}\n"
       "memory      {:.1f} MiB now, {:.1f} MiB target, {:.1f} MiB maximum\n"
-      "Xen         {}\nuptime      {:.1f} s\npid         {:.0f}\n",
+      "Xen         {}\n{}uptime      {:.1f} s\npid         {:.0f}\n",
       Text(reply, "/name"), Text(reply, "/state"), Number(reply, "/vcpus"),
       Number(reply, "/memory/now") / kMiB, Number(reply, "/memory/target") / kMiB,
-      Number(reply, "/memory/max") / kMiB, Flag(reply, "/xen") ? "on" : "off",
+      Number(reply, "/memory/max") / kMiB, Flag(reply, "/xen") ? "on" : "off", paths,
       Number(reply, "/uptime_seconds"), Number(reply, "/pid"));
   if (reply.contains("milestones")) {
     for (const Json& milestone : reply["milestones"]) {

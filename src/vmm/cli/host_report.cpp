@@ -38,12 +38,21 @@ bool TryIoUring() {
 
 const char* YesNo(bool yes) { return yes ? "yes" : "no"; }
 
-HostFact TransportFact(const KvmCapabilities& capabilities) {
-  if (capabilities.xen_intercept()) {
-    return {"transport", "Hypercall transport", "intercepted by KVM",
-            "Xen hypercalls of any guest leave KVM by themselves"};
+HostFact EventsFact(const KvmCapabilities& capabilities, const HostProfile& profile) {
+  if (capabilities.kernel_xen() && !profile.emulated_kernel) {
+    return {"events", "Xen events", "2-level, delivered by KVM",
+            "IPIs, timers and back-ends' events do not leave the kernel"};
   }
-  return {"transport", "Hypercall transport", "patched call sites and hypercall page",
+  return {"events", "Xen events", "FIFO or 2-level, delivered by Veneer",
+          "IPIs and timers are system calls of Veneer's"};
+}
+
+HostFact TransportFact(const KvmCapabilities& capabilities, const HostProfile& profile) {
+  if (capabilities.kernel_xen() && !profile.emulated_kernel) {
+    return {"transport", "Hypercall transport", "KVM interception",
+            "Xen hypercalls of any guest reach Veneer; --kvm-xen off rewrites call sites instead"};
+  }
+  return {"transport", "Hypercall transport", "rewritten call sites and port page",
           "Veneer rewrites the guest's two hypercall instructions to port writes"};
 }
 
@@ -85,12 +94,14 @@ std::vector<HostFact> HostFacts(const KvmCapabilities& capabilities, const HostP
                      "KVM interprets guest kernels; user space runs natively"}
           : HostFact{"kind", "Kind of host", "hardware virtualization", "guests run natively"});
   facts.push_back(SpeedFact(profile));
-  facts.push_back(
-      {"kvm.xen", "Xen support in KVM",
-       capabilities.xen_flags != 0 ? fmt::format("flags {:#x}", capabilities.xen_flags)
-                                   : std::string("no"),
-       capabilities.xen_intercept() ? "used where it helps" : "not needed: Veneer brings its own"});
-  facts.push_back(TransportFact(capabilities));
+  facts.push_back({"kvm.xen", "Xen support in KVM",
+                   capabilities.xen_flags != 0 ? fmt::format("flags {:#x}", capabilities.xen_flags)
+                                               : std::string("no"),
+                   !capabilities.kernel_xen() ? "not used: Veneer brings its own"
+                   : profile.emulated_kernel  ? "not used: guest kernels are interpreted here"
+                                              : "used (--kvm-xen)"});
+  facts.push_back(TransportFact(capabilities, profile));
+  facts.push_back(EventsFact(capabilities, profile));
   facts.push_back(profile.emulated_kernel
                       ? HostFact{"assists", "Assists", "instructions, SYSCALL",
                                  "Veneer performs what KVM's interpreter does not know, and adds "

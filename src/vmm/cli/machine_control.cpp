@@ -106,6 +106,9 @@ GuestInfo MachineControl::Info() {
   }
   info.memory_max_bytes = MaxMemoryBytes(config);
   info.xen = store_.has_value();
+  const XenPaths paths = parts_.machine.Paths();
+  info.transport = paths.transport;
+  info.events = paths.events;
   info.uptime_ns = parts_.clock.MonotonicNs() - start_ns_;
   for (const Milestone& milestone : parts_.machine.Milestones()) {
     info.milestones.push_back({milestone.name, milestone.at_ns});

@@ -290,6 +290,18 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
                             "How Xen events interrupt the guest: per-vCPU vectors (auto), one "
                             "vector without EOI, or the platform device's INTx",
                             "auto");
+  AddChoice<KvmXen>(command, "--kvm-xen", machine.xen.kvm_xen,
+                    {{"auto", KvmXen::kAuto}, {"off", KvmXen::kOff}},
+                    "Use KVM's own Xen support where this host has it (hypercalls, events, timers "
+                    "and polls then stay in the kernel), or never",
+                    "auto");
+  AddChoice<EventAbi>(
+      command, "--event-abi", machine.xen.event_abi,
+      {{"auto", EventAbi::kAuto}, {"2-level", EventAbi::k2Level}, {"fifo", EventAbi::kFifo}},
+      "Event channels offered to the guest: 2-level where KVM's Xen support is "
+      "used, which knows no other, and else FIFO too (auto), 2-level only, or FIFO "
+      "too whatever KVM could do",
+      "auto");
   AddParsed<std::optional<unsigned>>(
       command, "--timer-load", machine.xen.timer_load_limit, ParseTimerLoad,
       "Most of a vCPU's time that its Xen timer interrupts may take, in percent: a kernel that "

@@ -137,6 +137,8 @@ std::string InfoReply(const GuestInfo& info) {
               {"target", info.memory_target_bytes},
               {"max", info.memory_max_bytes}}},
             {"xen", info.xen},
+            {"transport", info.transport},
+            {"events", info.events},
             {"uptime_seconds", Seconds(info.uptime_ns)},
             {"pid", getpid()},
             {"milestones", Json::array()},

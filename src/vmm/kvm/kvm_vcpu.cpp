@@ -11,6 +11,7 @@
 #include "kvm_ioctl.h"
 #include "register_conversion.h"
 #include "veneer/vmm/base/check.h"
+#include "xen_attributes.h"
 
 namespace veneer::kvm {
 namespace {
@@ -330,6 +331,54 @@ void KvmVcpu::SetGuestDebug(const GuestDebug& debug) {
     arguments.arch.debugreg[7] = kReservedOne | kGlobalEnable0;
   }
   VENEER_CHECK(Ioctl(fd_.get(), KVM_SET_GUEST_DEBUG, &arguments) == 0);
+}
+
+bool KvmVcpu::SetXen(XenAttribute attribute, std::uint64_t value) {
+  kvm_xen_vcpu_attr request{};
+  switch (attribute) {
+    case XenAttribute::kVcpuId:
+      request.type = KVM_XEN_VCPU_ATTR_TYPE_VCPU_ID;
+      request.u.vcpu_id = static_cast<std::uint32_t>(value);
+      break;
+    case XenAttribute::kVcpuInfo:
+      request.type = KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO;
+      request.u.gpa = value;
+      break;
+    case XenAttribute::kVcpuInfoHost:
+      request.type = kXenVcpuAttrVcpuInfoHva;
+      request.u.gpa = value;  // the same place in the union
+      break;
+    case XenAttribute::kTimeInfo:
+      request.type = KVM_XEN_VCPU_ATTR_TYPE_VCPU_TIME_INFO;
+      request.u.gpa = value;
+      break;
+    case XenAttribute::kRunstate:
+      request.type = KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_ADDR;
+      request.u.gpa = value;
+      break;
+    case XenAttribute::kTimerPort:
+      request.type = KVM_XEN_VCPU_ATTR_TYPE_TIMER;
+      request.u.timer.port = static_cast<std::uint32_t>(value);
+      request.u.timer.priority = KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL;
+      break;
+    case XenAttribute::kUpcallVector:
+      request.type = KVM_XEN_VCPU_ATTR_TYPE_UPCALL_VECTOR;
+      request.u.vector = static_cast<std::uint8_t>(value);
+      break;
+  }
+  return Ioctl(fd_.get(), KVM_XEN_VCPU_SET_ATTR, &request) == 0;
+}
+
+std::optional<XenRunstate> KvmVcpu::GetXenRunstate() {
+  kvm_xen_vcpu_attr request{};
+  request.type = KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_DATA;
+  if (Ioctl(fd_.get(), KVM_XEN_VCPU_GET_ATTR, &request) != 0) {
+    return std::nullopt;
+  }
+  const auto& data = request.u.runstate;
+  return XenRunstate{data.state,
+                     data.state_entry_time,
+                     {data.time_running, data.time_runnable, data.time_blocked, data.time_offline}};
 }
 
 }  // namespace veneer::kvm

@@ -49,6 +49,8 @@ class KvmVcpu final : public Vcpu {
   void InjectNmi() override;
   void NoteStopped() override;
   void SetGuestDebug(const GuestDebug& debug) override;
+  bool SetXen(XenAttribute attribute, std::uint64_t value) override;
+  std::optional<XenRunstate> GetXenRunstate() override;
 
  private:
   KvmVcpu(unsigned id, UniqueFd fd, kvm_run* run, std::size_t run_size, bool sync_registers);

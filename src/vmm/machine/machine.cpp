@@ -75,6 +75,10 @@ class MachineImpl final : public Machine, private PowerControl {
         .disks = ide_disks_ != nullptr ? ide_disks_->List() : std::vector<EmulatedDevices::Disk>(),
         .nics = e1000_nics_->List()};
   }
+  XenPaths Paths() const override {
+    return xen_ != nullptr ? XenPaths{TransportName(xen_->path()), EventsName(xen_->path())}
+                           : XenPaths{};
+  }
   std::uint64_t MemoryBytes() const override {
     return xen_ != nullptr ? xen_->MemoryBytes() : config_.memory_bytes;
   }
@@ -87,7 +91,7 @@ class MachineImpl final : public Machine, private PowerControl {
   Result<void> MakeIdeDisks();
   Result<void> MakeE1000Nics();
   Result<PreparedBoot> LoadGuest();
-  Result<void> MakeXen(const PreparedBoot& boot);
+  Result<void> MakeXen(const KvmSystem& system, const PreparedBoot& boot);
   Result<void> MakeVcpus(const KvmSystem& system);
   Result<void> FilterMsrs();
   void OnMsrsChanged();
@@ -132,7 +136,7 @@ Result<void> MachineImpl::Assemble(const KvmSystem& system) {
   VENEER_TRY_ASSIGN(const PreparedBoot boot, LoadGuest());
   boot_entry_ = boot.entry;
   if (config_.xen.enabled) {
-    VENEER_TRY(MakeXen(boot));
+    VENEER_TRY(MakeXen(system, boot));
   }
   VENEER_TRY(mainboard_->pci().AssignResources());
   return MakeVcpus(system);
@@ -220,7 +224,7 @@ Result<PreparedBoot> MachineImpl::LoadGuest() {
   return prepared;
 }
 
-Result<void> MachineImpl::MakeXen(const PreparedBoot& boot) {
+Result<void> MachineImpl::MakeXen(const KvmSystem& system, const PreparedBoot& boot) {
   VENEER_TRY_ASSIGN(const std::uint64_t clock_ns, vm_->ClockNs());
   const std::uint64_t clock_start_ns = HostClock().MonotonicNs() - clock_ns;
   XenGuest::Parts parts{.config = config_,
@@ -239,6 +243,8 @@ Result<void> MachineImpl::MakeXen(const PreparedBoot& boot) {
                         .metrics = metrics_,
                         .vcpus = vcpus_,
                         .emulated_kernel = host_.emulated_kernel,
+                        .kernel_xen = *vm_,
+                        .xen_flags = system.capabilities().xen_flags,
                         .request_stop = [this](MachineStop stop) { RequestStop(std::move(stop)); },
                         .msrs_changed = [this] { OnMsrsChanged(); },
                         .console_output = outputs_.console,
@@ -284,7 +290,8 @@ Result<void> MachineImpl::MakeVcpus(const KvmSystem& system) {
       thread->AddExitHandler(MakePvmAssists(*memory_, metrics_));
     }
     if (xen_ != nullptr) {
-      thread->AddExitHandler(xen_->MakeVcpu(thread->vcpu()));
+      VENEER_TRY_ASSIGN(std::unique_ptr<ExitHandler> handler, xen_->MakeVcpu(thread->vcpu()));
+      thread->AddExitHandler(std::move(handler));
     }
     vcpus_.push_back(std::move(thread));
   }

@@ -104,7 +104,7 @@ void Upcalls::Raise(std::uint32_t vcpu) {
 
 void Upcalls::RaiseByMethod(unsigned vcpu) {
   if (callback_vector_ != 0) {
-    vcpus_[vcpu]->inject = true;
+    vcpus_[vcpu]->inject = !kernel_injects_;
     VcpuThread& thread = *parts_.vcpus[vcpu];
     if (!thread.IsCurrentThread()) {
       thread.Kick();
@@ -113,6 +113,13 @@ void Upcalls::RaiseByMethod(unsigned vcpu) {
     assert_.Signal();
   }
   // Else the guest has not said how yet; it is told when it does (EventChannels::RaiseIfPending).
+}
+
+void Upcalls::OnKernelSend(std::uint32_t vcpu) {
+  const bool by_line = vcpu == 0 && line_attached_ && vcpus_[0]->vector == 0;
+  if (by_line && callback_vector_ == 0 && parts_.pending(0)) {
+    assert_.Signal();
+  }
 }
 
 void Upcalls::BeforeRun(unsigned vcpu, Vcpu& target) {

@@ -39,11 +39,17 @@ class Upcalls final : public UpcallSink {
   ~Upcalls() override;
 
   Result<void> Prepare();
+  // KVM injects the EOI-less vector itself, as soon as it finds the vCPU's upcall pending. Before
+  // vCPUs run.
+  void SetKernelInjects(bool injects) { kernel_injects_ = injects; }
   void SetVector(unsigned vcpu, std::uint8_t vector);
   void SetMethod(const CallbackMethod& method);
 
   // UpcallSink
   void Raise(std::uint32_t vcpu) override;
+
+  // KVM has just made an event pending on `vcpu`: does what KVM cannot, which is to assert a line.
+  void OnKernelSend(std::uint32_t vcpu);
 
   // On the vCPU's thread, before it runs: injects an EOI-less upcall that waits.
   void BeforeRun(unsigned vcpu, Vcpu& target);
@@ -65,6 +71,7 @@ class Upcalls final : public UpcallSink {
   Counter& retries_;
   std::vector<std::unique_ptr<PerVcpu>> vcpus_;
   std::atomic<std::uint8_t> callback_vector_{0};
+  bool kernel_injects_ = false;
   std::atomic<bool> line_attached_{false};
   std::mutex line_mutex_;  // guards line_gsi_
   std::optional<Gsi> line_gsi_;

@@ -67,6 +67,9 @@ void VcpuThread::Loop() {
     }
     if (held) {
       vcpu_->NoteStopped();
+      for (const auto& handler : exit_handlers_) {
+        handler->AfterPause(*vcpu_);
+      }
     }
     if (tasks_waiting_.load(std::memory_order_acquire)) {
       RunTasks();

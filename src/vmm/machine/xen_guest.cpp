@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <utility>
 
+#include <cpuid.h>
+
 #include "kernel_patcher.h"
 #include "vcpu_clock.h"
 #include "veneer/vmm/base/check.h"
@@ -26,6 +28,8 @@ constexpr unsigned kInterpretedTimerLoad = 8;
 // How often, at most, the console's ring is looked at: a full ring each time is 4 MB/s, and nobody
 // reads faster.
 constexpr std::uint64_t kConsoleIntervalNs = 500'000;
+
+constexpr unsigned kHygonEbx = 0x6f677948;  // "Hygo": <cpuid.h> of GCC 12 has none
 
 using Uuid = std::array<std::uint8_t, 16>;
 
@@ -55,6 +59,14 @@ std::span<std::byte, kPageSize> SpecialPage(GuestMemory& memory, Gfn page) {
   return memory.Pin(page.Address(), kPageSize).first<kPageSize>();
 }
 
+// What leaves to KVM on this processor; the guest finds the same vendor as the host.
+HypercallInstruction NativeHypercall() {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  __get_cpuid(0, &eax, &ebx, &ecx, &edx);
+  const bool amd = ebx == signature_AMD_ebx || ebx == kHygonEbx;
+  return amd ? HypercallInstruction::kVmmcall : HypercallInstruction::kVmcall;
+}
+
 // A port for domain 0's use, made before the guest runs: there is room.
 EvtchnPort MustHave(const XenResult<EvtchnPort>& port) {
   VENEER_CHECK(port.has_value());
@@ -74,8 +86,10 @@ Result<std::unique_ptr<XenGuest>> XenGuest::Create(Parts parts,
   VENEER_TRY(guest->MakeDisks());
   VENEER_TRY(guest->MakeNics());
   VENEER_TRY(guest->AttachPlatform());
-  const unsigned sites = PatchLoadedKernel(guest->parts_.memory, boot.kernel);
-  LogDebug("rewrote {} hypercall sites in the kernel", sites);
+  if (!guest->path_.in_kernel) {
+    const unsigned sites = PatchLoadedKernel(guest->parts_.memory, boot.kernel);
+    LogDebug("rewrote {} hypercall sites in the kernel", sites);
+  }
   return guest;
 }
 
@@ -93,9 +107,41 @@ XenGuest::~XenGuest() {
   if (console_ != nullptr) {
     console_->Drain();
   }
-  if (domain_ != nullptr) {
+  // What KVM keeps ends with the virtual machine, and the vCPUs are gone already.
+  if (send_ports_ != nullptr) {
     domain_->events().SetObserver(nullptr);
   }
+}
+
+void XenGuest::ChoosePath() {
+  const MachineConfig& config = parts_.config;
+  const bool able = (parts_.xen_flags & kXenFlagsNeeded) == kXenFlagsNeeded;
+  path_ = ChooseEventPath(config.xen, able, parts_.emulated_kernel);
+  if (path_.in_kernel) {
+    const bool limited =
+        config.xen.timer_load_limit.value_or(VcpuTimers::kNoLimit) != VcpuTimers::kNoLimit;
+    kernel_side_ = std::make_unique<KernelSide>(
+        KernelSide::Parts{.kernel = parts_.kernel_xen,
+                          .upcalls = *upcalls_,
+                          .vcpus = parts_.vcpus,
+                          .metrics = parts_.metrics,
+                          .events = [this]() -> EventChannels& { return domain_->events(); },
+                          .guest_ns = [this] { return time_->GuestNs(); },
+                          .flags = parts_.xen_flags,
+                          .timers = config.xen.pv.time && !limited},
+        config.vcpus);
+    const XenVersion& version = config.xen.version;
+    const std::uint32_t number = (std::uint32_t{version.major} << 16U) | version.minor;
+    if (const Result<void> enabled = kernel_side_->Enable(kXenHypercallMsr, number); !enabled) {
+      LogWarning("{}: going on without", enabled.error().message);
+      kernel_side_.reset();
+      XenConfig without = config.xen;
+      without.kvm_xen = KvmXen::kOff;
+      path_ = ChooseEventPath(without, false, parts_.emulated_kernel);
+      path_.reason = "KVM does not switch its Xen support on";
+    }
+  }
+  LogInfo("hypercalls: {}; events: {} ({})", TransportName(path_), EventsName(path_), path_.reason);
 }
 
 Result<void> XenGuest::MakeDomain(std::span<const GuestMemory::Range> ram,
@@ -107,6 +153,8 @@ Result<void> XenGuest::MakeDomain(std::span<const GuestMemory::Range> ram,
                      [this](unsigned vcpu) { return domain_->events().UpcallPending(vcpu); }},
       vcpus);
   VENEER_TRY(upcalls_->Prepare());
+  ChoosePath();
+  upcalls_->SetKernelInjects(path_.in_kernel);
 
   XenDomainOptions options;
   options.vcpus = vcpus;
@@ -121,12 +169,20 @@ Result<void> XenGuest::MakeDomain(std::span<const GuestMemory::Range> ram,
   for (const E820Entry& entry : boot.e820) {
     options.e820.push_back({entry.base.value, entry.size, static_cast<std::uint32_t>(entry.type)});
   }
+  options.events.fifo = path_.fifo;
+  options.events.kernel = kernel_side_.get();
+  options.kernel = kernel_side_.get();
   VENEER_TRY_ASSIGN(domain_, XenDomain::Create(parts_.memory, HostClock(), *time_, *this, *upcalls_,
                                                parts_.metrics, std::move(options)));
   timer_ = std::make_unique<LoopTimer>(parts_.loop, [this] { domain_->OnTimer(); });
   domain_->AttachTimer(*timer_);
-  send_ports_ = std::make_unique<SendPorts>(parts_.io_events, parts_.metrics);
-  domain_->events().SetObserver(send_ports_.get());
+  if (path_.in_kernel) {
+    VENEER_TRY(parts_.kernel_xen.SetXenSharedInfo(domain_->shared_info()));
+    domain_->events().SetObserver(kernel_side_.get());
+  } else {
+    send_ports_ = std::make_unique<SendPorts>(parts_.io_events, parts_.metrics);
+    domain_->events().SetObserver(send_ports_.get());
+  }
   hypercalls_ = std::make_unique<Hypercalls>(*domain_, parts_.metrics);
   return {};
 }
@@ -281,23 +337,39 @@ void XenGuest::AddCpuidLeaves(CpuidTable& table, unsigned vcpu) const {
 std::vector<MsrRange> XenGuest::Msrs() const {
   std::vector<MsrRange> ranges{
       MsrRange{.first = kXenHypercallMsr, .count = 1, .reads = false, .writes = true}};
-  const std::vector<MsrRange> watched = kernel_watch_.Msrs();
-  ranges.insert(ranges.end(), watched.begin(), watched.end());
+  if (!path_.in_kernel) {
+    const std::vector<MsrRange> watched = kernel_watch_.Msrs();
+    ranges.insert(ranges.end(), watched.begin(), watched.end());
+  }
   return ranges;
 }
 
-std::unique_ptr<ExitHandler> XenGuest::MakeVcpu(Vcpu& vcpu) {
+Result<std::unique_ptr<ExitHandler>> XenGuest::MakeVcpu(Vcpu& vcpu) {
+  std::optional<HypercallInstruction> intercepted;
+  if (path_.in_kernel) {
+    VENEER_TRY(kernel_side_->Prepare(vcpu, domain_->events().VcpuInfo(vcpu.id())));
+    intercepted = NativeHypercall();
+  }
   return std::make_unique<XenVcpu>(
       XenVcpu::Parts{*domain_, *hypercalls_, *upcalls_, parts_.memory, parts_.gate, parts_.metrics,
-                     kernel_watch_, clocks_[vcpu.id()]},
+                     kernel_watch_, clocks_[vcpu.id()], intercepted},
       vcpu);
 }
 
 void XenGuest::SetUpcallVector(unsigned vcpu, std::uint8_t vector) {
   upcalls_->SetVector(vcpu, vector);
+  if (kernel_side_ != nullptr) {
+    kernel_side_->SetVector(vcpu, vector);
+  }
 }
 
-void XenGuest::SetCallback(const CallbackMethod& method) { upcalls_->SetMethod(method); }
+void XenGuest::SetCallback(const CallbackMethod& method) {
+  upcalls_->SetMethod(method);
+  if (kernel_side_ != nullptr) {
+    const auto* vector = std::get_if<CallbackVector>(&method);
+    kernel_side_->SetCallbackVector(vector != nullptr ? vector->vector : 0);
+  }
+}
 
 void XenGuest::Shutdown(ShutdownReason reason) {
   switch (reason) {

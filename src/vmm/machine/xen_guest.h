@@ -10,7 +10,9 @@
 #include <vector>
 
 #include "e1000_nics.h"
+#include "event_path.h"
 #include "ide_disks.h"
+#include "kernel_side.h"
 #include "kernel_watch.h"
 #include "mainboard.h"
 #include "run_gate.h"
@@ -59,6 +61,8 @@ class XenGuest final : private XenMachineHooks {
     Metrics& metrics;
     const std::vector<std::unique_ptr<VcpuThread>>& vcpus;
     bool emulated_kernel;  // see HostProfile
+    KernelXen& kernel_xen;
+    std::uint32_t xen_flags;  // see KvmCapabilities
     std::function<void(MachineStop)> request_stop;
     std::function<void()> msrs_changed;  // Msrs() says something else now; any thread
     std::function<void(std::span<const std::byte>)> console_output;
@@ -78,7 +82,8 @@ class XenGuest final : private XenMachineHooks {
   void AddCpuidLeaves(CpuidTable& table, unsigned vcpu) const;
   // MSRs that must leave to userspace. Any thread.
   std::vector<MsrRange> Msrs() const;
-  std::unique_ptr<ExitHandler> MakeVcpu(Vcpu& vcpu);
+  Result<std::unique_ptr<ExitHandler>> MakeVcpu(Vcpu& vcpu);
+  const EventPath& path() const { return path_; }
 
   // Any thread.
   std::size_t ConsoleInput(std::span<const std::byte> input) {
@@ -93,6 +98,8 @@ class XenGuest final : private XenMachineHooks {
 
  private:
   explicit XenGuest(Parts parts);
+  // Decides between KVM's Xen support and Veneer's own ways.
+  void ChoosePath();
   Result<void> MakeDomain(std::span<const GuestMemory::Range> ram, const PreparedBoot& boot);
   Result<void> MakeStore();
   Result<void> MakeConsole();
@@ -120,7 +127,9 @@ class XenGuest final : private XenMachineHooks {
   KernelWatch kernel_watch_;
   std::unique_ptr<LinearSystemTime> time_;
   std::unique_ptr<Upcalls> upcalls_;
-  std::unique_ptr<SendPorts> send_ports_;
+  EventPath path_;
+  std::unique_ptr<KernelSide> kernel_side_;  // where path_ leads through the kernel
+  std::unique_ptr<SendPorts> send_ports_;    // where it does not
   std::unique_ptr<XenDomain> domain_;
   std::unique_ptr<LoopTimer> timer_;
   std::unique_ptr<Hypercalls> hypercalls_;

@@ -4,7 +4,6 @@
 
 #include "vcpu_clock.h"
 #include "veneer/vmm/base/log.h"
-#include "veneer/xencompat/entry/hypercall_page.h"
 #include "veneer/xencompat/entry/xen_cpuid.h"
 #include "xen_layout.h"
 
@@ -38,6 +37,12 @@ void XenVcpu::BeforeRun(Vcpu& vcpu) {
     if (const std::uint64_t clock = parts_.clock; clock != 0) {
       KeepVcpuClock(vcpu, Gpa{clock});
     }
+  }
+}
+
+void XenVcpu::AfterPause(Vcpu& /*vcpu*/) {
+  if (parts_.intercepted) {
+    parts_.domain.NoteStopped(id_);
   }
 }
 
@@ -131,7 +136,11 @@ bool XenVcpu::PlaceHypercallPage(Vcpu& vcpu, std::uint64_t value) {
   }
   const GuestWidth width = ModeOf(vcpu).long_mode ? GuestWidth::k64 : GuestWidth::k32;
   parts_.domain.LatchWidth(width);
-  BuildHypercallPage(page.first<kPageSize>(), width, kHypercallPorts);
+  if (parts_.intercepted) {
+    BuildInterceptedPage(page.first<kPageSize>(), *parts_.intercepted);
+  } else {
+    BuildHypercallPage(page.first<kPageSize>(), width, kHypercallPorts);
+  }
   LogDebug("hypercall page at {:#x}", address.value);
   return true;
 }

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 
 #include "kernel_watch.h"
 #include "run_gate.h"
@@ -11,6 +12,7 @@
 #include "veneer/vmm/base/metrics.h"
 #include "veneer/vmm/vcpu/vcpu.h"
 #include "veneer/xencompat/domain/xen_domain.h"
+#include "veneer/xencompat/entry/hypercall_page.h"
 #include "veneer/xencompat/hypercall/guest_virtual_memory.h"
 #include "veneer/xencompat/hypercall/hypercalls.h"
 
@@ -28,11 +30,14 @@ class XenVcpu final : public ExitHandler {
     KernelWatch& kernel_watch;
     // The guest-physical address at which KVM keeps this vCPU's clock, 0 for none.
     const std::atomic<std::uint64_t>& clock;
+    // KVM intercepts hypercalls by this instruction; nothing: they leave by the ports.
+    std::optional<HypercallInstruction> intercepted{};
   };
   XenVcpu(Parts parts, Vcpu& vcpu);
 
   Outcome OnExit(Vcpu& vcpu, const VcpuExit& exit) override;
   void BeforeRun(Vcpu& vcpu) override;
+  void AfterPause(Vcpu& vcpu) override;
 
  private:
   struct Mode {

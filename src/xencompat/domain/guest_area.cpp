@@ -39,4 +39,10 @@ void GuestArea::Write(GuestMemory& memory, std::size_t offset,
   }
 }
 
+std::optional<Gpa> GuestArea::Contiguous() const {
+  const auto& [first, second] = pieces_;
+  return second.length == 0 || second.gpa == first.gpa + first.length ? std::optional(first.gpa)
+                                                                      : std::nullopt;
+}
+
 }  // namespace veneer

@@ -68,6 +68,9 @@ void XenDomain::LatchWidth(GuestWidth width) {
     return;
   }
   events_->SetGuestWidth(width);
+  if (options_.kernel != nullptr) {
+    options_.kernel->SetWidth(width);
+  }
   UpdateWallClock();
 }
 
@@ -103,7 +106,7 @@ XenResult<void> XenDomain::MapSharedInfo(std::uint64_t index, Gfn gfn) {
   }
   UpdateWallClock();
   for (unsigned vcpu = 0; vcpu < options_.vcpus && vcpu < XEN_LEGACY_MAX_VCPUS; ++vcpu) {
-    if (!vcpus_[vcpu]->own_vcpu_info) {
+    if (!vcpus_[vcpu]->own_vcpu_info && options_.kernel == nullptr) {
       hooks_.EnableVcpuTime(vcpu, gfn.Address() + (vcpu * kVcpuInfoSize + kTimeOffset));
     }
   }
@@ -133,8 +136,55 @@ XenResult<void> XenDomain::RegisterVcpuInfo(unsigned caller, unsigned vcpu, Gfn 
     return set;
   }
   vcpus_[vcpu]->own_vcpu_info = true;
-  hooks_.EnableVcpuTime(vcpu, address + kTimeOffset);
+  if (options_.kernel != nullptr) {
+    options_.kernel->MoveVcpuInfo(vcpu, address);
+  } else {
+    hooks_.EnableVcpuTime(vcpu, address + kTimeOffset);
+  }
   return {};
+}
+
+void XenDomain::SetRunstateArea(unsigned vcpu, const std::optional<GuestArea>& area) {
+  VENEER_CHECK(vcpu < options_.vcpus);
+  const std::optional<Gpa> place = area ? area->Contiguous() : std::nullopt;
+  const bool kept =
+      options_.kernel != nullptr && options_.kernel->KeepRunstate(vcpu, place) && place;
+  vcpus_[vcpu]->runstate.SetArea(kept ? std::nullopt : area);
+  if (area && !kept) {
+    RefreshVcpu(vcpu);
+  }
+}
+
+void XenDomain::SetSecondaryTimeArea(unsigned vcpu, const std::optional<GuestArea>& area) {
+  VENEER_CHECK(vcpu < options_.vcpus);
+  std::optional<Gpa> place = area ? area->Contiguous() : std::nullopt;
+  if (place && place->PageOffset() > kPageSize - sizeof(vcpu_time_info_t)) {
+    place.reset();
+  }
+  const bool kept =
+      options_.kernel != nullptr && options_.kernel->KeepSecondaryTime(vcpu, place) && place;
+  vcpus_[vcpu]->secondary_time.SetArea(kept ? std::nullopt : area);
+  if (area && !kept) {
+    RefreshVcpu(vcpu);
+  }
+}
+
+void XenDomain::FlagRunstateUpdates(bool on) {
+  flag_runstate_updates_ = on;
+  if (options_.kernel != nullptr) {
+    options_.kernel->FlagRunstateUpdates(on);
+  }
+}
+
+void XenDomain::NoteStopped(unsigned vcpu) {
+  VENEER_CHECK(vcpu < options_.vcpus);
+  // Linux, arch/x86/include/asm/pvclock-abi.h: KVM leaves the bit alone, the guest clears it.
+  constexpr std::uint8_t kGuestStopped = 1U << 1U;
+  const std::span<std::byte> info = events_->VcpuInfo(vcpu);
+  if (!info.empty()) {
+    SharedWord<std::uint8_t>(info.data() + kTimeOffset + offsetof(vcpu_time_info_t, flags))
+        .fetch_or(kGuestStopped);
+  }
 }
 
 void XenDomain::RefreshVcpu(unsigned vcpu) {
@@ -152,6 +202,11 @@ void XenDomain::RefreshVcpu(unsigned vcpu) {
 
 vcpu_runstate_info_t XenDomain::ReadRunstate(unsigned vcpu) {
   VENEER_CHECK(vcpu < options_.vcpus);
+  if (options_.kernel != nullptr) {
+    if (const auto kept = options_.kernel->ReadRunstate(vcpu)) {
+      return *kept;
+    }
+  }
   vcpus_[vcpu]->runstate.SetStolen(hooks_.StolenNs(vcpu));
   return vcpus_[vcpu]->runstate.Read();
 }

@@ -33,18 +33,38 @@ Code Stub(std::uint32_t number, GuestWidth width, const HypercallPorts& ports) {
   return code;
 }
 
-}  // namespace
+Code InterceptedStub(std::uint32_t number, HypercallInstruction instruction) {
+  if (number == __HYPERVISOR_iret) {
+    return {0x0f, 0x0b};
+  }
+  Code code = MoveEax(number);
+  const bool vmmcall = instruction == HypercallInstruction::kVmmcall;
+  Append(code, {0x0f, 0x01, static_cast<std::uint8_t>(vmmcall ? 0xd9 : 0xc1), kOpcodeRet});
+  return code;
+}
 
-void BuildHypercallPage(std::span<std::byte, kPageSize> page, GuestWidth width,
-                        const HypercallPorts& ports) {
+// `make_stub`: of a hypercall's number.
+template <typename MakeStub>
+void FillPage(std::span<std::byte, kPageSize> page, MakeStub make_stub) {
   std::fill(page.begin(), page.end(), std::byte{kOpcodeInt3});
   for (std::size_t number = 0; number < kStubs; ++number) {
-    const Code code = Stub(static_cast<std::uint32_t>(number), width, ports);
+    const Code code = make_stub(static_cast<std::uint32_t>(number));
     VENEER_CHECK(code.size() <= kStubSize);
     std::transform(code.begin(), code.end(),
                    page.begin() + static_cast<std::ptrdiff_t>(number * kStubSize),
                    [](std::uint8_t byte) { return std::byte{byte}; });
   }
+}
+
+}  // namespace
+
+void BuildHypercallPage(std::span<std::byte, kPageSize> page, GuestWidth width,
+                        const HypercallPorts& ports) {
+  FillPage(page, [&](std::uint32_t number) { return Stub(number, width, ports); });
+}
+
+void BuildInterceptedPage(std::span<std::byte, kPageSize> page, HypercallInstruction instruction) {
+  FillPage(page, [&](std::uint32_t number) { return InterceptedStub(number, instruction); });
 }
 
 }  // namespace veneer

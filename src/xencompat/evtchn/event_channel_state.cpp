@@ -21,6 +21,14 @@ void RaiseList::RaiseAll(UpcallSink& sink) const {
   }
 }
 
+void RaiseList::AddKernelEvent(const KernelEvent& event) {
+  if (!first_event_) {
+    first_event_ = event;
+  } else {
+    other_events_.push_back(event);
+  }
+}
+
 DomainChoice ChooseDomain(std::uint16_t dom) {
   if (dom == DOMID_SELF || dom == kGuestDomId.value) {
     return DomainChoice::kGuest;
@@ -49,6 +57,7 @@ EventChannelState::EventChannelState(GuestMemory& memory_in, std::span<std::byte
       sends(metrics.Get("xen.evtchn.sends")),
       notifies(metrics.Get("xen.evtchn.notifies")),
       upcalls(metrics.Get("xen.evtchn.upcalls")),
+      kernel_sends(metrics.Get("xen.evtchn.kernel_sends")),
       lost(metrics.Get("xen.evtchn.fifo_lost")),
       violations(metrics.Get("xen.evtchn.fifo_violations")),
       infos(shared_info, options_in.vcpus),
@@ -96,6 +105,32 @@ void EventChannelState::Finish(Delivery delivery, std::uint32_t guest_port, Rais
 }
 
 void EventChannelState::SetPending(std::uint32_t guest_port, RaiseList& raises) {
+  if (options.kernel == nullptr) {
+    SetPendingHere(guest_port, raises);
+  } else if (!two_level.IsPending(guest_port)) {
+    raises.AddKernelEvent({EvtchnPort{guest_port}, guest.at(guest_port).vcpu});
+  }
+}
+
+void EventChannelState::RaiseAll(const RaiseList& raises) {
+  raises.ForEachKernelEvent([this](const RaiseList::KernelEvent& event) {
+    if (options.kernel->Send(event.port, event.vcpu)) {
+      kernel_sends.Add();
+      return;
+    }
+    RaiseList here;
+    {
+      const std::scoped_lock guard(lock);
+      if (guest.FindInUse(event.port) != nullptr) {
+        SetPendingHere(event.port.value, here);
+      }
+    }
+    here.RaiseAll(sink);
+  });
+  raises.RaiseAll(sink);
+}
+
+void EventChannelState::SetPendingHere(std::uint32_t guest_port, RaiseList& raises) {
   Port& port = guest.at(guest_port);
   Finish(
       fifo != nullptr ? fifo->SetPending(guest_port, port) : two_level.SetPending(guest_port, port),
@@ -123,14 +158,25 @@ void EventChannelState::Connect(DomId a, std::uint32_t port_a, DomId b, std::uin
   end_b.remote_port = port_a;
 }
 
-std::optional<Unbinding> EventChannelState::CloseGuestPort(std::uint32_t number) {
+std::optional<Binding> EventChannelState::BindingOf(std::uint32_t number) const {
+  const Port& port = *guest.Find(EvtchnPort{number});
+  if (port.state == PortState::kIpi) {
+    return Binding{EvtchnPort{number}, Binding::Kind::kIpi, port.vcpu};
+  }
+  if (port.state == PortState::kVirq && port.virq == VIRQ_TIMER) {
+    return Binding{EvtchnPort{number}, Binding::Kind::kTimer, port.vcpu};
+  }
+  std::shared_ptr<HostEndpoint> endpoint = EndpointOf(port);
+  if (endpoint == nullptr || endpoint->event_fd() < 0) {
+    return std::nullopt;
+  }
+  return Binding{EvtchnPort{number}, Binding::Kind::kEventFd, 0, std::move(endpoint)};
+}
+
+std::optional<Binding> EventChannelState::CloseGuestPort(std::uint32_t number) {
   Port& port = guest.at(number);
-  std::optional<Unbinding> unbinding;
+  std::optional<Binding> unbinding = BindingOf(number);
   if (port.state == PortState::kInterdomain) {
-    std::shared_ptr<HostEndpoint> endpoint = EndpointOf(port);
-    if (endpoint != nullptr && endpoint->event_fd() >= 0) {
-      unbinding = Unbinding{EvtchnPort{number}, std::move(endpoint)};
-    }
     Port& other = TableOf(port.remote_dom).at(port.remote_port);
     other.state = PortState::kUnbound;
     other.remote_dom = kGuestDomId;
@@ -156,15 +202,26 @@ std::shared_ptr<HostEndpoint> EventChannelState::EndpointOf(const Port& guest_po
   return endpoints[guest_port.remote_port];
 }
 
-void EventChannelState::TellBound(EvtchnPort guest_port, const HostEndpoint& endpoint) {
-  if (observer != nullptr && endpoint.event_fd() >= 0) {
-    observer->OnInterdomainBound(guest_port, endpoint.event_fd());
+void EventChannelState::TellBound(const std::optional<Binding>& binding) {
+  if (observer == nullptr || !binding) {
+    return;
+  }
+  switch (binding->kind) {
+    case Binding::Kind::kEventFd:
+      observer->OnInterdomainBound(binding->guest_port, binding->endpoint->event_fd());
+      break;
+    case Binding::Kind::kIpi:
+      observer->OnIpiBound(binding->guest_port, binding->vcpu);
+      break;
+    case Binding::Kind::kTimer:
+      observer->OnTimerBound(binding->guest_port, binding->vcpu);
+      break;
   }
 }
 
-void EventChannelState::TellUnbound(const std::optional<Unbinding>& unbinding) {
-  if (observer != nullptr && unbinding) {
-    observer->OnUnbound(unbinding->guest_port);
+void EventChannelState::TellUnbound(const std::optional<Binding>& binding) {
+  if (observer != nullptr && binding) {
+    observer->OnUnbound(binding->guest_port);
   }
 }
 

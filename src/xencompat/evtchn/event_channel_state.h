@@ -1,6 +1,7 @@
 // Everything behind EventChannels: tables, ABI, locks, and the steps its operations share.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -26,15 +27,34 @@ class RaiseList {
   void Add(std::uint32_t vcpu);
   void RaiseAll(UpcallSink& sink) const;
 
+  // Events for the kernel to make pending.
+  struct KernelEvent {
+    EvtchnPort port;
+    std::uint32_t vcpu = 0;
+  };
+  void AddKernelEvent(const KernelEvent& event);
+  template <typename Send>
+  void ForEachKernelEvent(Send send) const {
+    if (first_event_) {
+      send(*first_event_);
+      std::for_each(other_events_.begin(), other_events_.end(), send);
+    }
+  }
+
  private:
   std::optional<std::uint32_t> first_;
   std::vector<std::uint32_t> others_;
+  std::optional<KernelEvent> first_event_;
+  std::vector<KernelEvent> other_events_;
 };
 
-// What the observer is to be told after the lock is released, and what must live until then.
-struct Unbinding {
+// What the observer is told of a port, after the lock is released, and what must live until then.
+struct Binding {
+  enum class Kind { kEventFd, kIpi, kTimer };
   EvtchnPort guest_port;
-  std::shared_ptr<HostEndpoint> endpoint;
+  Kind kind = Kind::kEventFd;
+  std::uint32_t vcpu = 0;                    // kIpi, kTimer
+  std::shared_ptr<HostEndpoint> endpoint{};  // kEventFd
 };
 
 enum class DomainChoice { kGuest, kHost, kNone };
@@ -55,6 +75,7 @@ class EventChannelState {
   Counter& sends;
   Counter& notifies;
   Counter& upcalls;
+  Counter& kernel_sends;
   Counter& lost;
   Counter& violations;
   LogLimiter refused_log;
@@ -88,21 +109,25 @@ class EventChannelState {
   void Connect(DomId a, std::uint32_t port_a, DomId b, std::uint32_t port_b);
   // Frees a guest port that is in use; its other end waits for a new one. What the observer is to
   // be told, if anything.
-  std::optional<Unbinding> CloseGuestPort(std::uint32_t port);
+  std::optional<Binding> CloseGuestPort(std::uint32_t port);
+  // What the observer knows of the port, if anything.
+  std::optional<Binding> BindingOf(std::uint32_t guest_port) const;
   // The endpoint at the other end of a guest port, if that is a port of domain 0.
   std::shared_ptr<HostEndpoint> EndpointOf(const Port& guest_port) const;
 
   // ---- Called with `topology` held and `lock` not.
 
-  void TellBound(EvtchnPort guest_port, const HostEndpoint& endpoint);
-  void TellUnbound(const std::optional<Unbinding>& unbinding);
+  void TellBound(const std::optional<Binding>& binding);
+  void TellUnbound(const std::optional<Binding>& binding);
 
   // ---- Called with neither.
 
-  void RaiseAll(const RaiseList& raises) { raises.RaiseAll(sink); }
+  void RaiseAll(const RaiseList& raises);
 
  private:
   void Finish(Delivery delivery, std::uint32_t guest_port, RaiseList& raises);
+  // Without the kernel.
+  void SetPendingHere(std::uint32_t guest_port, RaiseList& raises);
   PortTable& TableOf(DomId dom) { return dom == kHostDomId ? host : guest; }
 };
 

@@ -17,6 +17,9 @@ Result<std::unique_ptr<EventChannels>> EventChannels::Create(GuestMemory& memory
     return UsageError("the highest event channel must be between 1 and {}, not {}",
                       EVTCHN_FIFO_NR_CHANNELS - 1, options.max_port);
   }
+  if (options.fifo && options.kernel != nullptr) {
+    return UsageError("event channels that the kernel delivers follow the 2-level ABI only");
+  }
   if (shared_info.size() < kPageSize) {
     return HostError("the shared_info page has only {} bytes", shared_info.size());
   }
@@ -30,22 +33,21 @@ EventChannels::~EventChannels() = default;
 
 void EventChannels::SetObserver(PortObserver* observer) {
   const std::scoped_lock topology(state_->topology);
-  std::vector<Unbinding> bound;
+  std::vector<Binding> bound;
   {
     const std::scoped_lock lock(state_->lock);
     for (std::uint32_t number = 1; number < state_->guest.size(); ++number) {
-      auto endpoint = state_->EndpointOf(state_->guest.at(number));
-      if (endpoint != nullptr && endpoint->event_fd() >= 0) {
-        bound.push_back(Unbinding{EvtchnPort{number}, std::move(endpoint)});
+      if (auto binding = state_->BindingOf(number)) {
+        bound.push_back(std::move(*binding));
       }
     }
   }
-  for (const Unbinding& binding : bound) {
+  for (const Binding& binding : bound) {
     state_->TellUnbound(binding);
   }
   state_->observer = observer;
-  for (const Unbinding& binding : bound) {
-    state_->TellBound(binding.guest_port, *binding.endpoint);
+  for (const Binding& binding : bound) {
+    state_->TellBound(binding);
   }
 }
 
@@ -79,6 +81,18 @@ XenResult<void> EventChannels::SetVcpuInfo(std::uint32_t vcpu, std::span<std::by
   // Even if a copied pending flag was set: its interrupt may have come while nobody looked here.
   state_->sink.Raise(vcpu);
   return {};
+}
+
+void EventChannels::MarkAll(std::uint32_t vcpu) {
+  {
+    const std::scoped_lock lock(state_->lock);
+    if (!state_->VcpuExists(vcpu) || state_->infos.At(vcpu).empty()) {
+      return;
+    }
+    state_->infos.SelectAll(vcpu);
+    static_cast<void>(state_->infos.MarkPending(vcpu));
+  }
+  state_->sink.Raise(vcpu);
 }
 
 std::span<std::byte> EventChannels::VcpuInfo(std::uint32_t vcpu) const {

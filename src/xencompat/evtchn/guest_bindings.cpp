@@ -35,7 +35,7 @@ XenResult<EvtchnPort> EventChannels::BindInterdomain(std::uint16_t remote_dom,
   std::uint32_t number = 0;
   {
     const std::scoped_lock topology(state_->topology);
-    std::shared_ptr<HostEndpoint> endpoint;
+    std::optional<Binding> binding;
     {
       const std::scoped_lock lock(state_->lock);
       const XenResult<std::uint32_t> free_port = state_->FindFreeGuestPort();
@@ -49,13 +49,11 @@ XenResult<EvtchnPort> EventChannels::BindInterdomain(std::uint16_t remote_dom,
         return XenError(XEN_EINVAL);
       }
       state_->Connect(kGuestDomId, number, to_host ? kHostDomId : kGuestDomId, remote_port.value);
-      endpoint = state_->EndpointOf(state_->guest.at(number));
+      binding = state_->BindingOf(number);
       // What was sent to the other end before had nobody to arrive at.
       state_->SetPending(number, raises);
     }
-    if (endpoint != nullptr) {
-      state_->TellBound(EvtchnPort{number}, *endpoint);
-    }
+    state_->TellBound(binding);
   }
   state_->RaiseAll(raises);
   return EvtchnPort{number};
@@ -65,39 +63,55 @@ XenResult<EvtchnPort> EventChannels::BindVirq(std::uint32_t virq, std::uint32_t 
   if (virq >= kNumVirqs || (VirqIsGlobal(virq) && vcpu != 0)) {
     return XenError(XEN_EINVAL);
   }
-  const std::scoped_lock both(state_->topology, state_->lock);
-  if (!state_->VcpuExists(vcpu)) {
-    return XenError(XEN_ENOENT);
+  const std::scoped_lock topology(state_->topology);
+  std::optional<Binding> binding;
+  std::uint32_t number = 0;
+  {
+    const std::scoped_lock lock(state_->lock);
+    if (!state_->VcpuExists(vcpu)) {
+      return XenError(XEN_ENOENT);
+    }
+    std::uint32_t& bound = state_->virq_ports[vcpu][virq];
+    if (bound != 0) {
+      return XenError(XEN_EEXIST);
+    }
+    const XenResult<std::uint32_t> free_port = state_->FindFreeGuestPort();
+    if (!free_port) {
+      return XenError(free_port.error());
+    }
+    number = *free_port;
+    Port& port = state_->guest.at(number);
+    port.state = PortState::kVirq;
+    port.virq = virq;
+    port.vcpu = vcpu;
+    bound = number;
+    binding = state_->BindingOf(number);
   }
-  std::uint32_t& bound = state_->virq_ports[vcpu][virq];
-  if (bound != 0) {
-    return XenError(XEN_EEXIST);
-  }
-  const XenResult<std::uint32_t> number = state_->FindFreeGuestPort();
-  if (!number) {
-    return XenError(number.error());
-  }
-  Port& port = state_->guest.at(*number);
-  port.state = PortState::kVirq;
-  port.virq = virq;
-  port.vcpu = vcpu;
-  bound = *number;
-  return EvtchnPort{*number};
+  state_->TellBound(binding);
+  return EvtchnPort{number};
 }
 
 XenResult<EvtchnPort> EventChannels::BindIpi(std::uint32_t vcpu) {
-  const std::scoped_lock both(state_->topology, state_->lock);
-  if (!state_->VcpuExists(vcpu)) {
-    return XenError(XEN_ENOENT);
+  const std::scoped_lock topology(state_->topology);
+  std::optional<Binding> binding;
+  std::uint32_t number = 0;
+  {
+    const std::scoped_lock lock(state_->lock);
+    if (!state_->VcpuExists(vcpu)) {
+      return XenError(XEN_ENOENT);
+    }
+    const XenResult<std::uint32_t> free_port = state_->FindFreeGuestPort();
+    if (!free_port) {
+      return XenError(free_port.error());
+    }
+    number = *free_port;
+    Port& port = state_->guest.at(number);
+    port.state = PortState::kIpi;
+    port.vcpu = vcpu;
+    binding = state_->BindingOf(number);
   }
-  const XenResult<std::uint32_t> number = state_->FindFreeGuestPort();
-  if (!number) {
-    return XenError(number.error());
-  }
-  Port& port = state_->guest.at(*number);
-  port.state = PortState::kIpi;
-  port.vcpu = vcpu;
-  return EvtchnPort{*number};
+  state_->TellBound(binding);
+  return EvtchnPort{number};
 }
 
 XenResult<EvtchnPort> EventChannels::BindPirq(std::uint32_t /*pirq*/, std::uint32_t /*flags*/) {
@@ -107,7 +121,7 @@ XenResult<EvtchnPort> EventChannels::BindPirq(std::uint32_t /*pirq*/, std::uint3
 
 XenResult<void> EventChannels::Close(EvtchnPort port) {
   const std::scoped_lock topology(state_->topology);
-  std::optional<Unbinding> unbinding;
+  std::optional<Binding> unbinding;
   {
     const std::scoped_lock lock(state_->lock);
     if (state_->guest.FindInUse(port) == nullptr) {
@@ -185,7 +199,7 @@ XenResult<void> EventChannels::Reset(std::uint16_t dom) {
       return XenError(XEN_ESRCH);
   }
   const std::scoped_lock topology(state_->topology);
-  std::vector<Unbinding> unbindings;
+  std::vector<Binding> unbindings;
   {
     const std::scoped_lock lock(state_->lock);
     for (std::uint32_t number = 1; number < state_->guest.size(); ++number) {
@@ -198,7 +212,7 @@ XenResult<void> EventChannels::Reset(std::uint16_t dom) {
     state_->fifo.reset();
     state_->guest = PortTable();
   }
-  for (const Unbinding& unbinding : unbindings) {
+  for (const Binding& unbinding : unbindings) {
     state_->TellUnbound(unbinding);
   }
   return {};

@@ -36,6 +36,7 @@ XenResult<EvtchnPort> AllocUnboundWith(EventChannelState& state,
 XenResult<EvtchnPort> BindWith(EventChannelState& state, EvtchnPort guest_port,
                                const std::shared_ptr<HostEndpoint>& endpoint) {
   std::uint32_t number = 0;
+  std::optional<Binding> binding;
   const std::scoped_lock topology(state.topology);
   {
     const std::scoped_lock lock(state.lock);
@@ -51,8 +52,9 @@ XenResult<EvtchnPort> BindWith(EventChannelState& state, EvtchnPort guest_port,
     }
     state.endpoints[number] = endpoint;
     state.Connect(kHostDomId, number, kGuestDomId, guest_port.value);
+    binding = state.BindingOf(guest_port.value);
   }
-  state.TellBound(guest_port, *endpoint);
+  state.TellBound(binding);
   if (endpoint->event_fd() >= 0) {
     endpoint->Signal();
   }
@@ -93,21 +95,21 @@ XenResult<void> EventChannels::CloseHost(EvtchnPort host_port) {
   std::shared_ptr<HostEndpoint> endpoint;
   {
     const std::scoped_lock topology(state_->topology);
-    std::optional<Unbinding> unbinding;
+    std::optional<Binding> unbinding;
     {
       const std::scoped_lock lock(state_->lock);
       const Port* port = state_->host.FindInUse(host_port);
       if (port == nullptr) {
         return XenError(XEN_EINVAL);
       }
+      if (port->state == PortState::kInterdomain) {
+        unbinding = state_->BindingOf(port->remote_port);
+      }
       endpoint = std::move(state_->endpoints[host_port.value]);
       if (port->state == PortState::kInterdomain) {
         Port& other = state_->guest.at(port->remote_port);
         other.state = PortState::kUnbound;
         other.remote_dom = kHostDomId;
-        if (endpoint->event_fd() >= 0) {
-          unbinding = Unbinding{EvtchnPort{port->remote_port}, endpoint};
-        }
         other.remote_port = 0;
       }
       state_->host.Free(host_port.value);

@@ -47,10 +47,15 @@ void VcpuInfos::Move(std::uint32_t vcpu, std::byte* to) {
     SharedWord<std::uint8_t>(to + offsetof(vcpu_info_t, evtchn_upcall_mask)).store(1);
   }
   slot = Slot{to, true};
+  SelectAll(vcpu);
+}
+
+void VcpuInfos::SelectAll(std::uint32_t vcpu) {
+  std::byte* selector = Selector(slots_[vcpu].info);
   const std::size_t selector_size =
       width_ == GuestWidth::k64 ? sizeof(std::uint64_t) : sizeof(std::uint32_t);
   for (std::size_t offset = 0; offset < selector_size; offset += sizeof(std::uint32_t)) {
-    SharedWord<std::uint32_t>(Selector(to) + offset).store(~std::uint32_t{0});
+    SharedWord<std::uint32_t>(selector + offset).store(~std::uint32_t{0});
   }
 }
 

@@ -29,6 +29,8 @@ class VcpuInfos {
   // Copies the content over, sets every selector bit.
   void Move(std::uint32_t vcpu, std::byte* to);
 
+  // Sets every bit of evtchn_pending_sel; for a vCPU that has a vcpu_info.
+  void SelectAll(std::uint32_t vcpu);
   // Sets bit `word` of evtchn_pending_sel; true if it was clear.
   bool Select(std::uint32_t vcpu, std::uint32_t word);
   // Sets evtchn_upcall_pending; true if the vCPU must be interrupted.

@@ -64,9 +64,8 @@ std::optional<GuestArea> ResolveArea(Call& call, std::uint64_t address, std::siz
 }
 
 CallResult RegisterRunstate(Call& call, const RegisteredArea& area) {
-  Runstate& runstate = call.domain.runstate(Target(call));
   if (area.address == 0) {
-    runstate.SetArea(std::nullopt);
+    call.domain.SetRunstateArea(Target(call), std::nullopt);
     return 0;
   }
   const std::size_t size = call.domain.width() == GuestWidth::k32 ? sizeof(RunstateInfo32)
@@ -75,15 +74,13 @@ CallResult RegisterRunstate(Call& call, const RegisteredArea& area) {
   if (!resolved) {
     return Errno(XEN_EFAULT);
   }
-  runstate.SetArea(resolved);
-  call.domain.RefreshVcpu(Target(call));
+  call.domain.SetRunstateArea(Target(call), resolved);
   return 0;
 }
 
 CallResult RegisterTime(Call& call, const RegisteredArea& area) {
-  SecondaryTime& time = call.domain.secondary_time(Target(call));
   if (area.address == 0) {
-    time.SetArea(std::nullopt);
+    call.domain.SetSecondaryTimeArea(Target(call), std::nullopt);
     return 0;
   }
   const std::optional<GuestArea> resolved =
@@ -91,8 +88,7 @@ CallResult RegisterTime(Call& call, const RegisteredArea& area) {
   if (!resolved) {
     return Errno(XEN_EFAULT);
   }
-  time.SetArea(resolved);
-  call.domain.RefreshVcpu(Target(call));
+  call.domain.SetSecondaryTimeArea(Target(call), resolved);
   return 0;
 }
 

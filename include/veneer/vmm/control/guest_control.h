@@ -30,6 +30,8 @@ struct GuestInfo {
   std::uint64_t memory_target_bytes = 0;
   std::uint64_t memory_max_bytes = 0;
   bool xen = false;
+  std::string transport;        // how its hypercalls leave it; empty without Xen
+  std::string events;           // how its events travel; empty without Xen
   std::uint64_t uptime_ns = 0;  // since the guest's start, or its last reboot
   std::vector<Milestone> milestones;
   struct Disk {

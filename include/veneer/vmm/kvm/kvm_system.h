@@ -7,6 +7,7 @@
 
 #include "veneer/vmm/base/result.h"
 #include "veneer/vmm/base/unique_fd.h"
+#include "veneer/vmm/kvm/kernel_xen.h"
 #include "veneer/vmm/vcpu/cpuid.h"
 
 namespace veneer {
@@ -34,7 +35,8 @@ struct KvmCapabilities {
   bool dirty_ring = false;
   std::uint32_t xen_flags = 0;  // KVM_XEN_HVM_CONFIG_* bits; 0: KVM knows nothing of Xen
 
-  bool xen_intercept() const { return (xen_flags & 2U) != 0; }  // ..._INTERCEPT_HCALL
+  // KVM can take Xen's hypercalls and events over (see KernelXen).
+  bool kernel_xen() const { return (xen_flags & kXenFlagsNeeded) == kXenFlagsNeeded; }
 };
 
 // Thread-safe.

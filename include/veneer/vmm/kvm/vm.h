@@ -14,6 +14,7 @@
 #include "veneer/vmm/base/unique_fd.h"
 #include "veneer/vmm/bus/interrupt.h"
 #include "veneer/vmm/bus/io_events.h"
+#include "veneer/vmm/kvm/kernel_xen.h"
 #include "veneer/vmm/kvm/kvm_system.h"
 #include "veneer/vmm/memory/guest_memory.h"
 #include "veneer/vmm/vcpu/cpuid.h"
@@ -22,7 +23,7 @@
 namespace veneer {
 
 // Thread-safe, but for creation: memory and vCPUs are set up by one thread before vCPUs run.
-class Vm final : public IoEvents, public ResampledLines {
+class Vm final : public IoEvents, public ResampledLines, public KernelXen {
  public:
   struct Options {
     // In-kernel PIC, IOAPIC, local APICs and PIT. Without it there are no interrupts (probe
@@ -50,6 +51,17 @@ class Vm final : public IoEvents, public ResampledLines {
   Result<void> DetachIoEvent(const IoEventAddress& address, int event_fd) override;
   Result<void> AttachResampledLine(Gsi gsi, int event_fd, int resample_fd) override;
   Result<void> DetachResampledLine(Gsi gsi, int event_fd) override;
+
+  // KernelXen
+  Result<void> EnableXen(std::uint32_t hypercall_msr, std::uint32_t version) override;
+  Result<void> SetXenWidth(bool wide) override;
+  Result<void> SetXenSharedInfo(std::span<std::byte> page) override;
+  Result<void> SetXenCallbackVector(std::uint8_t vector) override;
+  Result<void> SetXenRunstateUpdateFlag(bool on) override;
+  Result<void> RouteXenPortToEventFd(std::uint32_t port, int event_fd) override;
+  Result<void> RouteXenPortToVcpu(std::uint32_t port, std::uint32_t vcpu) override;
+  Result<void> UnrouteXenPort(std::uint32_t port) override;
+  Result<void> SendXenEvent(std::uint32_t port, std::uint32_t vcpu) override;
 
   // KVM's own statistics, summed over vCPUs: "exits", "insn_emulation", … Empty if the host has
   // none. Readable while vCPUs run.

@@ -47,6 +47,12 @@ struct EmulatedDevices {
   std::vector<Nic> nics;
 };
 
+// How a Xen guest's hypercalls and events travel, in words for the user; empty without Xen.
+struct XenPaths {
+  std::string transport;
+  std::string events;
+};
+
 // What the machine talks to; all calls come from vCPU threads.
 struct MachineOutputs {
   // Characters that the guest wrote to its serial port and to the debug port.
@@ -98,6 +104,8 @@ class Machine {
   virtual Nics* PvNics() = 0;
   // Any thread.
   virtual EmulatedDevices Emulated() const = 0;
+  // Any thread.
+  virtual XenPaths Paths() const = 0;
   // The RAM that the guest has at present: without what its balloon has given back. Any thread.
   virtual std::uint64_t MemoryBytes() const = 0;
   virtual std::vector<Milestone> Milestones() const = 0;

@@ -30,6 +30,16 @@ enum class CallbackChoice {
   kIntx,    // the platform device's INTx
 };
 
+// Whether KVM's own Xen support is used (--kvm-xen).
+enum class KvmXen { kAuto, kOff };
+
+// The event channel ABI that a guest is offered (--event-abi).
+enum class EventAbi {
+  kAuto,    // 2-level where KVM's Xen support is used, which knows no other; else both
+  k2Level,  // only that one
+  kFifo,    // both: a guest that knows FIFO takes it; KVM's Xen support is then not used
+};
+
 struct XenVersion {
   std::uint16_t major = 4;
   std::uint16_t minor = 17;
@@ -50,6 +60,8 @@ struct XenConfig {
   bool unplug = true;  // emulated twins go when the guest asks for it
   XenVersion version;
   CallbackChoice callback = CallbackChoice::kAuto;
+  KvmXen kvm_xen = KvmXen::kAuto;
+  EventAbi event_abi = EventAbi::kAuto;
   // How much of its time a vCPU may spend on Xen timer events, percent (1 to 100). Empty: all of
   // it, but for hosts that interpret guest kernels.
   std::optional<unsigned> timer_load_limit;

@@ -76,6 +76,25 @@ struct XenHypercallExit {
   std::uint64_t* result;
 };
 
+// What KVM's own Xen support (veneer/kvm/kernel_xen.h) keeps for one vCPU.
+enum class XenAttribute {
+  kVcpuId,        // the number by which hypercalls name it
+  kVcpuInfo,      // guest-physical address of its vcpu_info, the clock in it included
+  kVcpuInfoHost,  // the same for one in this process's memory
+  kTimeInfo,      // guest-physical address of a second vcpu_time_info; kNowhere: none
+  kRunstate,      // guest-physical address of a vcpu_runstate_info; kNowhere: none
+  kTimerPort,     // port of VIRQ_TIMER: KVM answers the timer's hypercalls from now on; 0: no more
+  kUpcallVector,  // vector at which its local APIC is interrupted for events; 0: none
+};
+inline constexpr std::uint64_t kNowhere = ~std::uint64_t{0};
+
+// As struct vcpu_runstate_info in xen/vcpu.h, ns of the guest's clock.
+struct XenRunstate {
+  std::uint64_t state = 0;
+  std::uint64_t state_entry_time = 0;
+  std::array<std::uint64_t, 4> time{};
+};
+
 // Anything that ends the machine; the text says what.
 struct FatalExit {
   std::string reason;
@@ -136,6 +155,11 @@ class Vcpu {
   // take a pause for a hang.
   virtual void NoteStopped() = 0;
   virtual void SetGuestDebug(const GuestDebug& debug) = 0;
+
+  // False if KVM does not take it.
+  [[nodiscard]] virtual bool SetXen(XenAttribute attribute, std::uint64_t value) = 0;
+  // nullopt if KVM keeps none.
+  virtual std::optional<XenRunstate> GetXenRunstate() = 0;
 };
 
 // Looks at each exit before the machine does and deals with those it knows: what exists only
@@ -151,6 +175,8 @@ class ExitHandler {
   virtual Outcome OnExit(Vcpu& vcpu, const VcpuExit& exit) = 0;
   // The vCPU is about to run.
   virtual void BeforeRun(Vcpu& vcpu) { static_cast<void>(vcpu); }
+  // The vCPU goes on after it was held; before BeforeRun().
+  virtual void AfterPause(Vcpu& vcpu) { static_cast<void>(vcpu); }
 };
 
 }  // namespace veneer

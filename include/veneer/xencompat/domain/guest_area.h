@@ -26,6 +26,8 @@ class GuestArea {
   static std::optional<GuestArea> Resolve(const GuestMemory& memory, const Translate& translate,
                                           std::uint64_t address, std::size_t size);
 
+  // Where it is if it is in one piece.
+  std::optional<Gpa> Contiguous() const;
   std::size_t size() const { return pieces_[0].length + pieces_[1].length; }
   // `offset` + `data.size()` must not exceed size().
   void Write(GuestMemory& memory, std::size_t offset, std::span<const std::byte> data) const;

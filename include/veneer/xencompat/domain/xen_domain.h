@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,6 +19,7 @@
 #include "veneer/xencompat/abi/xen_types.h"
 #include "veneer/xencompat/domain/deadlines.h"
 #include "veneer/xencompat/domain/hvm_params.h"
+#include "veneer/xencompat/domain/kernel_support.h"
 #include "veneer/xencompat/domain/machine_hooks.h"
 #include "veneer/xencompat/domain/physmap.h"
 #include "veneer/xencompat/domain/runstate.h"
@@ -53,6 +56,8 @@ struct XenDomainOptions {
   std::uint64_t initial_pages = 0;  // what the guest may have at first; 0: all of its RAM
   EventChannels::Options events;    // `vcpus` is filled in
   GrantTable::Options grants;
+  // Where KVM's own Xen support is in use; null: nowhere. Outlives the domain.
+  KernelSupport* kernel = nullptr;
 };
 
 // Thread-safe, but for the set-up. One per life of the guest: a machine that restarts makes a new
@@ -74,6 +79,8 @@ class XenDomain {
   void OnTimer() { deadlines_.OnWakeup(); }
 
   const XenDomainOptions& options() const { return options_; }
+  // The page that the guest lays over its RAM; it stays where it is.
+  std::span<std::byte> shared_info() { return shared_info_.bytes(); }
   GuestMemory& memory() { return memory_; }
   EventChannels& events() { return *events_; }
   GrantTable& grants() { return *grants_; }
@@ -104,9 +111,15 @@ class XenDomain {
   Runstate& runstate(unsigned vcpu) { return vcpus_[vcpu]->runstate; }
   // The same, with the stolen time brought up to date.
   vcpu_runstate_info_t ReadRunstate(unsigned vcpu);
-  SecondaryTime& secondary_time(unsigned vcpu) { return vcpus_[vcpu]->secondary_time; }
+  // Where the guest wants a copy of the vCPU's run state; nothing: nowhere any more.
+  void SetRunstateArea(unsigned vcpu, const std::optional<GuestArea>& area);
+  // The same for a second copy of its clock.
+  void SetSecondaryTimeArea(unsigned vcpu, const std::optional<GuestArea>& area);
   // VMASST_TYPE_runstate_update_flag.
-  void FlagRunstateUpdates(bool on) { flag_runstate_updates_ = on; }
+  void FlagRunstateUpdates(bool on);
+  // Has the vCPU's clock say that time has passed without the guest, as Vcpu::NoteStopped() does
+  // for a clock that KVM keeps by its MSR. On the vCPU's thread.
+  void NoteStopped(unsigned vcpu);
   // Brings the copies of `vcpu`'s run state and clock in guest memory up to date. On the vCPU's
   // thread, whenever it comes to userspace; cheap when nothing is registered.
   void RefreshVcpu(unsigned vcpu);

@@ -16,4 +16,10 @@ namespace veneer {
 void BuildHypercallPage(std::span<std::byte, kPageSize> page, GuestWidth width,
                         const HypercallPorts& ports);
 
+// The instruction that KVM intercepts on this processor.
+enum class HypercallInstruction { kVmcall, kVmmcall };
+
+// The same for a host whose KVM intercepts Xen's hypercalls; the stubs are those of both widths.
+void BuildInterceptedPage(std::span<std::byte, kPageSize> page, HypercallInstruction instruction);
+
 }  // namespace veneer

@@ -20,6 +20,7 @@
 #include "veneer/vmm/memory/guest_memory.h"
 #include "veneer/xencompat/abi/xen_errno.h"
 #include "veneer/xencompat/abi/xen_types.h"
+#include "veneer/xencompat/evtchn/kernel_sender.h"
 #include "veneer/xencompat/evtchn/port_observer.h"
 #include "veneer/xencompat/evtchn/upcall_sink.h"
 
@@ -38,6 +39,9 @@ class EventChannels {
     // Highest port number the guest can get, whatever its ABI would allow.
     std::uint32_t max_port = 4095;
     bool fifo = true;  // offer the FIFO ABI; without it init_control says ENOSYS
+    // Who makes ports pending, outliving this object; null: this object itself. The kernel knows
+    // the 2-level ABI only: `fifo` must be off.
+    KernelSender* kernel = nullptr;
   };
 
   // How a port of domain 0 hears about an event: a function called on the sender's thread (calls
@@ -99,6 +103,9 @@ class EventChannels {
   // raises an upcall. ENOENT for no such vCPU, ENXIO for a size or an alignment that is not the
   // ABI's, EINVAL for an empty span (not RAM) or when the vCPU's has been moved before.
   XenResult<void> SetVcpuInfo(std::uint32_t vcpu, std::span<std::byte> vcpu_info);
+  // Marks everything pending on `vcpu` and raises an upcall: for when the kernel has learnt only
+  // now where its vcpu_info has moved, and may have marked events at the old place meanwhile.
+  void MarkAll(std::uint32_t vcpu);
   // Where it is now; empty if there is none (vCPU 32 and up before it has registered one).
   std::span<std::byte> VcpuInfo(std::uint32_t vcpu) const;
 

@@ -26,12 +26,22 @@ TEST(HostFacts, DescribeAHostThatInterpretsKernels) {
   EXPECT_THAT(Find(facts, "assists").finding, HasSubstr("SYSCALL"));
 }
 
-TEST(HostFacts, DescribeAHardwareHostWithXenInterception) {
+TEST(HostFacts, XenSupportThatIsNotAllThereIsNotClaimed) {
   KvmCapabilities capabilities;
   capabilities.xen_flags = 0x3f;
   const auto facts = HostFacts(capabilities, {}, {});
+  EXPECT_THAT(Find(facts, "kvm.xen").consequence, HasSubstr("not used"));
+  EXPECT_THAT(Find(facts, "transport").finding, HasSubstr("rewritten"));
+  EXPECT_THAT(Find(facts, "events").finding, HasSubstr("by Veneer"));
+}
+
+TEST(HostFacts, DescribeAHardwareHostWithXenInterception) {
+  KvmCapabilities capabilities;
+  capabilities.xen_flags = 0x1ff;
+  const auto facts = HostFacts(capabilities, {}, {});
   EXPECT_THAT(Find(facts, "kind").finding, HasSubstr("hardware"));
-  EXPECT_THAT(Find(facts, "transport").finding, HasSubstr("intercepted"));
+  EXPECT_THAT(Find(facts, "transport").finding, HasSubstr("interception"));
+  EXPECT_THAT(Find(facts, "events").finding, HasSubstr("by KVM"));
   EXPECT_EQ(Find(facts, "assists").finding, "none");
 }
 

@@ -33,6 +33,10 @@ class FakeMachine final : public Machine {
   std::vector<Milestone> Milestones() const override { return {{"console", 7, 0}}; }
   void CollectStatistics() override {}
   EmulatedDevices Emulated() const override { return emulated; }
+  XenPaths Paths() const override {
+    return store != nullptr ? XenPaths{"KVM interception", "2-level, delivered by KVM"}
+                            : XenPaths{};
+  }
 
   std::vector<std::string> calls;
   XenstoreClient* store = nullptr;

@@ -94,6 +94,8 @@ TEST(Replies, InfoHasAllThereIs) {
   info.memory_max_bytes = 300;
   info.xen = true;
   info.uptime_ns = 1'500'000'000;
+  info.transport = "KVM interception";
+  info.events = "2-level, delivered by KVM";
   info.milestones = {{"console", 250'000'000}};
   info.disks = {{"xvda", "pv", "/a", 512, true, false, true}};
   info.nics = {{1, "pv", "52:54:00:12:34:56", "user", true, false}};
@@ -104,6 +106,8 @@ TEST(Replies, InfoHasAllThereIs) {
   EXPECT_EQ(json["vcpus"], 3);
   EXPECT_EQ(json["memory"], (Json{{"now", 100}, {"target", 200}, {"max", 300}}));
   EXPECT_EQ(json["xen"], true);
+  EXPECT_EQ(json["transport"], "KVM interception");
+  EXPECT_EQ(json["events"], "2-level, delivered by KVM");
   EXPECT_EQ(json["uptime_seconds"], 1.5);
   EXPECT_EQ(json["pid"], getpid());
   ASSERT_EQ(json["disks"].size(), 1U);

@@ -92,13 +92,15 @@ TEST_F(KvmSystemTest, GivesTheSystemsReasonForAnythingElse) {
               AllOf(HasSubstr("cannot open /dev/null/kvm"), HasSubstr("Not a directory")));
 }
 
-TEST(KvmCapabilities, InterceptsXenHypercallsOnlyWithThatFlag) {
+TEST(KvmCapabilities, XenSupportCountsOnlyIfItDoesAllThatIsNeeded) {
   KvmCapabilities capabilities;
-  EXPECT_FALSE(capabilities.xen_intercept());
-  capabilities.xen_flags = 1;  // KVM_XEN_HVM_CONFIG_HYPERCALL_MSR
-  EXPECT_FALSE(capabilities.xen_intercept());
-  capabilities.xen_flags = 2;  // KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL
-  EXPECT_TRUE(capabilities.xen_intercept());
+  EXPECT_FALSE(capabilities.kernel_xen());
+  capabilities.xen_flags = 0x02;  // interception alone (Linux 5.12)
+  EXPECT_FALSE(capabilities.kernel_xen());
+  capabilities.xen_flags = 0xff;  // Linux 6.8
+  EXPECT_FALSE(capabilities.kernel_xen());
+  capabilities.xen_flags = 0x1ff;  // Linux 6.12
+  EXPECT_TRUE(capabilities.kernel_xen());
 }
 
 }  // namespace

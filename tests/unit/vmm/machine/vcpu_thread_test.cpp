@@ -71,10 +71,12 @@ class FakeHandler final : public ExitHandler {
       before_run(vcpu);
     }
   }
+  void AfterPause(Vcpu& /*vcpu*/) override { ++pauses; }
   std::function<Outcome(Vcpu&, const VcpuExit&)> on_exit;
   std::function<void(Vcpu&)> before_run;
   int exits = 0;
   int runs = 0;
+  int pauses = 0;
 };
 
 class VcpuThreadTest : public ::testing::Test {
@@ -294,6 +296,7 @@ TEST_F(VcpuThreadTest, TheLoopStandsStillWhileTheGateIsPaused) {
   std::vector<std::byte> data = Counting(1);
   vcpu_->exits = {PioExit{kPort, 1, true, 1, data}};
   gate_.Pause();
+  FakeHandler& handler = AddFakeHandler();
   StopAfterScript();
   thread_->Start();
   gate_.WaitUntilHeld(1);
@@ -302,6 +305,7 @@ TEST_F(VcpuThreadTest, TheLoopStandsStillWhileTheGateIsPaused) {
   thread_->Join();
   EXPECT_EQ(device_.accesses.size(), 1U);
   EXPECT_EQ(vcpu_->stops_noted, 1) << "the guest's watchdogs must know";
+  EXPECT_EQ(handler.pauses, 1);
 }
 
 TEST_F(VcpuThreadTest, AHandlerTakesItsExitsAwayFromTheMachine) {

@@ -73,13 +73,15 @@ class XenGuestTest : public ::testing::Test {
                                .metrics = metrics_,
                                .vcpus = threads_,
                                .emulated_kernel = false,
+                               .kernel_xen = kernel_xen_,
+                               .xen_flags = xen_flags_,
                                .request_stop = [this](MachineStop stop) { stops_.push_back(stop); },
                                .console_output = [](auto) {},
                                .console_room = [] {}},
                               ram, boot)
                  .value();
     for (unsigned i = 0; i < kVcpus; ++i) {
-      handlers_.push_back(guest_->MakeVcpu(*vcpus_[i]));
+      handlers_.push_back(guest_->MakeVcpu(*vcpus_[i]).value());
     }
   }
 
@@ -140,6 +142,8 @@ class XenGuestTest : public ::testing::Test {
   testing::FakeIoEvents io_events_;
   testing::FakeResampledLines lines_;
   testing::FakeMsiSink msi_;
+  testing::FakeKernelXen kernel_xen_;
+  std::uint32_t xen_flags_ = 0;
   FakePowerControl power_;
   Mainboard mainboard_{{.ports = ports_,
                         .mmio = mmio_,
@@ -268,6 +272,109 @@ TEST_F(XenGuestTest, AGuestThatUnpacksItselfHasItsEferWritesSeen) {
   config_.entry = KernelEntry::kDecompressor;
   Create();
   EXPECT_THAT(guest_->Msrs(), Contains(Field(&MsrRange::first, kMsrEfer)));
+}
+
+// ---- Where KVM's own Xen support is used.
+
+class XenGuestInKvm : public XenGuestTest {
+ protected:
+  XenGuestInKvm() { xen_flags_ = 0x1ff; }
+  // The same calls, intercepted.
+  template <typename Argument>
+  std::int64_t Intercept(unsigned vcpu, std::uint32_t number, std::uint64_t operation,
+                         Argument& argument) {
+    EXPECT_TRUE(memory_->Write(kArgument, argument));
+    std::uint64_t result = 0;
+    EXPECT_EQ(
+        handlers_[vcpu]->OnExit(
+            *vcpus_[vcpu],
+            XenHypercallExit{number, {operation, kArgument.value, 0, 0, 0, 0}, true, 0, &result}),
+        ExitHandler::Outcome::kHandled);
+    argument = memory_->Read<Argument>(kArgument).value();
+    return static_cast<std::int64_t>(result);
+  }
+};
+
+TEST_F(XenGuestInKvm, KvmIsToldWhatItNeeds) {
+  Create();
+  EXPECT_EQ(kernel_xen_.hypercall_msr, kXenHypercallMsr);
+  EXPECT_EQ(kernel_xen_.version, 4U << 16U | 17U);
+  EXPECT_EQ(kernel_xen_.wide, true);
+  EXPECT_EQ(kernel_xen_.shared_info.size(), kPageSize);
+  EXPECT_EQ(vcpus_[1]->xen[XenAttribute::kVcpuId], 1U);
+  EXPECT_EQ(vcpus_[1]->xen[XenAttribute::kVcpuInfoHost],
+            reinterpret_cast<std::uint64_t>(kernel_xen_.shared_info.data() + 64));
+  EXPECT_EQ(TransportName(guest_->path()), "KVM interception");
+}
+
+TEST_F(XenGuestInKvm, TheGuestsInstructionsStayAsTheyAre) {
+  const std::array<std::uint8_t, 32> pair = {0x0f, 0x01, 0xd9, 0xc3, 0xcc, 0xcc, 0xcc, 0xcc,
+                                             0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc,
+                                             0x0f, 0x01, 0xc1, 0xc3, 0xcc, 0xcc, 0xcc, 0xcc,
+                                             0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc};
+  ASSERT_TRUE(memory_->WriteBytes(kText + 0x2000, std::as_bytes(std::span(pair))));
+  config_.entry = KernelEntry::kDecompressor;
+  Create();
+  std::array<std::uint8_t, 32> found{};
+  ASSERT_TRUE(memory_->ReadBytes(kText + 0x2000, std::as_writable_bytes(std::span(found))));
+  EXPECT_EQ(found, pair);
+  EXPECT_THAT(guest_->Msrs(), Not(Contains(Field(&MsrRange::first, kMsrEfer))));
+}
+
+TEST_F(XenGuestInKvm, TheHypercallPageIsOneThatKvmIntercepts) {
+  Create();
+  std::uint64_t page = 0x6000;
+  std::uint8_t fault = 1;
+  EXPECT_EQ(handlers_[0]->OnExit(*vcpus_[0], MsrExit{kXenHypercallMsr, true, &page, &fault}),
+            ExitHandler::Outcome::kHandled);
+  EXPECT_EQ(fault, 0);
+  EXPECT_EQ(memory_->Read<std::uint16_t>(Gpa{0x6000 + 32 + 5}), 0x010f);
+}
+
+TEST_F(XenGuestInKvm, TheFifoAbiIsNotOffered) {
+  Create();
+  evtchn_init_control_t op{};
+  EXPECT_EQ(Intercept(0, __HYPERVISOR_event_channel_op, EVTCHNOP_init_control, op), -XEN_ENOSYS);
+}
+
+TEST_F(XenGuestInKvm, TheConsolesChannelIsRoutedInKvm) {
+  Create();
+  EXPECT_THAT(io_events_.attached, IsEmpty());
+  EXPECT_EQ(kernel_xen_.routes.size(), 1U);
+}
+
+TEST_F(XenGuestInKvm, AVectorMakesIpisKvms) {
+  Create();
+  evtchn_bind_ipi_t bind{.vcpu = 0, .port = 0};
+  ASSERT_EQ(Intercept(0, __HYPERVISOR_event_channel_op, EVTCHNOP_bind_ipi, bind), 0);
+  EXPECT_FALSE(kernel_xen_.routes.contains(bind.port));
+  xen_hvm_evtchn_upcall_vector_t vector{.vcpu = 0, .vector = kVector};
+  ASSERT_EQ(Intercept(0, __HYPERVISOR_hvm_op, HVMOP_set_evtchn_upcall_vector, vector), 0);
+  EXPECT_TRUE(kernel_xen_.routes.contains(bind.port));
+}
+
+TEST_F(XenGuestInKvm, TheCallbackVectorReachesKvm) {
+  Create();
+  xen_hvm_param_t param{.domid = DOMID_SELF,
+                        .pad = 0,
+                        .index = HVM_PARAM_CALLBACK_IRQ,
+                        .value = std::uint64_t{2} << 56U | 0x31U};
+  ASSERT_EQ(Intercept(0, __HYPERVISOR_hvm_op, HVMOP_set_param, param), 0);
+  EXPECT_EQ(kernel_xen_.callback_vector, 0x31);
+}
+
+TEST_F(XenGuestInKvm, AKvmThatRefusesIsDoneWithout) {
+  kernel_xen_.refuses_to_enable = true;
+  Create();
+  EXPECT_FALSE(guest_->path().in_kernel);
+  EXPECT_EQ(io_events_.attached.size(), 1U);
+}
+
+TEST_F(XenGuestInKvm, SwitchedOffItIsNotAsked) {
+  config_.xen.kvm_xen = KvmXen::kOff;
+  Create();
+  EXPECT_EQ(kernel_xen_.hypercall_msr, 0U);
+  EXPECT_EQ(io_events_.attached.size(), 1U);
 }
 
 }  // namespace

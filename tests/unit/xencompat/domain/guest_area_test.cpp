@@ -68,5 +68,13 @@ TEST_F(GuestAreaTest, RefusesWhatIsNotMappedOrNotRam) {
   EXPECT_TRUE(Resolve(3 * kPageSize - 8, 8)) << "the last bytes of a page";
 }
 
+TEST_F(GuestAreaTest, KnowsWhetherItIsInOnePiece) {
+  EXPECT_EQ(Resolve(kPageSize + 8, 16)->Contiguous(), Gpa{2 * kPageSize + 8});
+  EXPECT_EQ(Resolve(2 * kPageSize - 8, 16)->Contiguous(), std::nullopt);
+  const auto straight = [](std::uint64_t address) { return std::optional(Gpa{address}); };
+  EXPECT_EQ(GuestArea::Resolve(*memory_, straight, kPageSize - 8, 16)->Contiguous(),
+            Gpa{kPageSize - 8});
+}
+
 }  // namespace
 }  // namespace veneer

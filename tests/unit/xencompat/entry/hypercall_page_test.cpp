@@ -1,6 +1,9 @@
 #include "veneer/xencompat/entry/hypercall_page.h"
 
+#include <algorithm>
 #include <array>
+#include <cstring>
+#include <utility>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -100,6 +103,28 @@ INSTANTIATE_TEST_SUITE_P(Widths, HypercallPage, testing::Values(GuestWidth::k64,
                          [](const auto& param_info) {
                            return param_info.param == GuestWidth::k64 ? "Wide" : "Narrow";
                          });
+
+TEST(InterceptedPage, EachStubIsTheNumberAndTheProcessorsOwnInstruction) {
+  std::array<std::byte, kPageSize> page{};
+  for (const auto& [instruction, last] :
+       {std::pair(HypercallInstruction::kVmcall, 0xc1), {HypercallInstruction::kVmmcall, 0xd9}}) {
+    BuildInterceptedPage(page, instruction);
+    for (std::size_t number = 0; number < kPageSize / kStub; ++number) {
+      std::array<std::uint8_t, kStub> expected{};
+      expected.fill(0xcc);
+      if (number == __HYPERVISOR_iret) {
+        expected[0] = 0x0f;
+        expected[1] = 0x0b;
+      } else {
+        const std::array<std::uint8_t, 9> stub = {
+            0xb8, static_cast<std::uint8_t>(number), 0,   0, 0, 0x0f,
+            0x01, static_cast<std::uint8_t>(last),   0xc3};
+        std::copy(stub.begin(), stub.end(), expected.begin());
+      }
+      EXPECT_EQ(std::memcmp(page.data() + number * kStub, expected.data(), kStub), 0) << number;
+    }
+  }
+}
 
 }  // namespace
 }  // namespace veneer

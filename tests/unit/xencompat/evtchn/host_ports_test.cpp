@@ -151,6 +151,12 @@ class RecordingObserver : public PortObserver {
     EXPECT_EQ(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
     log_.push_back(fmt::format("bound {}", port.value));
   }
+  void OnIpiBound(EvtchnPort port, std::uint32_t vcpu) override {
+    log_.push_back(fmt::format("ipi {} of {}", port.value, vcpu));
+  }
+  void OnTimerBound(EvtchnPort port, std::uint32_t vcpu) override {
+    log_.push_back(fmt::format("timer {} of {}", port.value, vcpu));
+  }
   void OnUnbound(EvtchnPort port) override {
     log_.push_back(fmt::format("unbound {}", port.value));
   }
@@ -160,7 +166,24 @@ class RecordingObserver : public PortObserver {
   std::vector<std::string> log_;
 };
 
-TEST_F(HostPorts, TheObserverHearsOfEventfdsOnly) {
+TEST_F(HostPorts, TheObserverHearsOfIpisAndTimers) {
+  RecordingObserver observer;
+  channels_.SetObserver(&observer);
+  const EvtchnPort ipi = *channels_.BindIpi(0);
+  EXPECT_THAT(observer.Take(), ElementsAre("ipi 1 of 0"));
+  const EvtchnPort timer = *channels_.BindVirq(VIRQ_TIMER, 0);
+  EXPECT_THAT(observer.Take(), ElementsAre("timer 2 of 0"));
+  const EvtchnPort debug = *channels_.BindVirq(VIRQ_DEBUG, 0);
+  EXPECT_THAT(observer.Take(), IsEmpty());
+  ASSERT_TRUE(channels_.Close(timer));
+  ASSERT_TRUE(channels_.Close(debug));
+  EXPECT_THAT(observer.Take(), ElementsAre("unbound 2"));
+  channels_.SetObserver(nullptr);
+  EXPECT_THAT(observer.Take(), ElementsAre("unbound 1"));
+  ASSERT_TRUE(channels_.Close(ipi));
+}
+
+TEST_F(HostPorts, OfHostPortsTheObserverHearsOfEventfdsOnly) {
   RecordingObserver observer;
   channels_.SetObserver(&observer);
   const EvtchnPort quiet = *channels_.AllocHostUnbound([] {});

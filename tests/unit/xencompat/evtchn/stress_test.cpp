@@ -25,11 +25,21 @@ class CountingObserver : public PortObserver {
     EXPECT_EQ(eventfd_write(fd, 1), 0);
     EXPECT_TRUE(open_.insert(port.value).second);
   }
-  void OnUnbound(EvtchnPort port) override { EXPECT_EQ(open_.erase(port.value), 1U); }
+  void OnIpiBound(EvtchnPort port, std::uint32_t) override {
+    EXPECT_TRUE(own_.insert(port.value).second);
+  }
+  void OnTimerBound(EvtchnPort port, std::uint32_t) override {
+    EXPECT_TRUE(own_.insert(port.value).second);
+  }
+  void OnUnbound(EvtchnPort port) override {
+    EXPECT_EQ(open_.erase(port.value) + own_.erase(port.value), 1U);
+  }
   std::size_t open() const { return open_.size(); }
+  std::size_t own() const { return own_.size(); }
 
  private:
-  std::set<std::uint32_t> open_;
+  std::set<std::uint32_t> open_;  // that lead to an eventfd
+  std::set<std::uint32_t> own_;   // the guest's, without another end
 };
 
 // One thread that does whatever a guest may do.
@@ -141,6 +151,7 @@ TEST(EventChannelStress, SendBindCloseAndResetFromAllSides) {
   EXPECT_EQ(observer.open(), 0U);
   // Still in working order.
   ASSERT_TRUE(guest.channels->Reset(DOMID_SELF));
+  EXPECT_EQ(observer.own(), 0U);
   for (std::uint32_t port = 1; port <= 40; ++port) {
     EXPECT_EQ(guest.channels->BindIpi(0)->value, port);
   }
