@@ -63,6 +63,7 @@ Result<void> KvmSystem::ReadCapabilities() {
   caps.tsc_deadline_timer = has(KVM_CAP_TSC_DEADLINE_TIMER);
   caps.readonly_memory = has(KVM_CAP_READONLY_MEM);
   caps.dirty_ring = has(KVM_CAP_DIRTY_LOG_RING);
+  caps.pmu = has(KVM_CAP_PMU_CAPABILITY);
   caps.xen_flags = static_cast<std::uint32_t>(std::max(0, Check(KVM_CAP_XEN_HVM)));
 
   struct Needed {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "absent_pmu.h"
 #include "e1000_nics.h"
 #include "guest_cmdline.h"
 #include "ide_disks.h"
@@ -117,6 +118,7 @@ class MachineImpl final : public Machine, private PowerControl {
   BootMilestones milestones_;
   std::unique_ptr<Mainboard> mainboard_;
   BootEntry boot_entry_;
+  std::vector<MsrRange> absent_pmu_;  // left to us, so that the host's log stays clean
   bool panic_marked_ = false;  // the guest marks a panic as kPanicMarker says
   RunGate gate_;
   std::atomic<bool> stop_requested_{false};
@@ -258,6 +260,7 @@ Result<void> MachineImpl::FilterMsrs() {
   if (xen_ != nullptr) {
     ranges = xen_->Msrs();
   }
+  ranges.insert(ranges.end(), absent_pmu_.begin(), absent_pmu_.end());
   if (host_.emulated_kernel) {
     ranges.push_back(MsrRange{.first = kPvmAssistMsr, .count = 1, .reads = false, .writes = true});
   }
@@ -271,8 +274,12 @@ void MachineImpl::OnMsrsChanged() {
 }
 
 Result<void> MachineImpl::MakeVcpus(const KvmSystem& system) {
-  VENEER_TRY(FilterMsrs());
   VENEER_TRY_ASSIGN(const CpuidTable supported, system.SupportedCpuid());
+  const KvmCapabilities& capabilities = system.capabilities();
+  if (capabilities.msr_filter && capabilities.user_space_msr) {
+    absent_pmu_ = AbsentPmuMsrs(supported, capabilities.pmu);
+  }
+  VENEER_TRY(FilterMsrs());
   const VcpuContext context{gate_,    ports_,
                             mmio_,    *memory_,
                             metrics_, [this](MachineStop stop) { RequestStop(std::move(stop)); }};
@@ -286,6 +293,9 @@ Result<void> MachineImpl::MakeVcpus(const KvmSystem& system) {
       VENEER_TRY(EnterKernel(*vcpu, boot_entry_));
     }
     auto thread = std::make_unique<VcpuThread>(std::move(vcpu), context);
+    if (!absent_pmu_.empty()) {
+      thread->AddExitHandler(std::make_unique<AbsentPmu>());
+    }
     if (host_.emulated_kernel) {
       thread->AddExitHandler(MakePvmAssists(*memory_, metrics_));
     }

@@ -33,6 +33,7 @@ struct KvmCapabilities {
   bool tsc_deadline_timer = false;
   bool readonly_memory = false;
   bool dirty_ring = false;
+  bool pmu = false;  // guests may have performance counters; false too if KVM does not say
   std::uint32_t xen_flags = 0;  // KVM_XEN_HVM_CONFIG_* bits; 0: KVM knows nothing of Xen
 
   // KVM can take Xen's hypercalls and events over (see KernelXen).
