@@ -33,6 +33,7 @@ class BlockBackend::Impl final : private XenbusDriver {
   const DiskConfig& config() const { return disk_.config; }
   XenbusState state() const { return xenbus_->state(); }
   Result<void> Resize();
+  void StartOver(std::function<void()> done) { xenbus_->StartOver(std::move(done)); }
   void Remove(std::function<void()> removed) { xenbus_->Remove(std::move(removed)); }
 
  private:
@@ -200,6 +201,7 @@ BlockBackend::~BlockBackend() = default;
 const DiskConfig& BlockBackend::config() const { return impl_->config(); }
 XenbusState BlockBackend::state() const { return impl_->state(); }
 Result<void> BlockBackend::Resize() { return impl_->Resize(); }
+void BlockBackend::StartOver(std::function<void()> done) { impl_->StartOver(std::move(done)); }
 void BlockBackend::Remove(std::function<void()> removed) { impl_->Remove(std::move(removed)); }
 
 }  // namespace veneer

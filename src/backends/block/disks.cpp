@@ -77,6 +77,21 @@ Result<void> Disks::Resize(std::string_view vdev) {
   return disk->backend->Resize();
 }
 
+void Disks::StartOver(const std::function<void()>& done) {
+  if (disks_.empty()) {
+    done();
+    return;
+  }
+  const auto left = std::make_shared<std::size_t>(disks_.size());
+  for (const auto& [name, entry] : disks_) {
+    entry.backend->StartOver([left, done] {
+      if (--*left == 0) {
+        done();
+      }
+    });
+  }
+}
+
 std::map<std::string, Disks::Entry> Disks::List() const {
   std::map<std::string, Entry> list;
   for (const auto& [name, disk] : disks_) {

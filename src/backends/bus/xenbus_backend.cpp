@@ -1,5 +1,7 @@
 #include "veneer/backends/bus/xenbus_backend.h"
 
+#include <utility>
+
 #include <fmt/core.h>
 
 #include "veneer/vmm/base/check.h"
@@ -56,6 +58,7 @@ class XenbusBackend::Impl : public std::enable_shared_from_this<XenbusBackend::I
 
   XsResult<void> Announce(const XenbusKeys& keys);
   void Fail(std::string_view reason);
+  void StartOver(std::function<void()> done);
   void Remove(std::function<void()> removed);
 
  private:
@@ -68,6 +71,7 @@ class XenbusBackend::Impl : public std::enable_shared_from_this<XenbusBackend::I
   // Ends service, then becomes `next`.
   void DisconnectThen(XenbusState next);
   void SwitchTo(XenbusState next);
+  void FinishStartingOver();
   void FinishRemoval();
 
   XenstoreClient& store_;
@@ -82,6 +86,7 @@ class XenbusBackend::Impl : public std::enable_shared_from_this<XenbusBackend::I
   bool removing_ = false;
   bool gone_ = false;  // keys removed
   std::function<void()> removed_;
+  std::function<void()> started_over_;  // what to call; none: it is not starting over
   std::unique_ptr<XenstoreWatch> watch_;
   LogLimiter limiter_;
 };
@@ -214,6 +219,10 @@ void XenbusBackend::Impl::DisconnectThen(XenbusState next) {
     }
     self->disconnecting_ = false;
     self->front_was_connected_ = false;
+    if (self->started_over_) {
+      self->FinishStartingOver();
+      return;
+    }
     if (self->state_ != next) {
       self->SwitchTo(next);
     }
@@ -265,6 +274,33 @@ void XenbusBackend::Impl::Fail(std::string_view reason) {
   SwitchTo(XenbusState::kClosing);
 }
 
+void XenbusBackend::Impl::StartOver(std::function<void()> done) {
+  VENEER_CHECK(!started_over_);
+  if (gone_) {
+    done();
+    return;
+  }
+  started_over_ = std::move(done);
+  if (!disconnecting_) {
+    DisconnectThen(XenbusState::kClosed);
+  }
+}
+
+void XenbusBackend::Impl::FinishStartingOver() {
+  const std::function<void()> done = std::exchange(started_over_, nullptr);
+  if (removing_) {
+    FinishRemoval();
+  } else if (const auto written =
+                 store_.Transact([this](XenstoreTransaction& store) { return WriteKeys(store); });
+             written) {
+    state_ = XenbusState::kInitialising;
+    Reopen();
+  } else {
+    Fail(fmt::format("xenstore does not take its keys ({})", XsErrorName(written.error())));
+  }
+  done();
+}
+
 void XenbusBackend::Impl::Remove(std::function<void()> removed) {
   VENEER_CHECK(!removing_);
   removing_ = true;
@@ -314,6 +350,7 @@ XenbusState XenbusBackend::state() const { return impl_->state(); }
 
 XsResult<void> XenbusBackend::Announce(const XenbusKeys& keys) { return impl_->Announce(keys); }
 void XenbusBackend::Fail(std::string_view reason) { impl_->Fail(reason); }
+void XenbusBackend::StartOver(std::function<void()> done) { impl_->StartOver(std::move(done)); }
 void XenbusBackend::Remove(std::function<void()> removed) { impl_->Remove(std::move(removed)); }
 
 }  // namespace veneer

@@ -38,6 +38,7 @@ class NetBackend::Impl final : private XenbusDriver {
   const NetConfig& config() const { return nic_.config; }
   NetLink::Facts link() const { return link_->facts(); }
   XenbusState state() const { return xenbus_->state(); }
+  void StartOver(std::function<void()> done) { xenbus_->StartOver(std::move(done)); }
   void Remove(std::function<void()> removed) { xenbus_->Remove(std::move(removed)); }
 
  private:
@@ -187,6 +188,7 @@ NetBackend::~NetBackend() = default;
 const NetConfig& NetBackend::config() const { return impl_->config(); }
 NetLink::Facts NetBackend::link() const { return impl_->link(); }
 XenbusState NetBackend::state() const { return impl_->state(); }
+void NetBackend::StartOver(std::function<void()> done) { impl_->StartOver(std::move(done)); }
 void NetBackend::Remove(std::function<void()> removed) { impl_->Remove(std::move(removed)); }
 
 }  // namespace veneer

@@ -65,6 +65,21 @@ Result<void> Nics::Remove(unsigned number, std::function<void()> removed) {
   return {};
 }
 
+void Nics::StartOver(const std::function<void()>& done) {
+  if (nics_.empty()) {
+    done();
+    return;
+  }
+  const auto left = std::make_shared<std::size_t>(nics_.size());
+  for (const auto& [name, entry] : nics_) {
+    entry.backend->StartOver([left, done] {
+      if (--*left == 0) {
+        done();
+      }
+    });
+  }
+}
+
 std::map<unsigned, Nics::Entry> Nics::List() const {
   std::map<unsigned, Entry> list;
   for (const auto& [number, nic] : nics_) {

@@ -59,7 +59,9 @@ bool KernelWatch::Look(Vcpu& vcpu) {
     return false;
   }
   if (*sites > 0) {
-    LogInfo("the guest has unpacked its kernel: rewrote {} hypercall sites", *sites);
+    // One that is started by kexec may be another one soon: no line for each.
+    Log(expects_ == Expects::kAtBoot ? LogLevel::kInfo : LogLevel::kDebug,
+        "the guest has unpacked its kernel: rewrote {} hypercall sites", *sites);
   } else if (++looks_ < kMaxLooks) {
     return false;
   }

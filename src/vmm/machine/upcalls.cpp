@@ -71,6 +71,14 @@ void Upcalls::SetMethod(const CallbackMethod& method) {
   std::visit(Visitor{*this}, method);
 }
 
+void Upcalls::StartOver() {
+  SetMethod(CallbackNone{});
+  for (const auto& vcpu : vcpus_) {
+    vcpu->vector = 0;
+    vcpu->inject = false;
+  }
+}
+
 void Upcalls::AttachLine(Gsi gsi) {
   const std::scoped_lock lock(line_mutex_);
   if (const Result<void> attached =

@@ -45,6 +45,9 @@ class Upcalls final : public UpcallSink {
   void SetVector(unsigned vcpu, std::uint8_t vector);
   void SetMethod(const CallbackMethod& method);
 
+  // A new guest begins: it has not said yet how it wants to be interrupted.
+  void StartOver();
+
   // UpcallSink
   void Raise(std::uint32_t vcpu) override;
 

@@ -22,4 +22,10 @@ void KeepVcpuClock(Vcpu& vcpu, Gpa time) {
   }
 }
 
+void LeaveVcpuClock(Vcpu& vcpu) {
+  if (!vcpu.SetMsr(kMsrKvmSystemTime, 0)) {
+    LogWarning("KVM does not let go of vCPU {}'s clock", vcpu.id());
+  }
+}
+
 }  // namespace veneer

@@ -11,4 +11,7 @@ namespace veneer {
 // INIT (kvm_vcpu_reset), and Linux registers an AP's clock before that. On the vCPU's thread.
 void KeepVcpuClock(Vcpu& vcpu, Gpa time);
 
+// Ends that: the memory is somebody else's. On the vCPU's thread.
+void LeaveVcpuClock(Vcpu& vcpu);
+
 }  // namespace veneer

@@ -48,6 +48,8 @@ class VcpuThread {
   bool IsCurrentThread() const { return std::this_thread::get_id() == id_.load(); }
   // Whether the guest has run on this vCPU (an AP has been started). Any thread.
   bool HasRun() const { return has_run_.load(); }
+  // It waits to be started again, whatever it does now: another guest begins. While it is held.
+  void ForgetRun() { has_run_.store(false); }
   // How long the thread has waited for a host CPU although it could have run, ns. Any thread.
   std::uint64_t StolenNs() const;
   // Any thread.

@@ -191,15 +191,10 @@ Result<void> XenGuest::MakeStore() {
   store_ = std::make_unique<XenstoreService>(
       XenstoreService::Options{.quotas = {}, .metrics = &parts_.metrics});
   client_ = std::make_unique<XenstoreClient>(*store_);
-  EventChannels& events = domain_->events();
   store_ring_ = std::make_unique<XenstoreGuestRing>(
       *store_, kGuestDomId, SpecialPage(parts_.memory, kStorePage),
       [this] { static_cast<void>(domain_->events().Notify(store_host_port_)); });
-  domain_->grants().SeedReserved(GrantRef{GNTTAB_RESERVED_XENSTORE}, kStorePage);
-  store_port_ = MustHave(events.AllocGuestUnbound());
-  store_host_port_ = MustHave(events.BindHost(store_port_, [this] { store_ring_->Notify(); }));
-  domain_->params().Preset(HVM_PARAM_STORE_PFN, kStorePage.value);
-  domain_->params().Preset(HVM_PARAM_STORE_EVTCHN, store_port_.value);
+  OpenStoreChannel();
   if (!parts_.config.xen.xenstore_socket.empty()) {
     VENEER_TRY_ASSIGN(store_socket_, XenstoreHostSocket::Create(*store_, parts_.loop,
                                                                 parts_.config.xen.xenstore_socket));
@@ -207,20 +202,38 @@ Result<void> XenGuest::MakeStore() {
   return {};
 }
 
+void XenGuest::OpenStoreChannel() {
+  EventChannels& events = domain_->events();
+  domain_->grants().SeedReserved(GrantRef{GNTTAB_RESERVED_XENSTORE}, kStorePage);
+  store_port_ = MustHave(events.AllocGuestUnbound());
+  store_host_port_ = MustHave(events.BindHost(store_port_, [this] { store_ring_->Notify(); }));
+  domain_->params().Preset(HVM_PARAM_STORE_PFN, kStorePage.value);
+  domain_->params().Preset(HVM_PARAM_STORE_EVTCHN, store_port_.value);
+}
+
 Result<void> XenGuest::MakeConsole() {
   if (!parts_.config.xen.pv.console) {
     return {};
   }
-  EventChannels& events = domain_->events();
   console_ = std::make_unique<PvConsole>(
       SpecialPage(parts_.memory, kConsolePage), parts_.console_output,
       [this] { static_cast<void>(domain_->events().Notify(console_host_port_)); }, parts_.metrics);
   console_->SetRoomCallback(parts_.console_room);
-  domain_->grants().SeedReserved(GrantRef{GNTTAB_RESERVED_CONSOLE}, kConsolePage);
-  console_port_ = MustHave(events.AllocGuestUnbound());
   VENEER_TRY_ASSIGN(console_event_, ModeratedEvent::Create(parts_.loop, kConsoleIntervalNs,
                                                            [this] { console_->OnEvent(); }));
-  console_host_port_ = MustHave(events.BindHost(console_port_, console_event_->fd()));
+  return OpenConsoleChannel();
+}
+
+Result<void> XenGuest::OpenConsoleChannel() {
+  EventChannels& events = domain_->events();
+  domain_->grants().SeedReserved(GrantRef{GNTTAB_RESERVED_CONSOLE}, kConsolePage);
+  console_port_ = MustHave(events.AllocGuestUnbound());
+  const XenResult<EvtchnPort> bound = events.BindHost(console_port_, console_event_->fd());
+  if (!bound) {
+    return HostError("the console's event channel cannot be bound: {}",
+                     XenErrnoName(bound.error()));
+  }
+  console_host_port_ = *bound;
   domain_->params().Preset(HVM_PARAM_CONSOLE_PFN, kConsolePage.value);
   domain_->params().Preset(HVM_PARAM_CONSOLE_EVTCHN, console_port_.value);
   return {};
@@ -352,7 +365,7 @@ Result<std::unique_ptr<ExitHandler>> XenGuest::MakeVcpu(Vcpu& vcpu) {
   }
   return std::make_unique<XenVcpu>(
       XenVcpu::Parts{*domain_, *hypercalls_, *upcalls_, parts_.memory, parts_.gate, parts_.metrics,
-                     kernel_watch_, clocks_[vcpu.id()], intercepted},
+                     kernel_watch_, clocks_[vcpu.id()], life_, intercepted},
       vcpu);
 }
 
@@ -377,8 +390,10 @@ void XenGuest::Shutdown(ShutdownReason reason) {
       parts_.request_stop({StopReason::kPowerOff, {}});
       break;
     case ShutdownReason::kReboot:
-    case ShutdownReason::kSoftReset:
       parts_.request_stop({StopReason::kReset, {}});
+      break;
+    case ShutdownReason::kSoftReset:
+      BeginSoftReset();
       break;
     case ShutdownReason::kWatchdog:
       parts_.request_stop({StopReason::kGuestPanic, "its watchdog was not patted in time"});
@@ -388,6 +403,61 @@ void XenGuest::Shutdown(ShutdownReason reason) {
       parts_.request_stop({StopReason::kGuestPanic, {}});
       break;
   }
+}
+
+void XenGuest::BeginSoftReset() {
+  if (soft_resetting_.exchange(true)) {
+    return;
+  }
+  // The caller's thread stops there before the guest has the call's result.
+  parts_.gate.Hold();
+  for (const auto& vcpu : parts_.vcpus) {
+    if (vcpu->IsCurrentThread()) {
+      boot_vcpu_ = vcpu->vcpu().id();
+    }
+  }
+  parts_.loop.Post([this] { SoftReset(); });
+}
+
+void XenGuest::SoftReset() {
+  LogGuest(limiter_, "soft reset: the guest starts another kernel");
+  for (const auto& vcpu : parts_.vcpus) {
+    vcpu->Kick();
+  }
+  parts_.gate.WaitUntilHeld(static_cast<unsigned>(parts_.vcpus.size()));
+  disks_->StartOver([this] { nics_->StartOver([this] { FinishSoftReset(); }); });
+}
+
+void XenGuest::FinishSoftReset() {
+  EventChannels& events = domain_->events();
+  static_cast<void>(events.CloseHost(store_host_port_));
+  if (console_ != nullptr) {
+    console_->Drain();
+    static_cast<void>(events.CloseHost(console_host_port_));
+  }
+  upcalls_->StartOver();
+  domain_->StartOver();
+  store_ring_->Reset();
+  OpenStoreChannel();
+  if (console_ != nullptr) {
+    console_->Reset();
+    if (const Result<void> opened = OpenConsoleChannel(); !opened) {
+      LogWarning("{}", opened.error().message);
+    }
+  }
+  for (const auto& vcpu : parts_.vcpus) {
+    const unsigned id = vcpu->vcpu().id();
+    clocks_[id] = 0;
+    vcpu->Post([](Vcpu& target) { LeaveVcpuClock(target); });
+    if (id != boot_vcpu_) {
+      vcpu->ForgetRun();
+      domain_->SetRunState(id, RunState::kOffline);
+    }
+  }
+  ++life_;
+  kernel_watch_.Arm();
+  soft_resetting_ = false;
+  parts_.gate.Release();
 }
 
 bool XenGuest::Suspend() {
@@ -404,7 +474,9 @@ void XenGuest::InjectNmi(unsigned vcpu) {
   parts_.vcpus[vcpu]->Post([](Vcpu& target) { target.InjectNmi(); });
 }
 
-bool XenGuest::IsOnline(unsigned vcpu) { return vcpu == 0 || parts_.vcpus[vcpu]->HasRun(); }
+bool XenGuest::IsOnline(unsigned vcpu) {
+  return vcpu == boot_vcpu_ || parts_.vcpus[vcpu]->HasRun();
+}
 
 std::uint64_t XenGuest::StolenNs(unsigned vcpu) { return parts_.vcpus[vcpu]->StolenNs(); }
 

@@ -24,6 +24,7 @@
 #include "veneer/backends/net/nics.h"
 #include "veneer/devices/pci/xen_platform_pci.h"
 #include "veneer/vmm/base/event_loop.h"
+#include "veneer/vmm/base/log.h"
 #include "veneer/vmm/base/moderated_event.h"
 #include "veneer/vmm/boot/boot_loader.h"
 #include "veneer/vmm/bus/interrupt.h"
@@ -102,11 +103,19 @@ class XenGuest final : private XenMachineHooks {
   void ChoosePath();
   Result<void> MakeDomain(std::span<const GuestMemory::Range> ram, const PreparedBoot& boot);
   Result<void> MakeStore();
+  // The ports and grants of xenstore's ring and the console's, as a guest finds them at its boot.
+  void OpenStoreChannel();
+  Result<void> OpenConsoleChannel();
   Result<void> MakeConsole();
   Result<void> FillStore();
   Result<void> MakeDisks();
   Result<void> MakeNics();
   Result<void> AttachPlatform();
+  // Xen's soft reset, by kexec: one guest makes room for another. Begins on the thread that asks;
+  // the rest runs on the loop's, while the vCPUs are held.
+  void BeginSoftReset();
+  void SoftReset();
+  void FinishSoftReset();
   // The guest has asked for emulated devices to go, as a mask of kUnplug* bits.
   void Unplug(std::uint16_t mask);
   // How events may interrupt the guest.
@@ -124,6 +133,10 @@ class XenGuest final : private XenMachineHooks {
 
   Parts parts_;
   std::vector<std::atomic<std::uint64_t>> clocks_;  // of each vCPU, see XenVcpu::Parts
+  std::atomic<unsigned> life_{0};                   // see XenVcpu::Parts
+  std::atomic<unsigned> boot_vcpu_{0};              // the one that needs no SIPI
+  std::atomic<bool> soft_resetting_{false};
+  LogLimiter limiter_;
   KernelWatch kernel_watch_;
   std::unique_ptr<LinearSystemTime> time_;
   std::unique_ptr<Upcalls> upcalls_;
@@ -137,12 +150,12 @@ class XenGuest final : private XenMachineHooks {
   std::unique_ptr<XenstoreService> store_;
   std::unique_ptr<XenstoreClient> client_;
   EvtchnPort store_port_;  // the guest's end
-  EvtchnPort store_host_port_;
+  std::atomic<EvtchnPort> store_host_port_;
   std::unique_ptr<XenstoreGuestRing> store_ring_;
   std::unique_ptr<XenstoreHostSocket> store_socket_;
 
   EvtchnPort console_port_;  // the guest's end
-  EvtchnPort console_host_port_;
+  std::atomic<EvtchnPort> console_host_port_;
   std::unique_ptr<PvConsole> console_;
   std::unique_ptr<ModeratedEvent>
       console_event_;  // signalled by the guest's kicks, inside the kernel

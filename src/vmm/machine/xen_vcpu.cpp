@@ -29,6 +29,11 @@ XenVcpu::Mode XenVcpu::ModeOf(Vcpu& vcpu) {
 }
 
 void XenVcpu::BeforeRun(Vcpu& vcpu) {
+  if (const unsigned life = parts_.life.load(std::memory_order_relaxed); life != life_) {
+    life_ = life;
+    started_ = false;
+    refreshed_ns_ = 0;
+  }
   parts_.upcalls.BeforeRun(id_, vcpu);
   const std::uint64_t now = HostClock().MonotonicNs();
   if (now - refreshed_ns_ >= kRefreshNs) {

@@ -30,6 +30,8 @@ class XenVcpu final : public ExitHandler {
     KernelWatch& kernel_watch;
     // The guest-physical address at which KVM keeps this vCPU's clock, 0 for none.
     const std::atomic<std::uint64_t>& clock;
+    // How many guests have begun here.
+    const std::atomic<unsigned>& life;
     // KVM intercepts hypercalls by this instruction; nothing: they leave by the ports.
     std::optional<HypercallInstruction> intercepted{};
   };
@@ -61,6 +63,7 @@ class XenVcpu final : public ExitHandler {
   Counter& sends_;
   std::uint64_t refreshed_ns_ = 0;
   bool started_ = false;
+  unsigned life_ = 0;
 };
 
 }  // namespace veneer

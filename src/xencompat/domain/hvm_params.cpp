@@ -66,6 +66,14 @@ std::uint64_t HvmParams::Peek(std::uint32_t index) const {
   return values_[index];
 }
 
+void HvmParams::StartOver() {
+  const std::lock_guard lock(mutex_);
+  for (const std::uint32_t index : {HVM_PARAM_CALLBACK_IRQ, HVM_PARAM_VM86_TSS,
+                                    HVM_PARAM_VM86_TSS_SIZED, HVM_PARAM_X87_FIP_WIDTH}) {
+    values_[index] = 0;
+  }
+}
+
 XenResult<void> HvmParams::Set(std::uint32_t index, std::uint64_t value) {
   if (index >= values_.size()) {
     return XenError(XEN_EINVAL);

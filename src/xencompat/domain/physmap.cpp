@@ -25,8 +25,22 @@ Physmap::Physmap(GuestMemory& memory, const SharedPages& shared_info, GrantTable
 
 Physmap::~Physmap() {
   const std::lock_guard lock(mutex_);
+  RemoveSpecials();
+}
+
+void Physmap::RemoveSpecials() {
   while (!specials_.empty()) {
     RemoveSpecial(specials_.begin()->first);
+  }
+}
+
+void Physmap::StartOver() {
+  const std::lock_guard lock(mutex_);
+  RemoveSpecials();
+  populated_ = 0;
+  for (Run& run : runs_) {
+    std::fill(run.removed.begin(), run.removed.end(), false);
+    populated_ += run.pages;
   }
 }
 

@@ -39,6 +39,15 @@ void Shutdown::SetCode(std::uint8_t reason) {
   }
 }
 
+void Shutdown::StartOver() {
+  const std::lock_guard lock(mutex_);
+  code_.reset();
+  for (Watchdog& watchdog : watchdogs_) {
+    watchdog.in_use = false;
+    deadlines_.Arm(watchdog.deadline, std::nullopt);
+  }
+}
+
 XenResult<std::uint32_t> Shutdown::SetWatchdog(std::uint32_t id, std::uint32_t timeout) {
   const std::lock_guard lock(mutex_);
   const std::uint64_t deadline = clock_.MonotonicNs() + timeout * kNsPerSecond;

@@ -101,6 +101,17 @@ void VcpuTimers::StopPeriodic(unsigned vcpu) {
   deadlines_.Arm(vcpus_[vcpu].periodic, std::nullopt);
 }
 
+void VcpuTimers::StartOver() {
+  const std::lock_guard lock(mutex_);
+  for (PerVcpu& timer : vcpus_) {
+    timer.period_ns = 0;
+    timer.fired_ns.reset();
+    timer.earliest_ns = 0;
+    deadlines_.Arm(timer.singleshot, std::nullopt);
+    deadlines_.Arm(timer.periodic, std::nullopt);
+  }
+}
+
 void VcpuTimers::ArmPeriodic(unsigned vcpu) {
   const PerVcpu& timer = vcpus_[vcpu];
   deadlines_.Arm(timer.periodic, time_.HostNs(time_.GuestNs() + timer.period_ns));

@@ -1,5 +1,6 @@
 #include "veneer/xencompat/domain/xen_domain.h"
 
+#include <cstring>
 #include <utility>
 
 #include "veneer/vmm/base/check.h"
@@ -55,6 +56,25 @@ Result<void> XenDomain::Build(UpcallSink& upcalls, Metrics& metrics) {
   }
   UpdateWallClock();
   return {};
+}
+
+void XenDomain::StartOver() {
+  timers_->StartOver();
+  shutdown_->StartOver();
+  for (const auto& vcpu : vcpus_) {
+    vcpu->runstate.SetArea(std::nullopt);
+    vcpu->secondary_time.SetArea(std::nullopt);
+    vcpu->own_vcpu_info = false;
+  }
+  flag_runstate_updates_ = false;
+  params_.StartOver();
+  // The pages of ours go from the guest's memory before they are cleared.
+  physmap_->StartOver();
+  events_->StartOver();
+  grants_->StartOver();
+  std::memset(shared_info_.data(), 0, kPageSize);
+  width_ = GuestWidth::k64;
+  UpdateWallClock();
 }
 
 void XenDomain::UpdateWallClock() {

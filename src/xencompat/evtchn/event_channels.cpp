@@ -1,6 +1,7 @@
 #include "veneer/xencompat/evtchn/event_channels.h"
 
 #include "event_channel_state.h"
+#include "veneer/vmm/base/check.h"
 
 namespace veneer {
 
@@ -93,6 +94,12 @@ void EventChannels::MarkAll(std::uint32_t vcpu) {
     static_cast<void>(state_->infos.MarkPending(vcpu));
   }
   state_->sink.Raise(vcpu);
+}
+
+void EventChannels::StartOver() {
+  VENEER_CHECK(Reset(DOMID_SELF).has_value());
+  const std::scoped_lock lock(state_->lock);
+  state_->infos.StartOver();
 }
 
 std::span<std::byte> EventChannels::VcpuInfo(std::uint32_t vcpu) const {

@@ -19,9 +19,18 @@ constexpr std::uint8_t kUpcallPending = 1;
 
 }  // namespace
 
-VcpuInfos::VcpuInfos(std::span<std::byte> shared_info, std::uint32_t vcpus) : slots_(vcpus) {
-  for (std::uint32_t vcpu = 0; vcpu < vcpus && vcpu < XEN_LEGACY_MAX_VCPUS; ++vcpu) {
-    slots_[vcpu].info = shared_info.data() + vcpu * kSize;
+VcpuInfos::VcpuInfos(std::span<std::byte> shared_info, std::uint32_t vcpus)
+    : shared_info_(shared_info), slots_(vcpus) {
+  StartOver();
+}
+
+void VcpuInfos::StartOver() {
+  width_ = GuestWidth::k64;
+  for (std::uint32_t vcpu = 0; vcpu < vcpus(); ++vcpu) {
+    slots_[vcpu] = Slot{};
+    if (vcpu < XEN_LEGACY_MAX_VCPUS) {
+      slots_[vcpu].info = shared_info_.data() + vcpu * kSize;
+    }
   }
 }
 

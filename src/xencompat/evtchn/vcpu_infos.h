@@ -23,6 +23,9 @@ class VcpuInfos {
   GuestWidth width() const { return width_; }
   void SetWidth(GuestWidth width) { width_ = width; }
 
+  // As when made: every vCPU in its place in shared_info, 64 bits wide.
+  void StartOver();
+
   // Empty if the vCPU has none.
   std::span<std::byte> At(std::uint32_t vcpu) const;
   bool Moved(std::uint32_t vcpu) const { return slots_[vcpu].moved; }
@@ -44,6 +47,7 @@ class VcpuInfos {
   };
   std::byte* Selector(std::byte* info) const;
 
+  const std::span<std::byte> shared_info_;
   std::vector<Slot> slots_;
   GuestWidth width_ = GuestWidth::k64;
 };

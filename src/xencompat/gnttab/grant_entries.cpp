@@ -142,6 +142,13 @@ void GrantEntries::Grant(std::uint32_t ref, std::uint16_t domid, std::uint32_t f
   Word(EntryV1(ref)).store(std::bit_cast<std::uint64_t>(entry));
 }
 
+void GrantEntries::StartOver() {
+  version_ = 1;
+  for (SharedPages* pages : {&frames_, &status_}) {
+    std::memset(pages->data(), 0, pages->bytes().size());
+  }
+}
+
 bool GrantEntries::ReservedFitVersion1() const {
   if (version_ == 1) {
     return true;

@@ -51,6 +51,9 @@ class GrantEntries {
   // Version 1 only: makes `ref` a grant of `frame` to `domid`.
   void Grant(std::uint32_t ref, std::uint16_t domid, std::uint32_t frame);
 
+  // Version 1 with everything clear.
+  void StartOver();
+
   // Whether the reserved entries fit into version 1.
   bool ReservedFitVersion1() const;
   // Clears `frames` frames but carries the reserved entries over.

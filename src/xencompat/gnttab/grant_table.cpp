@@ -137,6 +137,11 @@ void GrantTable::SeedReserved(GrantRef ref, Gfn frame) {
   state_->entries.Grant(ref.value, kHostDomId.value, static_cast<std::uint32_t>(frame.value));
 }
 
+void GrantTable::StartOver() {
+  const std::scoped_lock lock(state_->lock);
+  state_->StartOver();
+}
+
 std::uint32_t GrantTable::mappings() const {
   const std::scoped_lock lock(state_->lock);
   return state_->mappings;

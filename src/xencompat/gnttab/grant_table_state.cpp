@@ -50,6 +50,19 @@ std::uint32_t GrantTableState::StatusFrameCount() const {
   return entries.version() == 1 ? 0 : GrantEntries::StatusFramesFor(frame_count);
 }
 
+void GrantTableState::StartOver() {
+  VENEER_CHECK(mappings == 0);
+  for (const ActiveGrant& grant : active) {
+    VENEER_CHECK(!grant.InUse());
+  }
+  entries.StartOver();
+  frame_count = 0;
+  active.clear();
+  std::fill(frame_places.begin(), frame_places.end(), std::nullopt);
+  std::fill(status_places.begin(), status_places.end(), std::nullopt);
+  VENEER_CHECK(Grow(1));
+}
+
 bool GrantTableState::Grow(std::uint32_t count) {
   if (count > options.max_frames) {
     return false;

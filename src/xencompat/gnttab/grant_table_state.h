@@ -68,6 +68,7 @@ class GrantTableState {
 
   std::uint32_t EntryCount() const { return frame_count * entries.EntriesPerFrame(); }
   std::uint32_t StatusFrameCount() const;
+  void StartOver();
   // To at least `count` frames; false above the limit.
   bool Grow(std::uint32_t count);
 

@@ -43,6 +43,8 @@ class BlockBackend {
 
   // Tells the guest the image's new size.
   Result<void> Resize();
+  // See XenbusBackend::StartOver().
+  void StartOver(std::function<void()> done);
   // See XenbusBackend::Remove().
   void Remove(std::function<void()> removed);
 

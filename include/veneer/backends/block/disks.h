@@ -32,6 +32,10 @@ class Disks {
   // The image has another size.
   Result<void> Resize(std::string_view vdev);
 
+  // The guest has been replaced by another: all back-ends start over, and `done` is called once
+  // they have. The guest must not run meanwhile.
+  void StartOver(const std::function<void()>& done);
+
   struct Entry {
     DiskConfig config;
     std::uint64_t bytes = 0;

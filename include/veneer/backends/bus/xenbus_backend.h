@@ -74,6 +74,12 @@ class XenbusBackend {
   // The device cannot go on with this front-end (a broken ring): Closing, until it starts over.
   void Fail(std::string_view reason);
 
+  // The guest has been replaced by another under our feet (Xen's soft reset), and nothing of the
+  // old one may be used any more: lets go of its rings, makes all keys anew and waits for the new
+  // front-end, then calls `done`. A device that is being removed goes. The guest must not run
+  // meanwhile. One at a time.
+  void StartOver(std::function<void()> done);
+
   // Hot removal: asks the front-end to close, and calls `removed` once it has and all keys of the
   // device are gone. A guest without a driver for it (it never left Initialising, or has closed)
   // is not waited for. Once.

@@ -40,6 +40,8 @@ class NetBackend {
   const NetConfig& config() const;
   NetLink::Facts link() const;
   XenbusState state() const;
+  // See XenbusBackend::StartOver().
+  void StartOver(std::function<void()> done);
   // See XenbusBackend::Remove().
   void Remove(std::function<void()> removed);
 

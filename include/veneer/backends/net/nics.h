@@ -29,6 +29,10 @@ class Nics {
   // if there is no such NIC, or it is being removed already.
   Result<void> Remove(unsigned number, std::function<void()> removed);
 
+  // The guest has been replaced by another: all back-ends start over, and `done` is called once
+  // they have. The guest must not run meanwhile.
+  void StartOver(const std::function<void()>& done);
+
   struct Entry {
     NetConfig config;  // with number and address
     NetLink::Facts link;

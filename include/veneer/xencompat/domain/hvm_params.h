@@ -17,6 +17,9 @@ class HvmParams {
   void Preset(std::uint32_t index, std::uint64_t value);
   std::uint64_t Peek(std::uint32_t index) const;
 
+  // A new guest begins: what the old one has set is gone. What the machine presets stays.
+  void StartOver();
+
   // The guest's. EINVAL for an index that does not exist or is out of use, and for a value out of
   // range; EPERM for one that is not the guest's.
   XenResult<void> Set(std::uint32_t index, std::uint64_t value);

@@ -43,6 +43,10 @@ class Physmap {
   // reservation is used up.
   bool Populate(Gfn gfn);
 
+  // A new guest begins, with the memory of the old one: no page of ours is in it any more, and all
+  // that ballooning has taken out is RAM again. No vCPU runs meanwhile.
+  void StartOver();
+
   bool IsRam(Gfn gfn) const;
   // Where shared_info is, or nothing.
   std::optional<Gfn> SharedInfoAt() const;
@@ -64,6 +68,7 @@ class Physmap {
   std::optional<Gfn> FindSharedInfo() const;
   Run* FindRun(Gfn gfn);
   bool RemoveSpecial(Gfn gfn);
+  void RemoveSpecials();
   XenResult<void> Lay(Gfn gfn, const SharedPages& pages, std::size_t index, Special kind);
   bool TakeOut(Gfn gfn);
 

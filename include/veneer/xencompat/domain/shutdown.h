@@ -26,6 +26,9 @@ class Shutdown {
   // SCHEDOP_shutdown_code: the first reason given is the one reported when the guest shuts down.
   void SetCode(std::uint8_t reason);
 
+  // A new guest begins: no reason has been given, no watchdog is set.
+  void StartOver();
+
   // SCHEDOP_watchdog. `id` 0 takes a free one and returns its id; another `id` is set anew, or
   // given back with a `timeout` of 0. Seconds. EINVAL for an id not in use, ENOSPC.
   XenResult<std::uint32_t> SetWatchdog(std::uint32_t id, std::uint32_t timeout);

@@ -45,6 +45,9 @@ class VcpuTimers {
   XenResult<void> SetPeriodic(unsigned vcpu, std::uint64_t period_ns);
   void StopPeriodic(unsigned vcpu);
 
+  // A new guest begins: no timer is set.
+  void StartOver();
+
  private:
   struct PerVcpu {
     Deadlines::Id singleshot = 0;

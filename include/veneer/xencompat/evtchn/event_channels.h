@@ -106,6 +106,9 @@ class EventChannels {
   // Marks everything pending on `vcpu` and raises an upcall: for when the kernel has learnt only
   // now where its vcpu_info has moved, and may have marked events at the old place meanwhile.
   void MarkAll(std::uint32_t vcpu);
+  // A new guest begins: as Reset(), and every vCPU's vcpu_info is in shared_info again, in 64-bit
+  // layout. The caller clears that page. No vCPU runs meanwhile.
+  void StartOver();
   // Where it is now; empty if there is none (vCPU 32 and up before it has registered one).
   std::span<std::byte> VcpuInfo(std::uint32_t vcpu) const;
 

@@ -70,6 +70,11 @@ class GrantTable {
   // CHECKs that `ref` is one of the reserved entries. Before the guest runs.
   void SeedReserved(GrantRef ref, Gfn frame);
 
+  // A new guest begins: one empty frame of version 1, mapped nowhere. CHECKs that nothing is in
+  // use: no PinnedGrant is left, and no vCPU runs. The caller has taken the frames off the guest's
+  // memory.
+  void StartOver();
+
   // Live PinnedGrants.
   std::uint32_t mappings() const;
 

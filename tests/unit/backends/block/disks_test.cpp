@@ -84,5 +84,30 @@ TEST_F(DisksTest, WhatIsNotThereIsNamed) {
   });
 }
 
+TEST_F(DisksTest, ANewGuestFindsAllDisksAsNew) {
+  std::promise<void> none;
+  guest_.OnControl([&] { disks_->StartOver([&] { none.set_value(); }); });
+  ASSERT_EQ(none.get_future().wait_for(testing::kPatience), std::future_status::ready);
+
+  ASSERT_EQ(Add(a_.path()).value_or(""), "xvda");
+  ASSERT_EQ(Add(b_.path()).value_or(""), "xvdb");
+  for (int life = 0; life < 3; ++life) {
+    BlockFrontEnd front(guest_);
+    ASSERT_TRUE(front.Connect());
+    const Gfn page = guest_.NewPage();
+    EXPECT_EQ(front.queue().Do(Transfer(BLKIF_OP_READ, 1, 0, {{guest_.Grant(page)}})).status,
+              BLKIF_RSP_OKAY);
+    std::promise<void> done;
+    guest_.OnControl([&] { disks_->StartOver([&] { done.set_value(); }); });
+    ASSERT_EQ(done.get_future().wait_for(testing::kPatience), std::future_status::ready);
+    EXPECT_EQ(guest_.grants->mappings(), 0U);
+    guest_.OnControl([this] {
+      for (const auto& [name, disk] : disks_->List()) {
+        EXPECT_EQ(disk.state, XenbusState::kInitWait) << name;
+      }
+    });
+  }
+}
+
 }  // namespace
 }  // namespace veneer

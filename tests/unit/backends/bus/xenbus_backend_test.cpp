@@ -275,5 +275,71 @@ TEST_F(XenbusTest, GoneWithADisconnectionAndTasksUnderWay) {
   EXPECT_EQ(Back("state"), "4") << "nobody is left to write it";
 }
 
+TEST_F(XenbusTest, ANewGuestFindsTheDeviceAsNew) {
+  Make();
+  BringUp();
+  bool done = false;
+  device_->StartOver([&] { done = true; });
+  EXPECT_TRUE(done);
+  EXPECT_FALSE(driver_.connected);
+  tasks_.RunAll();
+  EXPECT_EQ(Front("state"), "1");
+  EXPECT_EQ(Front("ring-ref"), "(none)") << "nothing of the old one";
+  EXPECT_EQ(Front("virtual-device"), "51712");
+  EXPECT_EQ(Back("state"), "2");
+  EXPECT_EQ(Back("feature-test"), "1");
+  EXPECT_EQ(Back("sectors"), "(none)");
+  EXPECT_EQ(driver_.TakeCalls(), (std::vector<std::string>{"disconnect", "offer"}));
+  BringUp();
+}
+
+TEST_F(XenbusTest, ANewGuestWaitsUntilTheOldOnesPagesAreFree) {
+  Make();
+  BringUp();
+  driver_.slow = true;
+  bool done = false;
+  device_->StartOver([&] { done = true; });
+  tasks_.RunAll();
+  EXPECT_FALSE(done);
+  driver_.FinishDisconnect();
+  EXPECT_TRUE(done);
+  tasks_.RunAll();
+  EXPECT_EQ(Back("state"), "2");
+}
+
+TEST_F(XenbusTest, ANewGuestWhileTheOldOneWasLettingGo) {
+  Make();
+  BringUp();
+  driver_.slow = true;
+  FrontSays(XenbusState::kClosed);
+  bool done = false;
+  device_->StartOver([&] { done = true; });
+  EXPECT_FALSE(done);
+  driver_.FinishDisconnect();
+  EXPECT_TRUE(done);
+  tasks_.RunAll();
+  EXPECT_EQ(Back("state"), "2");
+  EXPECT_EQ(Front("state"), "1");
+}
+
+TEST_F(XenbusTest, WhatWasBeingRemovedIsNotShownToANewGuest) {
+  Make();
+  BringUp();
+  bool removed = false;
+  bool done = false;
+  device_->Remove([&] { removed = true; });
+  tasks_.RunAll();
+  EXPECT_FALSE(removed);
+  device_->StartOver([&] { done = true; });
+  tasks_.RunAll();
+  EXPECT_TRUE(done);
+  EXPECT_TRUE(removed);
+  EXPECT_EQ(Front("state"), "(none)");
+  // Once more, now that it is gone.
+  done = false;
+  device_->StartOver([&] { done = true; });
+  EXPECT_TRUE(done);
+}
+
 }  // namespace
 }  // namespace veneer

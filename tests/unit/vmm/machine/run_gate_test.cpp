@@ -50,5 +50,37 @@ TEST(RunGate, ResumeDoesNotUndoAStop) {
   EXPECT_FALSE(gate.Pass());
 }
 
+TEST(RunGate, WhatTheMachineHoldsNoResumeLetsGo) {
+  RunGate gate;
+  gate.Hold();
+  std::atomic<bool> passed{false};
+  std::thread thread([&] { passed = gate.Pass(); });
+  gate.WaitUntilHeld(1);
+  gate.Pause();
+  gate.Resume();
+  gate.WaitUntilHeld(1);
+  EXPECT_FALSE(gate.open());
+  EXPECT_FALSE(passed);
+  gate.Release();
+  thread.join();
+  EXPECT_TRUE(passed);
+  EXPECT_TRUE(gate.open());
+}
+
+TEST(RunGate, WhatTheUserPausedStaysSoWhenTheMachineIsDone) {
+  RunGate gate;
+  gate.Hold();
+  gate.Pause();
+  gate.Release();
+  EXPECT_FALSE(gate.open());
+  gate.Resume();
+  EXPECT_TRUE(gate.open());
+  gate.Hold();
+  gate.Stop();
+  EXPECT_FALSE(gate.Pass());
+  gate.Release();
+  EXPECT_FALSE(gate.open());
+}
+
 }  // namespace
 }  // namespace veneer

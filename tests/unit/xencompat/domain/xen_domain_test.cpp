@@ -106,5 +106,93 @@ TEST(XenDomainStress, HypercallsTimersAndRegistrationsFromAllVcpus) {
   EXPECT_TRUE(guest.machine.shutdowns.empty());
 }
 
+// Everything that a guest can have set up, and then another one in the same memory.
+class SoftReset : public ::testing::TestWithParam<GuestWidth> {
+ protected:
+  XenGuest guest_{GetParam()};
+  XenDomain& domain_ = *guest_.domain;
+};
+
+TEST_P(SoftReset, MemoryKeepsItsContentAndLosesThePagesOfOurs) {
+  constexpr Gfn kShared{7};
+  constexpr Gfn kGrants{9};
+  constexpr Gfn kOut{11};
+  for (const Gfn frame : {kShared, kGrants}) {
+    ASSERT_TRUE(guest_.memory->Write(frame.Address(), std::uint64_t{0x1234}));
+  }
+  ASSERT_TRUE(domain_.MapSharedInfo(0, kShared));
+  ASSERT_TRUE(domain_.physmap().MapGrantFrame(0, kGrants));
+  ASSERT_TRUE(domain_.physmap().Release(kOut));
+  EXPECT_EQ(domain_.physmap().populated_pages(), XenGuest::kRamPages - 1);
+
+  domain_.StartOver();
+  EXPECT_EQ(domain_.physmap().SharedInfoAt(), std::nullopt);
+  for (const Gfn frame : {kShared, kGrants}) {
+    EXPECT_FALSE(guest_.memory->HasOverlay(frame.Address()));
+    EXPECT_EQ(guest_.memory->Read<std::uint64_t>(frame.Address()), 0x1234U);
+  }
+  EXPECT_EQ(domain_.physmap().populated_pages(), XenGuest::kRamPages);
+  EXPECT_TRUE(domain_.physmap().IsRam(kOut));
+}
+
+TEST_P(SoftReset, SharedInfoIsAsNewWithTheTimeOfDay) {
+  ASSERT_TRUE(domain_.MapSharedInfo(0, Gfn{7}));
+  const EvtchnPort port = *domain_.events().BindIpi(1);
+  ASSERT_TRUE(domain_.events().Send(port));
+  EXPECT_TRUE(domain_.events().UpcallPending(1));
+
+  domain_.StartOver();
+  EXPECT_FALSE(domain_.events().UpcallPending(1));
+  EXPECT_EQ(domain_.width(), GuestWidth::k64);
+  ASSERT_TRUE(domain_.MapSharedInfo(0, Gfn{8}));
+  EXPECT_EQ(WallClockSeconds(guest_, Gfn{8}), 1'700'000'000U);
+  EXPECT_EQ(guest_.memory->Read<std::uint64_t>(Gfn{8}.Address() +
+                                               offsetof(shared_info_t, evtchn_pending)),
+            0U);
+}
+
+TEST_P(SoftReset, NoTimerOfTheOldGuestRingsForTheNewOne) {
+  ASSERT_TRUE(domain_.events().BindVirq(VIRQ_TIMER, 0));
+  ASSERT_TRUE(domain_.timers().SetSingleshot(0, kSecond, false));
+  ASSERT_TRUE(domain_.timers().SetPeriodic(1, kSecond));
+  ASSERT_TRUE(domain_.shutdown().SetWatchdog(0, 2));
+  domain_.shutdown().SetCode(static_cast<std::uint8_t>(ShutdownReason::kCrash));
+  EXPECT_TRUE(guest_.wakeup.deadline());
+
+  domain_.StartOver();
+  EXPECT_FALSE(guest_.wakeup.deadline());
+  const EvtchnPort timer = *domain_.events().BindVirq(VIRQ_TIMER, 0);
+  guest_.Advance(10 * kSecond);
+  EXPECT_FALSE(guest_.Pending(timer));
+  EXPECT_TRUE(guest_.machine.shutdowns.empty());
+  EXPECT_EQ(domain_.shutdown().SetWatchdog(0, 1).value_or(0), 1U);
+  // The code that the old guest gave is not the new one's.
+  EXPECT_EQ(domain_.shutdown().Request(static_cast<std::uint8_t>(ShutdownReason::kReboot)), 0);
+  EXPECT_EQ(guest_.machine.shutdowns.back(), ShutdownReason::kReboot);
+}
+
+TEST_P(SoftReset, AreasAndParametersOfTheOldGuestAreForgotten) {
+  const std::uint64_t area = guest_.Allocate(64);
+  ASSERT_EQ(guest_.Call(__HYPERVISOR_vcpu_op,
+                        {VCPUOP_register_runstate_memory_area, 0, guest_.PutWords({area, 0})}),
+            0);
+  ASSERT_TRUE(domain_.RegisterVcpuInfo(0, 0, Gfn{12}, 64));
+  ASSERT_TRUE(domain_.SetParam(HVM_PARAM_CALLBACK_IRQ, 5, GetParam()));
+  domain_.params().Preset(HVM_PARAM_STORE_PFN, 77);
+
+  domain_.StartOver();
+  EXPECT_FALSE(domain_.runstate(0).HasArea());
+  EXPECT_EQ(domain_.params().Peek(HVM_PARAM_CALLBACK_IRQ), 0U);
+  EXPECT_EQ(domain_.params().Peek(HVM_PARAM_STORE_PFN), 77U);
+  // It may be registered anew, once for each guest.
+  EXPECT_TRUE(domain_.RegisterVcpuInfo(0, 0, Gfn{13}, 64));
+  EXPECT_FALSE(domain_.RegisterVcpuInfo(0, 0, Gfn{14}, 64));
+}
+
+INSTANTIATE_TEST_SUITE_P(Widths, SoftReset, ::testing::Values(GuestWidth::k64, GuestWidth::k32),
+                         [](const auto& param_info) {
+                           return param_info.param == GuestWidth::k64 ? "Wide" : "Narrow";
+                         });
+
 }  // namespace
 }  // namespace veneer

@@ -88,5 +88,26 @@ TEST(VcpuInfoPlace, RaiseIfPendingRepeatsALostUpcallAndOnlyThat) {
   EXPECT_THAT(guest.sink.Take(), IsEmpty());
 }
 
+TEST(VcpuInfoPlace, ANewGuestFindsNoPortsAndItsPlacesInSharedInfo) {
+  EventGuest guest(EventChannels::Options{.vcpus = 2});
+  guest.channels->SetGuestWidth(GuestWidth::k32);
+  ASSERT_TRUE(guest.channels->SetVcpuInfo(1, guest.memory->Pin(kPlace, 64)));
+  ASSERT_TRUE(guest.channels->InitControl(0, Gfn{EventGuest::kControlFrame}, 0));
+  ASSERT_TRUE(guest.channels->ExpandArray(Gfn{EventGuest::kArrayFrame}));
+  const EvtchnPort first = *guest.channels->BindIpi(0);
+  ASSERT_TRUE(guest.channels->BindVirq(VIRQ_TIMER, 1));
+
+  guest.channels->StartOver();
+  EXPECT_EQ(guest.channels->VcpuInfo(1).data(), guest.shared_info.data() + 64);
+  EXPECT_FALSE(guest.channels->Send(first));
+  // The same numbers, the same virtual interrupts, the 2-level ABI and 64 bits, as at the start.
+  EXPECT_EQ(guest.channels->BindVirq(VIRQ_TIMER, 1).value().value, first.value);
+  guest.sink.Take();
+  guest.channels->RaiseVirq(1, VIRQ_TIMER);
+  EXPECT_TRUE(guest.Pending(first));
+  EXPECT_THAT(guest.sink.Take(), ElementsAre(1));
+  EXPECT_TRUE(guest.channels->SetVcpuInfo(1, guest.memory->Pin(kPlace, 64)));
+}
+
 }  // namespace
 }  // namespace veneer

@@ -80,5 +80,23 @@ TEST_F(Versions, EntriesBeyondTheSmallerTableAreOutOfReach) {
   EXPECT_TRUE(table_.Map(GrantRef{511}, GrantAccess::kRead));
 }
 
+TEST_F(Versions, ANewGuestFindsAnEmptyTableOfVersionOne) {
+  ASSERT_EQ(table_.SetVersion(2), 2U);
+  EXPECT_EQ(table_.SetupTable(DOMID_SELF, 3).status, GrantStatus::kOkay);
+  table_.NoteMapped(0, Gfn{9});
+  guest_.GrantV2(20, 3);
+  table_.Map(GrantRef{20}, GrantAccess::kReadWrite)->Release();
+
+  table_.StartOver();
+  EXPECT_EQ(table_.GetVersion(DOMID_SELF), 1U);
+  EXPECT_EQ(table_.QuerySize(DOMID_SELF).frames, 1U);
+  EXPECT_EQ(table_.FrameForPhysmap(0)->mapped_at, std::nullopt);
+  for (std::uint32_t ref = 0; ref < 512; ++ref) {
+    EXPECT_EQ(guest_.Word(ref * 8).load(), 0U) << ref;
+  }
+  table_.SeedReserved(GrantRef{1}, Gfn{7});
+  EXPECT_TRUE(table_.Map(GrantRef{1}, GrantAccess::kReadWrite).has_value());
+}
+
 }  // namespace
 }  // namespace veneer
