@@ -436,7 +436,7 @@ void XenGuest::FinishSoftReset() {
     static_cast<void>(events.CloseHost(console_host_port_));
   }
   upcalls_->StartOver();
-  domain_->StartOver();
+  domain_->StartOver(boot_vcpu_);
   store_ring_->Reset();
   OpenStoreChannel();
   if (console_ != nullptr) {

@@ -58,7 +58,7 @@ Result<void> XenDomain::Build(UpcallSink& upcalls, Metrics& metrics) {
   return {};
 }
 
-void XenDomain::StartOver() {
+void XenDomain::StartOver(unsigned boot_vcpu) {
   timers_->StartOver();
   shutdown_->StartOver();
   for (const auto& vcpu : vcpus_) {
@@ -70,7 +70,7 @@ void XenDomain::StartOver() {
   params_.StartOver();
   // The pages of ours go from the guest's memory before they are cleared.
   physmap_->StartOver();
-  events_->StartOver();
+  events_->StartOver(boot_vcpu);
   grants_->StartOver();
   std::memset(shared_info_.data(), 0, kPageSize);
   width_ = GuestWidth::k64;

@@ -79,6 +79,7 @@ XenResult<std::uint32_t> EventChannelState::FindFreeGuestPort() {
     LogGuest(refused_log, "event channels: the guest has no free port left");
     return XenError(XEN_ENOSPC);
   }
+  guest.at(found).vcpu = boot_vcpu;
   return found;
 }
 

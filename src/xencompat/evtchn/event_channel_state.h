@@ -94,6 +94,7 @@ class EventChannelState {
   std::vector<std::shared_ptr<HostEndpoint>> endpoints;          // by host port
   std::vector<std::array<std::uint32_t, kNumVirqs>> virq_ports;  // by vCPU; 0: not bound
   Pollers pollers;
+  std::uint32_t boot_vcpu = 0;  // whom ports notify that have not been moved
 
   // ---- Called with `lock` held.
 

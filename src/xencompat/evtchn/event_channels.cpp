@@ -96,9 +96,11 @@ void EventChannels::MarkAll(std::uint32_t vcpu) {
   state_->sink.Raise(vcpu);
 }
 
-void EventChannels::StartOver() {
+void EventChannels::StartOver(std::uint32_t boot_vcpu) {
+  VENEER_CHECK(boot_vcpu < state_->options.vcpus);
   VENEER_CHECK(Reset(DOMID_SELF).has_value());
   const std::scoped_lock lock(state_->lock);
+  state_->boot_vcpu = boot_vcpu;
   state_->infos.StartOver();
 }
 

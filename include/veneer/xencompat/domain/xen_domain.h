@@ -95,8 +95,9 @@ class XenDomain {
   // Xen's soft reset: the guest has been replaced by another, which finds everything of Xen's as at
   // its own boot: event channels, grants, vcpu_info, shared_info, timers, registered areas and
   // parameters. Memory keeps its content. Domain 0 closes its ports and gives back its grants
-  // before, and makes the reserved ports and grants anew. No vCPU runs meanwhile.
-  void StartOver();
+  // before, and makes the reserved ports and grants anew. No vCPU runs meanwhile. `boot_vcpu`: the
+  // one that goes on.
+  void StartOver(unsigned boot_vcpu);
 
   // The width of what is shared with the guest. Latched when it writes the hypercall MSR and when
   // it sets HVM_PARAM_CALLBACK_IRQ, from the mode it does that in.

@@ -107,8 +107,10 @@ class EventChannels {
   // now where its vcpu_info has moved, and may have marked events at the old place meanwhile.
   void MarkAll(std::uint32_t vcpu);
   // A new guest begins: as Reset(), and every vCPU's vcpu_info is in shared_info again, in 64-bit
-  // layout. The caller clears that page. No vCPU runs meanwhile.
-  void StartOver();
+  // layout. The caller clears that page. No vCPU runs meanwhile. Ports that have not been moved to
+  // a vCPU notify `boot_vcpu` from now on: the guest takes the vCPU it boots on for its first, and
+  // the others sleep (a crash kernel boots where the crash was).
+  void StartOver(std::uint32_t boot_vcpu);
   // Where it is now; empty if there is none (vCPU 32 and up before it has registered one).
   std::span<std::byte> VcpuInfo(std::uint32_t vcpu) const;
 

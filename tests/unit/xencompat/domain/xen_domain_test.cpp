@@ -125,7 +125,7 @@ TEST_P(SoftReset, MemoryKeepsItsContentAndLosesThePagesOfOurs) {
   ASSERT_TRUE(domain_.physmap().Release(kOut));
   EXPECT_EQ(domain_.physmap().populated_pages(), XenGuest::kRamPages - 1);
 
-  domain_.StartOver();
+  domain_.StartOver(0);
   EXPECT_EQ(domain_.physmap().SharedInfoAt(), std::nullopt);
   for (const Gfn frame : {kShared, kGrants}) {
     EXPECT_FALSE(guest_.memory->HasOverlay(frame.Address()));
@@ -141,7 +141,7 @@ TEST_P(SoftReset, SharedInfoIsAsNewWithTheTimeOfDay) {
   ASSERT_TRUE(domain_.events().Send(port));
   EXPECT_TRUE(domain_.events().UpcallPending(1));
 
-  domain_.StartOver();
+  domain_.StartOver(0);
   EXPECT_FALSE(domain_.events().UpcallPending(1));
   EXPECT_EQ(domain_.width(), GuestWidth::k64);
   ASSERT_TRUE(domain_.MapSharedInfo(0, Gfn{8}));
@@ -159,7 +159,7 @@ TEST_P(SoftReset, NoTimerOfTheOldGuestRingsForTheNewOne) {
   domain_.shutdown().SetCode(static_cast<std::uint8_t>(ShutdownReason::kCrash));
   EXPECT_TRUE(guest_.wakeup.deadline());
 
-  domain_.StartOver();
+  domain_.StartOver(0);
   EXPECT_FALSE(guest_.wakeup.deadline());
   const EvtchnPort timer = *domain_.events().BindVirq(VIRQ_TIMER, 0);
   guest_.Advance(10 * kSecond);
@@ -180,7 +180,7 @@ TEST_P(SoftReset, AreasAndParametersOfTheOldGuestAreForgotten) {
   ASSERT_TRUE(domain_.SetParam(HVM_PARAM_CALLBACK_IRQ, 5, GetParam()));
   domain_.params().Preset(HVM_PARAM_STORE_PFN, 77);
 
-  domain_.StartOver();
+  domain_.StartOver(0);
   EXPECT_FALSE(domain_.runstate(0).HasArea());
   EXPECT_EQ(domain_.params().Peek(HVM_PARAM_CALLBACK_IRQ), 0U);
   EXPECT_EQ(domain_.params().Peek(HVM_PARAM_STORE_PFN), 77U);

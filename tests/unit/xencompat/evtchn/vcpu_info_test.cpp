@@ -97,7 +97,7 @@ TEST(VcpuInfoPlace, ANewGuestFindsNoPortsAndItsPlacesInSharedInfo) {
   const EvtchnPort first = *guest.channels->BindIpi(0);
   ASSERT_TRUE(guest.channels->BindVirq(VIRQ_TIMER, 1));
 
-  guest.channels->StartOver();
+  guest.channels->StartOver(0);
   EXPECT_EQ(guest.channels->VcpuInfo(1).data(), guest.shared_info.data() + 64);
   EXPECT_FALSE(guest.channels->Send(first));
   // The same numbers, the same virtual interrupts, the 2-level ABI and 64 bits, as at the start.
@@ -107,6 +107,23 @@ TEST(VcpuInfoPlace, ANewGuestFindsNoPortsAndItsPlacesInSharedInfo) {
   EXPECT_TRUE(guest.Pending(first));
   EXPECT_THAT(guest.sink.Take(), ElementsAre(1));
   EXPECT_TRUE(guest.channels->SetVcpuInfo(1, guest.memory->Pin(kPlace, 64)));
+}
+
+TEST(VcpuInfoPlace, ANewGuestIsNotifiedOnTheVcpuItBootsOn) {
+  EventGuest guest(EventChannels::Options{.vcpus = 3});
+  guest.channels->StartOver(2);
+  const EvtchnPort port = *guest.channels->AllocGuestUnbound();
+  const EvtchnPort host = *guest.channels->BindHost(port, [] {});
+  guest.sink.Take();
+  ASSERT_TRUE(guest.channels->Notify(host));
+  EXPECT_THAT(guest.sink.Take(), ElementsAre(2));
+  EXPECT_EQ(guest.channels->Status(DOMID_SELF, port)->vcpu, 2U);
+  // Those that say which keep to it, and all are moved as ever.
+  EXPECT_EQ(guest.channels->Status(DOMID_SELF, *guest.channels->BindIpi(1))->vcpu, 1U);
+  ASSERT_TRUE(guest.channels->BindVcpu(port, 0));
+  EXPECT_EQ(guest.channels->Status(DOMID_SELF, port)->vcpu, 0U);
+  guest.channels->StartOver(0);
+  EXPECT_EQ(guest.channels->Status(DOMID_SELF, *guest.channels->AllocGuestUnbound())->vcpu, 0U);
 }
 
 }  // namespace
