@@ -67,6 +67,29 @@ void KernelSide::SetCallbackVector(std::uint8_t vector) {
   }
 }
 
+void KernelSide::StartOver() {
+  const std::scoped_lock lock(mutex_);
+  Note(parts_.kernel.SetXenCallbackVector(0));
+  Note(parts_.kernel.SetXenWidth(true));
+  callback_vector_ = 0;
+  for (std::uint32_t vcpu = 0; vcpu < vectors_.size(); ++vcpu) {
+    vectors_[vcpu] = 0;
+    Set(vcpu, XenAttribute::kUpcallVector, 0);
+    Set(vcpu, XenAttribute::kTimeInfo, kNowhere);
+    if ((parts_.flags & kXenFlagRunstate) != 0) {
+      Set(vcpu, XenAttribute::kRunstate, kNowhere);
+    }
+    if (const auto place = parts_.events().VcpuInfo(vcpu); !place.empty()) {
+      // KVM takes addresses of this process as numbers.
+      Set(vcpu, XenAttribute::kVcpuInfoHost, reinterpret_cast<std::uint64_t>(place.data()));
+    }
+    Update(vcpu);
+  }
+  if ((parts_.flags & kXenFlagRunstateUpdateFlag) != 0) {
+    Note(parts_.kernel.SetXenRunstateUpdateFlag(false));
+  }
+}
+
 void KernelSide::Update(std::uint32_t vcpu) {
   const bool deliverable = HasVector(vcpu);
   for (auto& [port, ipi] : ipis_) {

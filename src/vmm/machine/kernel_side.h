@@ -53,6 +53,10 @@ class KernelSide final : public PortObserver, public KernelSender, public Kernel
   // The whole guest's vector without an EOI; 0: none.
   void SetCallbackVector(std::uint8_t vector);
 
+  // Another guest begins in the same machine: what the one before asked for is no more, and every
+  // vCPU's vcpu_info is where `EventChannels` says. Its ports are closed already; no vCPU runs.
+  void StartOver();
+
   // PortObserver
   void OnInterdomainBound(EvtchnPort guest_port, int event_fd) override;
   void OnIpiBound(EvtchnPort guest_port, std::uint32_t vcpu) override;

@@ -437,6 +437,9 @@ void XenGuest::FinishSoftReset() {
   }
   upcalls_->StartOver();
   domain_->StartOver(boot_vcpu_);
+  if (kernel_side_ != nullptr) {
+    kernel_side_->StartOver();
+  }
   store_ring_->Reset();
   OpenStoreChannel();
   if (console_ != nullptr) {
@@ -455,7 +458,9 @@ void XenGuest::FinishSoftReset() {
     }
   }
   ++life_;
-  kernel_watch_.Arm();
+  if (!path_.in_kernel) {
+    kernel_watch_.Arm();
+  }
   soft_resetting_ = false;
   parts_.gate.Release();
 }

@@ -318,6 +318,33 @@ TEST_F(KernelSideTest, TheRunStateIsBroughtUpToNow) {
   EXPECT_THAT(info->time, ElementsAre(47, 30, 20, 10));
 }
 
+// A kernel started by kexec finds what the one before it found at boot.
+TEST_F(KernelSideTest, NothingOfOneGuestIsLeftForTheNext) {
+  SetVector(1);
+  side_->SetCallbackVector(0xf4);
+  side_->SetWidth(GuestWidth::k32);
+  side_->FlagRunstateUpdates(true);
+  side_->MoveVcpuInfo(1, Gpa{0x7000});
+  EXPECT_TRUE(side_->KeepRunstate(1, Gpa{0x5000}));
+  EXPECT_TRUE(side_->KeepSecondaryTime(1, Gpa{0x6000}));
+  ASSERT_TRUE(events_->BindVirq(VIRQ_TIMER, 1));
+  ASSERT_TRUE(events_->BindIpi(1));
+
+  events_->StartOver(0);
+  side_->StartOver();
+  Turn(1);
+  EXPECT_THAT(kernel_.routes, IsEmpty());
+  EXPECT_EQ(kernel_.callback_vector, 0);
+  EXPECT_EQ(kernel_.wide, true);
+  EXPECT_FALSE(kernel_.runstate_update_flag);
+  EXPECT_EQ(Attribute(1, XenAttribute::kUpcallVector), 0U);
+  EXPECT_EQ(Attribute(1, XenAttribute::kTimerPort), 0U);
+  EXPECT_EQ(Attribute(1, XenAttribute::kRunstate), kNowhere);
+  EXPECT_EQ(Attribute(1, XenAttribute::kTimeInfo), kNowhere);
+  EXPECT_EQ(Attribute(1, XenAttribute::kVcpuInfoHost),
+            reinterpret_cast<std::uint64_t>(events_->VcpuInfo(1).data()));
+}
+
 // ---- Where KVM, or the user, leaves some of it out.
 
 class WithoutRunstate : public KernelSideTest {
