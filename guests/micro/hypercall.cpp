@@ -22,10 +22,13 @@ uintptr_t site;
 // VMCALL is 0f 01 c1, VMMCALL 0f 01 d9. On many hosts either of them never returns.
 bool IsPatched(const volatile uint8_t* code) { return code[0] != 0x0f || code[1] != 0x01; }
 
+// Where KVM's Xen support intercepts both, nobody is to have touched them.
 bool ChooseSite() {
-  const bool patched = CheckTrue("sites/vmcall-rewritten", IsPatched(SiteVmcall)) &
-                       CheckTrue("sites/vmmcall-rewritten", IsPatched(SiteVmmcall));
-  if (!patched) {
+  const bool rewritten = !HasWord("kvmxen");
+  const bool right =
+      CheckTrue("sites/vmcall-rewritten-or-not", IsPatched(SiteVmcall) == rewritten) &
+      CheckTrue("sites/vmmcall-rewritten-or-not", IsPatched(SiteVmmcall) == rewritten);
+  if (!right) {
     return false;
   }
   constexpr uint32_t kGenuineIntel = 0x756e6547;  // "Genu", EBX of leaf 0

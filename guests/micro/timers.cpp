@@ -48,7 +48,11 @@ bool CheckSingleshot(uint32_t port) {
   CheckTrue("timers/not-early", SystemTimeNs() >= deadline);
   Check("timers/past", SetSingleshot(1), 0);
   CheckTrue("timers/past-fires", WaitForEvent(port, before + 2));
-  Check("timers/past-but-must-be-future", SetSingleshot(1, VCPU_SSHOTTMR_future), -XEN_ETIME);
+  // KVM does not look at the flag: the timer fires at once.
+  const bool kvm = HasWord("kvmxen");
+  Check("timers/past-but-must-be-future", SetSingleshot(1, VCPU_SSHOTTMR_future),
+        kvm ? 0 : -XEN_ETIME);
+  CheckTrue("timers/past-fires-or-not", WaitForEvent(port, before + (kvm ? 3 : 2)));
   // A busy host may hold the guest up until the timer fires: then once more.
   uint64_t never = 0;
   uint32_t seen = 0;
@@ -64,7 +68,8 @@ bool CheckSingleshot(uint32_t port) {
   Check("timers/stop", stop, 0);
   PassTimeUntil(never + 10 * kMillisecond);
   Check("timers/stopped", events_seen[port], seen);
-  Check("timers/no-vcpu", SetSingleshot(1, 0, 99), -XEN_ENOENT);
+  // KVM asks only whether the number is the caller's own.
+  Check("timers/no-vcpu", SetSingleshot(1, 0, 99), kvm ? -XEN_EINVAL : -XEN_ENOENT);
   return fired;
 }
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -55,13 +56,18 @@ inline std::uint64_t GuestMib(std::uint64_t mib) {
 }
 inline std::string GuestMemory(std::uint64_t mib) { return std::to_string(GuestMib(mib)) + "M"; }
 
-// "veneer run" with a kernel command line, what VENEER_TEST_CMDLINE adds to that, and more options.
+// "veneer run" with a kernel command line, what VENEER_TEST_CMDLINE adds to that, and more options;
+// VENEER_TEST_RUN_OPTIONS, words with spaces between, are given to all: "--kvm-xen off".
 inline std::vector<std::string> RunCommand(const std::string& kernel, const std::string& cmdline,
                                            const std::vector<std::string>& options) {
   const std::string more = Setting("VENEER_TEST_CMDLINE", "");
   std::vector<std::string> argv{Veneer(),    "run",
                                 "--kernel",  kernel,
                                 "--cmdline", more.empty() ? cmdline : more + " " + cmdline};
+  std::istringstream all(Setting("VENEER_TEST_RUN_OPTIONS", ""));
+  for (std::string word; all >> word;) {
+    argv.push_back(word);
+  }
   argv.insert(argv.end(), options.begin(), options.end());
   return argv;
 }

@@ -1,8 +1,12 @@
 // What a Linux guest makes of the Xen interface, by what it says itself and by its own tools.
+#include <fstream>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "integration/controlled_guest.h"
+#include "integration/host_kind.h"
 
 namespace veneer::test {
 namespace {
@@ -37,7 +41,8 @@ TEST(Xen, TwoVcpusWithTheShellOnThePvConsole) {
 
   EXPECT_THAT(shell.Run("dmesg | grep -i xen"),
               AllOf(HasSubstr("Hypervisor detected: Xen HVM"), HasSubstr("Xen version 4.17"),
-                    HasSubstr("platform_pci_unplug: Netfront"), HasSubstr("Using FIFO-based ABI"),
+                    HasSubstr("platform_pci_unplug: Netfront"),
+                    HasSubstr(KvmDeliversEvents() ? "Using 2-level ABI" : "Using FIFO-based ABI"),
                     HasSubstr("Xen HVM callback vector for event delivery is enabled"),
                     HasSubstr("installing Xen timer for CPU 1"),
                     HasSubstr("Grant tables using version 1 layout")));
@@ -85,6 +90,35 @@ void ExpectEventsBy(const std::string& callback, const std::string& line) {
   EXPECT_EQ(veneer.WaitForExit(BootLimit()), 0) << veneer.err();
   EXPECT_THAT(veneer.out(), AllOf(HasSubstr("report: ok"), HasSubstr("Hypervisor detected: Xen"),
                                   ContainsRegex("-event +xenbus"), ContainsRegex(line)));
+}
+
+// A guest that the host leaves to itself: who has dealt with its timer tells which way it took.
+long long TimerSettings(const std::vector<std::string>& options) {
+  const ScratchDirectory scratch;
+  const std::string metrics_file = scratch.File("metrics.json");
+  std::vector<std::string> all{
+      "--initrd", Needed("VENEER_TEST_INITRD"), "--cpus", "2", "--metrics", metrics_file};
+  all.insert(all.end(), options.begin(), options.end());
+  ChildProcess veneer(RunCommand(Needed("VENEER_TEST_KERNEL"),
+                                 "console=ttyS0 veneer.run=\"veneer-report; sleep 1\"", all));
+  EXPECT_EQ(veneer.WaitForExit(BootLimit()), 0) << veneer.err();
+  EXPECT_THAT(veneer.out(), AllOf(HasSubstr("report: ok"), HasSubstr("report: cpus 2")));
+  std::ifstream file(metrics_file);
+  const auto counters = nlohmann::json::parse(file)["counters"];
+  return counters.value("hypercall.vcpu_op.set_singleshot_timer", 0LL);
+}
+
+TEST(Xen, TimersStayInTheKernelWhereKvmHasXenSupport) {
+  const long long settings = TimerSettings({});
+  if (KvmDeliversEvents()) {
+    EXPECT_EQ(settings, 0);
+  } else {
+    EXPECT_GT(settings, 50);
+  }
+}
+
+TEST(Xen, TimersAreVeneersWithoutKvmsXenSupport) {
+  EXPECT_GT(TimerSettings({"--kvm-xen", "off", "--event-abi", "2-level"}), 50);
 }
 
 TEST(Xen, EventsByTheVectorWithoutEoi) {
