@@ -1,0 +1,63 @@
+// Debian's 32-bit kernels: one that brings its own vmcall, and one that uses the hypercall page.
+#include <string>
+#include <tuple>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "integration/controlled_guest.h"
+
+namespace veneer::test {
+namespace {
+
+using ::testing::HasSubstr;
+
+struct Kernel {
+  std::string name;
+  const char* kernel;  // variables with the paths
+  const char* initrd;
+  const char* transport;  // what Veneer says of its hypercalls
+};
+
+class I386 : public ::testing::TestWithParam<std::tuple<Kernel, std::string>> {};
+
+TEST_P(I386, UsesDiskAndNetworkOnAllProcessors) {
+  const auto& [kernel, cpus] = GetParam();
+  if (Setting(kernel.kernel, "").empty()) {
+    GTEST_SKIP() << kernel.kernel << " is not set: 32-bit guests are for hosts in a box";
+  }
+  const ScratchDirectory scratch;
+  const std::string image = scratch.File("disk.img");
+  MakeImage(image, 32);
+  ASSERT_EQ(RunTool({"/usr/sbin/mke2fs", "-q", "-F", image}), 0);
+  // The copy is read back from the disk, not from the cache.
+  const std::string command =
+      "uname -m; echo cpus $(grep -c ^processor /proc/cpuinfo); mount /dev/xvda /mnt && "
+      "dd if=/dev/urandom of=/tmp/data bs=64k count=64 2>/dev/null && cp /tmp/data /mnt/data && "
+      "umount /mnt && mount /dev/xvda /mnt && cmp /tmp/data /mnt/data && echo data survive; "
+      "ifconfig eth0 up; udhcpc -i eth0 -n -q >/dev/null 2>&1; ping -c 1 10.0.2.2";
+  ChildProcess veneer(
+      RunCommand(Needed(kernel.kernel), "console=ttyS0 quiet veneer.run=\"" + command + "\"",
+                 {"--initrd", Needed(kernel.initrd), "--cpus", cpus, "--memory", "256M", "--disk",
+                  "path=" + image, "--net", "user", "--log-level", "debug"}));
+  EXPECT_EQ(veneer.WaitForExit(BootLimit()), 0) << veneer.err();
+  EXPECT_THAT(veneer.out(), HasSubstr("i686"));
+  EXPECT_THAT(veneer.out(), HasSubstr("cpus " + cpus));
+  EXPECT_THAT(veneer.out(), HasSubstr("data survive"));
+  EXPECT_THAT(veneer.out(), HasSubstr(" 0% packet loss"));
+  EXPECT_THAT(veneer.err(), HasSubstr(kernel.transport));
+}
+
+INSTANTIATE_TEST_SUITE_P(Debian, I386,
+                         ::testing::Combine(::testing::Values(Kernel{"OwnVmcall",
+                                                                     "VENEER_TEST_I386_KERNEL",
+                                                                     "VENEER_TEST_I386_INITRD",
+                                                                     "rewrote 2 hypercall sites"}),
+                                            ::testing::Values("1", "4")),
+                         [](const auto& param_info) {
+                           return std::get<0>(param_info.param).name +
+                                  std::get<1>(param_info.param);
+                         });
+
+}  // namespace
+}  // namespace veneer::test
