@@ -70,6 +70,12 @@ void AcpiPm::PressPowerButton() {
   UpdateSci();
 }
 
+void AcpiPm::RaiseRtcAlarm() {
+  const std::scoped_lock lock(mutex_);
+  pm1_status_ |= kRtc;
+  UpdateSci();
+}
+
 void AcpiPm::RaiseGpe(unsigned number) {
   VENEER_CHECK(number < kGpeCount);
   const std::scoped_lock lock(mutex_);

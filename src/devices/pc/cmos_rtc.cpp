@@ -254,6 +254,10 @@ void CmosRtc::UpdateInterrupt() {
   if (std::exchange(line_level_, level) != level) {
     line_.SetLevel(level);
   }
+  const bool alarm = (status_c_ & ram_[kStatusB] & kAlarm) != 0;
+  if (!std::exchange(alarm_level_, alarm) && alarm && on_alarm_) {
+    on_alarm_();
+  }
   if (timer_ == nullptr) {
     return;
   }

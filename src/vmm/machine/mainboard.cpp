@@ -39,6 +39,7 @@ Mainboard::Mainboard(const Wiring& wiring, const MakeLine& make_line)
       debug_port_(debug_sink_),
       pci_(wiring.ports, wiring.mmio, Raw(intx_lines_), wiring.power) {
   rtc_.SetTimer(rtc_timer_);
+  rtc_.SetAlarmHandler([this] { acpi_pm_.RaiseRtcAlarm(); });
 }
 
 Result<void> Mainboard::Attach() {

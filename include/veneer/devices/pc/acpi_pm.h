@@ -39,6 +39,9 @@ class AcpiPm final : public BusDevice {
 
   // Any thread: what a short press of the power button does.
   void PressPowerButton();
+  // Any thread: the real-time clock's alarm (RTC_STS), which ends suspend-to-idle in Linux. Takes
+  // no lock but its own, so that the clock may call with its own held.
+  void RaiseRtcAlarm();
   // Any thread: general-purpose event `number` (below kGpeCount) happened.
   void RaiseGpe(unsigned number);
 

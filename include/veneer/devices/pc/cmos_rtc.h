@@ -5,8 +5,10 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 #include "veneer/vmm/base/clock.h"
 #include "veneer/vmm/base/deadline_timer.h"
@@ -33,6 +35,10 @@ class CmosRtc final : public BusDevice {
   // OnDeadline(). Without one the flags of status C are still right when they are read.
   void SetTimer(DeadlineTimer& timer) { timer_ = &timer; }
   void OnDeadline();
+
+  // Before the vCPUs run: called when an alarm interrupts, beside the interrupt itself. It is the
+  // wire that wakes a sleeping PC. With a lock of this object held.
+  void SetAlarmHandler(std::function<void()> on_alarm) { on_alarm_ = std::move(on_alarm); }
 
   Result<void> Attach(Bus& ports);
 
@@ -61,6 +67,7 @@ class CmosRtc final : public BusDevice {
   const Clock& clock_;
   InterruptLine& line_;
   DeadlineTimer* timer_ = nullptr;
+  std::function<void()> on_alarm_;
 
   std::mutex mutex_;  // guards what follows
   std::array<std::uint8_t, 128> ram_{};
@@ -69,6 +76,7 @@ class CmosRtc final : public BusDevice {
   std::int64_t offset_us_ = 0;  // the guest's time minus the host's
   std::int64_t seen_us_ = 0;    // the guest's time up to which the flags of status C are right
   bool line_level_ = false;
+  bool alarm_level_ = false;
   bool timer_armed_ = false;
 };
 

@@ -36,7 +36,6 @@ constexpr std::uint16_t kBootNoAspm = 1U << 4U;
 constexpr std::uint32_t kFlagWbinvd = 1U << 0U;
 constexpr std::uint32_t kFlagC1 = 1U << 2U;
 constexpr std::uint32_t kFlagNoSleepButton = 1U << 5U;
-constexpr std::uint32_t kFlagNoRtcWake = 1U << 6U;
 constexpr std::uint32_t kFlagTimer32Bit = 1U << 8U;
 constexpr std::uint32_t kFlagResetRegister = 1U << 10U;
 constexpr std::uint8_t kPm1EventBytes = 4;
@@ -97,8 +96,7 @@ TableBytes MakeFadt(const AcpiConfig& config, std::uint32_t facs, std::uint32_t 
   fadt.c3_latency = kNoC3;
   fadt.century = kCmosCentury;
   fadt.boot_architecture = kBootLegacyDevices | kBootNoVga | kBootNoAspm;
-  fadt.flags = kFlagWbinvd | kFlagC1 | kFlagNoSleepButton | kFlagNoRtcWake | kFlagTimer32Bit |
-               kFlagResetRegister;
+  fadt.flags = kFlagWbinvd | kFlagC1 | kFlagNoSleepButton | kFlagTimer32Bit | kFlagResetRegister;
   fadt.reset_register = IoRegister(config.reset_port, 1, 1);
   fadt.reset_value = config.reset_value;
   fadt.x_pm1a_event = IoRegister(config.pm1_event_port, kPm1EventBytes, 2);

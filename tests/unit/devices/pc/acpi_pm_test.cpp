@@ -71,6 +71,19 @@ TEST_F(AcpiPmTest, PowerButtonInterruptsWhenEnabled) {
   EXPECT_EQ(sci_.edges(), 2);
 }
 
+TEST_F(AcpiPmTest, TheAlarmOfTheClockInterruptsWhenEnabled) {
+  constexpr std::uint16_t kRtc = 0x400;
+  pm_.RaiseRtcAlarm();
+  EXPECT_EQ(ports_.In16(kStatus), kRtc);
+  EXPECT_FALSE(sci_.level());
+  ports_.Out16(kEnable, kRtc);
+  EXPECT_TRUE(sci_.level());
+  ports_.Out16(kStatus, kRtc);
+  EXPECT_FALSE(sci_.level());
+  pm_.RaiseRtcAlarm();
+  EXPECT_TRUE(sci_.level());
+}
+
 TEST_F(AcpiPmTest, StatusBitsAreClearedOnlyByOnes) {
   pm_.PressPowerButton();
   ports_.Out16(kStatus, static_cast<std::uint16_t>(~kPowerButton));

@@ -233,6 +233,34 @@ TEST_F(CmosRtcInterruptTest, AlarmAtItsTime) {
   EXPECT_FALSE(line_.level());
 }
 
+TEST_F(CmosRtcInterruptTest, TheAlarmsWireRisesOnceForEachInterruptOfAnAlarm) {
+  int alarms = 0;
+  rtc_.SetAlarmHandler([&] { ++alarms; });
+  Put(5, 0x12);
+  Put(3, 0x34);
+  Put(1, 0x58);
+  Put(kB, kHours24 | 0x10);  // other interrupts are none
+  clock_.Advance(3 * kSecond);
+  rtc_.OnDeadline();
+  EXPECT_TRUE(line_.level());
+  EXPECT_EQ(alarms, 0);
+  Get(kC);
+  Put(1, 0x02);
+  Put(3, 0x35);
+  Put(kB, kHours24 | 0x20);
+  clock_.Advance(3 * kSecond);
+  rtc_.OnDeadline();
+  EXPECT_EQ(alarms, 1);
+  clock_.Advance(10 * kSecond);
+  rtc_.OnDeadline();
+  EXPECT_EQ(alarms, 1) << "it is still the same interrupt";
+  Get(kC);
+  Put(1, 0x20);
+  clock_.Advance(10 * kSecond);
+  rtc_.OnDeadline();
+  EXPECT_EQ(alarms, 2);
+}
+
 TEST_F(CmosRtcInterruptTest, AlarmWithWildcardsEveryMinute) {
   Put(1, 0x00);
   Put(3, 0xc0);
