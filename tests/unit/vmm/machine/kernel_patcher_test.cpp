@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -35,7 +37,13 @@ class KernelPatcherTest : public ::testing::Test {
   void Map(std::uint64_t linear, Gpa gpa) {
     tables_.Map(linear, gpa, PageTableBuilder::kKernelCode);
   }
-  unsigned PatchRunning() {
+  static LoadedKernel Loaded(std::vector<LoadedSegment> segments) {
+    LoadedKernel kernel;
+    kernel.segments = std::move(segments);
+    return kernel;
+  }
+  std::optional<unsigned> PatchRunning() {
+    vcpu_.system.efer = kEferLongModeEnable | kEferLongModeActive;
     vcpu_.system.cr0 |= kCr0Paging;
     vcpu_.system.cr3 = tables_.root().value;
     return PatchRunningKernel(*memory_, vcpu_);
@@ -50,7 +58,7 @@ TEST_F(KernelPatcherTest, ALoadedKernelsSitesAreRewritten) {
   PutPair(kText + kSite);
   const std::vector<LoadedSegment> segments = {
       {.base = kText, .file_size = kTextSize, .memory_size = kTextSize, .executable = true}};
-  EXPECT_EQ(PatchLoadedKernel(*memory_, segments), 2U);
+  EXPECT_EQ(PatchLoadedKernel(*memory_, Loaded(segments)), 2U);
   EXPECT_FALSE(Untouched(kText + kSite));
 }
 
@@ -64,7 +72,7 @@ TEST_F(KernelPatcherTest, DataIsLeftAlone) {
        .file_size = 0x1000,
        .memory_size = kTextSize,
        .executable = true}};
-  EXPECT_EQ(PatchLoadedKernel(*memory_, segments), 0U);
+  EXPECT_EQ(PatchLoadedKernel(*memory_, Loaded(segments)), 0U);
   EXPECT_TRUE(Untouched(kText + kSite));
   EXPECT_TRUE(Untouched(kText + kTextSize + kSite));
 }
@@ -85,12 +93,12 @@ TEST_F(KernelPatcherTest, APairInTheSecondOfTwoAdjoiningPagesIsFoundToo) {
 
 TEST_F(KernelPatcherTest, TextThatIsMappedPastTheGuestsMemoryIsNoneToPatch) {
   Map(kLinearText, Gpa{64 * kMib});
-  EXPECT_EQ(PatchRunning(), 0U);
+  EXPECT_EQ(PatchRunning().value_or(0), 0U);
 }
 
 TEST_F(KernelPatcherTest, BeforeTheKernelIsMappedNothingIsFound) {
   PutPair(kText + kSite);
-  EXPECT_EQ(PatchRunning(), 0U);
+  EXPECT_EQ(PatchRunning(), std::nullopt);
   EXPECT_TRUE(Untouched(kText + kSite));
 }
 

@@ -76,6 +76,7 @@ class XenGuestTest : public ::testing::Test {
                                .kernel_xen = kernel_xen_,
                                .xen_flags = xen_flags_,
                                .request_stop = [this](MachineStop stop) { stops_.push_back(stop); },
+                               .msrs_changed = [] {},
                                .console_output = [](auto) {},
                                .console_room = [] {}},
                               ram, boot)

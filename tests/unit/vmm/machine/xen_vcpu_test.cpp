@@ -40,9 +40,9 @@ class XenVcpuTest : public ::testing::Test {
     EXPECT_TRUE(upcalls_.Prepare());
   }
 
-  XenVcpu Make(bool patch_running_kernel = false) {
+  XenVcpu Make() {
     return XenVcpu({*guest_.domain, *guest_.hypercalls, upcalls_, *guest_.memory, gate_,
-                    guest_.metrics, patch_running_kernel, clock_},
+                    guest_.metrics, watch_, clock_, life_},
                    vcpu_);
   }
   void SetUserMode() { vcpu_.system.ss.dpl = 3; }
@@ -88,6 +88,8 @@ class XenVcpuTest : public ::testing::Test {
                     [this](unsigned vcpu) { return guest_.domain->events().UpcallPending(vcpu); }},
                    1};
   std::atomic<std::uint64_t> clock_{0};
+  std::atomic<unsigned> life_{0};
+  KernelWatch watch_{*guest_.memory, KernelWatch::Expects::kAtBoot, [] {}};
   ScriptedVcpu vcpu_{*guest_.memory};
 };
 
@@ -183,13 +185,9 @@ TEST_F(XenVcpuTest, APlaceThatIsNoPageOfRamFaults) {
   EXPECT_FALSE(WriteMsr(xen, kXenHypercallMsr, testing::XenGuest::kHole.Address().value));
 }
 
-TEST_F(XenVcpuTest, EferIsSetAndTheKernelLookedForOnlyWhereItUnpacksItself) {
-  XenVcpu plain = Make();
-  std::uint64_t value = kEferSyscall;
-  std::uint8_t fault = 0;
-  EXPECT_EQ(plain.OnExit(vcpu_, MsrExit{kMsrEfer, true, &value, &fault}), Outcome::kNotMine);
-  XenVcpu patching = Make(true);
-  EXPECT_TRUE(WriteMsr(patching, kMsrEfer, kEferSyscall));
+TEST_F(XenVcpuTest, AnEferThatTheKernelsWatchAskedForIsSet) {
+  XenVcpu xen = Make();
+  EXPECT_TRUE(WriteMsr(xen, kMsrEfer, kEferSyscall));
   EXPECT_EQ(vcpu_.msrs[kMsrEfer], kEferSyscall);
 }
 
