@@ -119,7 +119,7 @@ class MachineImpl final : public Machine, private PowerControl {
   std::unique_ptr<Mainboard> mainboard_;
   BootEntry boot_entry_;
   std::vector<MsrRange> absent_pmu_;  // left to us, so that the host's log stays clean
-  bool panic_marked_ = false;  // the guest marks a panic as kPanicMarker says
+  bool panic_marked_ = false;         // the guest marks a panic as kPanicMarker says
   RunGate gate_;
   std::atomic<bool> stop_requested_{false};
   std::unique_ptr<IdeDisks> ide_disks_;  // absent without such disks

@@ -8,7 +8,8 @@
 #include <cstdint>
 
 #ifdef __XEN_PUBLIC_XEN_H__
-#error "include veneer/xencompat/abi/xen_headers.h instead of <xen/...>: it sets the interface version"
+#error \
+    "include veneer/xencompat/abi/xen_headers.h instead of <xen/...>: it sets the interface version"
 #endif
 // 4.14, the newest that the 4.17 headers define.
 #define __XEN_INTERFACE_VERSION__ 0x00040e00
