@@ -83,11 +83,13 @@ TEST(CtlOutput, ShowsInformation) {
       CtlOutput(Parse("web info"),
                 R"({"ok":true,"name":"web","state":"paused","vcpus":2,"memory":)"
                 R"({"now":134217728,"target":67108864,"max":268435456},"xen":true,)"
+                R"("transport":"KVM interception","events":"2-level, delivered by KVM",)"
                 R"("uptime_seconds":61.25,"pid":42,"milestones":[{"name":"init","seconds":3.5}]})")
           .value();
   for (const char* part :
        {"name        web\n", "state       paused\n", "vCPUs       2\n",
         "memory      128.0 MiB now, 64.0 MiB target, 256.0 MiB maximum\n", "Xen         on\n",
+        "hypercalls  KVM interception\n", "events      2-level, delivered by KVM\n",
         "pid         42\n", "milestone   init after 3.5 s\n"}) {
     EXPECT_THAT(text, HasSubstr(part));
   }

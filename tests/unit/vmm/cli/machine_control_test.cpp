@@ -143,6 +143,8 @@ TEST_F(MachineControlTest, InformationIsOfTheMomentItIsAskedFor) {
   EXPECT_EQ(info.memory_target_bytes, 256 * kMiB);
   EXPECT_EQ(info.memory_max_bytes, 512 * kMiB);
   EXPECT_TRUE(info.xen);
+  EXPECT_EQ(info.transport, "KVM interception");
+  EXPECT_EQ(info.events, "2-level, delivered by KVM");
   EXPECT_EQ(info.uptime_ns, 3'000'000'000U);
   ASSERT_EQ(info.milestones.size(), 1U);
   EXPECT_EQ(info.milestones[0].at_ns, 7U);

@@ -73,6 +73,17 @@ TEST_F(RunOptionsTest, TakesEveryOption) {
   EXPECT_EQ(options_.metrics_file, "m");
 }
 
+TEST_F(RunOptionsTest, TakesTheWayOfHypercallsAndEvents) {
+  Parse("--kernel k");
+  EXPECT_EQ(options_.machine.xen.kvm_xen, KvmXen::kAuto);
+  EXPECT_EQ(options_.machine.xen.event_abi, EventAbi::kAuto);
+  Parse("--kernel k --kvm-xen off --event-abi 2-level");
+  EXPECT_EQ(options_.machine.xen.kvm_xen, KvmXen::kOff);
+  EXPECT_EQ(options_.machine.xen.event_abi, EventAbi::k2Level);
+  Parse("--kernel k --event-abi fifo");
+  EXPECT_EQ(options_.machine.xen.event_abi, EventAbi::kFifo);
+}
+
 TEST_F(RunOptionsTest, TheBalloonsLimitIsTheMemoryUnlessGiven) {
   Parse("--kernel k --memory 128M");
   EXPECT_EQ(MaxMemoryBytes(options_.machine), 128 * kMiB);
@@ -103,8 +114,9 @@ TEST_F(RunOptionsTest, RefusesValuesOutsideTheirRange) {
         "--kernel k --memory 16M", "--kernel k --memory 1M", "--kernel k --on-reboot maybe",
         "--kernel k --name a/b", "--kernel k --name \"\"", "--kernel k --memory-max 128M",
         "--kernel k --memory-max 16M", "--kernel k --memory-max 512M --xen off",
-        "--kernel k --timer-load 0", "--kernel k --timer-load 101", "--kernel k --log-level loud",
-        "--kernel k --timeout -1", "--kernel k --timeout soon"}) {
+        "--kernel k --timer-load 0", "--kernel k --kvm-xen on", "--kernel k --event-abi 3-level",
+        "--kernel k --timer-load 101", "--kernel k --log-level loud", "--kernel k --timeout -1",
+        "--kernel k --timeout soon"}) {
     CLI::App app;
     RunOptions options;
     DeclareRunOptions(app, options);
