@@ -1,6 +1,7 @@
 // Where the integration tests find what they run.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
@@ -57,7 +58,8 @@ inline std::uint64_t GuestMib(std::uint64_t mib) {
 inline std::string GuestMemory(std::uint64_t mib) { return std::to_string(GuestMib(mib)) + "M"; }
 
 // "veneer run" with a kernel command line, what VENEER_TEST_CMDLINE adds to that, and more options;
-// VENEER_TEST_RUN_OPTIONS, words with spaces between, are given to all: "--kvm-xen off".
+// VENEER_TEST_RUN_OPTIONS, pairs of words, are given to all that do not have that option:
+// "--kvm-xen off".
 inline std::vector<std::string> RunCommand(const std::string& kernel, const std::string& cmdline,
                                            const std::vector<std::string>& options) {
   const std::string more = Setting("VENEER_TEST_CMDLINE", "");
@@ -65,8 +67,10 @@ inline std::vector<std::string> RunCommand(const std::string& kernel, const std:
                                 "--kernel",  kernel,
                                 "--cmdline", more.empty() ? cmdline : more + " " + cmdline};
   std::istringstream all(Setting("VENEER_TEST_RUN_OPTIONS", ""));
-  for (std::string word; all >> word;) {
-    argv.push_back(word);
+  for (std::string option, value; all >> option >> value;) {
+    if (std::find(options.begin(), options.end(), option) == options.end()) {
+      argv.insert(argv.end(), {option, value});
+    }
   }
   argv.insert(argv.end(), options.begin(), options.end());
   return argv;

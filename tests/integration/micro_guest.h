@@ -24,17 +24,16 @@ inline constexpr char kMicroSeconds[] = "60";
 // "veneer run" for a micro guest with these words on its command line.
 inline std::vector<std::string> MicroCommand(const std::string& kernel, const std::string& words,
                                              const std::vector<std::string>& options) {
-  std::vector<std::string> argv = RunCommand(
-      kernel, words, {"--serial", "stdio", "--memory", "64M", "--timeout", kMicroSeconds});
+  std::vector<std::string> all{"--serial", "stdio", "--memory", "64M", "--timeout", kMicroSeconds};
   if (kernel == kMicro64) {
-    argv.insert(argv.end(), {"--entry", "pvh"});
+    all.insert(all.end(), {"--entry", "pvh"});
   }
   if (words.find("blkbench") != std::string::npos || words.find("netbench") != std::string::npos) {
     // A front-end in ring 3 kicks through the port page; a hypercall from there is refused.
-    argv.insert(argv.end(), {"--kvm-xen", "off"});
+    all.insert(all.end(), {"--kvm-xen", "off"});
   }
-  argv.insert(argv.end(), options.begin(), options.end());
-  return argv;
+  all.insert(all.end(), options.begin(), options.end());
+  return RunCommand(kernel, words, all);
 }
 
 struct MicroOutcome {
