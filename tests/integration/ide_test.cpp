@@ -89,7 +89,8 @@ TEST(Ide, TwinsAreUnpluggedAtEachBoot) {
   const std::size_t rebooted = guest.veneer().out().size();
   guest.veneer().Send("reboot -f\n");
   ASSERT_TRUE(guest.veneer().WaitForOutput("Linux version", BootLimit(), rebooted));
-  ASSERT_TRUE(guest.WaitForShell(guest.veneer().out().rfind("Linux version")));
+  ASSERT_TRUE(guest.WaitForShell(guest.veneer().out().rfind("Linux version")))
+      << guest.veneer().err();
   EXPECT_THAT(guest.Run("cat /proc/partitions"), only_pv_and_alone);
   EXPECT_EQ(guest.Ctl({"stop"}).code, 0);
   EXPECT_EQ(guest.veneer().WaitForExit(kToolLimit), 0) << guest.veneer().err();
