@@ -68,8 +68,9 @@ std::uint64_t HvmParams::Peek(std::uint32_t index) const {
 
 void HvmParams::StartOver() {
   const std::lock_guard lock(mutex_);
-  for (const std::uint32_t index : {HVM_PARAM_CALLBACK_IRQ, HVM_PARAM_VM86_TSS,
-                                    HVM_PARAM_VM86_TSS_SIZED, HVM_PARAM_X87_FIP_WIDTH}) {
+  for (const unsigned index :
+       std::initializer_list<unsigned>{HVM_PARAM_CALLBACK_IRQ, HVM_PARAM_VM86_TSS,
+                                       HVM_PARAM_VM86_TSS_SIZED, HVM_PARAM_X87_FIP_WIDTH}) {
     values_[index] = 0;
   }
 }
