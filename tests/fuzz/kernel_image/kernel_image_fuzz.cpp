@@ -3,7 +3,7 @@
 // The first byte chooses how the rest is wrapped, so that the fuzzer need not discover checksums
 // and compression by itself: as it is, as the payload of a bzImage, or as the ELF file that such a
 // payload unpacks to.
-#include <fcntl.h>
+#include <sys/mman.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -77,8 +77,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   } else {
     VENEER_CHECK(kernel.error().kind == veneer::ErrorKind::kUsage);
   }
-  VENEER_CHECK(fallocate(Memory().fd(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
-                         static_cast<off_t>(kMemoryBytes)) == 0);
+  const std::span<std::byte> all = Memory().Pin(veneer::Gpa{0}, kMemoryBytes);
+  VENEER_CHECK(madvise(all.data(), all.size(), MADV_DONTNEED) == 0);
   return 0;
 }
 
