@@ -1,5 +1,7 @@
 #include "veneer/xencompat/domain/hvm_params.h"
 
+#include <initializer_list>
+
 #include "veneer/vmm/base/check.h"
 
 namespace veneer {
