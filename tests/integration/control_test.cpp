@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "integration/controlled_guest.h"
+#include "support/units.h"
 
 namespace veneer::test {
 namespace {
@@ -19,7 +20,6 @@ using Json = nlohmann::json;
 
 // Far more than each takes; only what hangs gets there.
 constexpr std::chrono::seconds kBalloonLimit{300};
-constexpr std::uint64_t kMiB = 1U << 20U;
 
 // A guest whose memory is watched, from inside and outside.
 class MemoryGuest : public ControlledGuest {

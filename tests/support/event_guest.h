@@ -35,6 +35,7 @@ class RecordingSink : public UpcallSink {
 // misbehave do so on purpose.
 class EventGuest {
  public:
+  static constexpr std::uint32_t kVcpus = 2;  // what most tests give it
   static constexpr std::uint64_t kMemory = std::uint64_t{2} << 20U;
   static constexpr std::uint64_t kControlFrame = 16;  // one page per vCPU from here
   static constexpr std::uint64_t kArrayFrame = 64;    // array pages from here

@@ -5,7 +5,6 @@
 namespace veneer {
 namespace {
 
-constexpr std::size_t kEthernetBytes = 14;
 constexpr std::size_t kVlanTagBytes = 4;
 constexpr unsigned kMaxVlanTags = 2;
 constexpr std::uint16_t kTypeIpv4 = 0x0800;

@@ -9,6 +9,8 @@
 
 namespace veneer {
 
+inline constexpr std::size_t kEthernetBytes = 14;  // of a header without VLAN tag
+
 // How much of a frame is looked at, bytes: longer chains of IPv6 extension headers than that are
 // not followed.
 inline constexpr std::size_t kHeaderWindow = 256;

@@ -9,7 +9,7 @@
 namespace veneer {
 namespace {
 
-constexpr std::size_t kBatch = 64;  // frames read before the guest is shown them
+constexpr std::size_t kReadBatch = 64;  // frames read before the guest is shown them
 constexpr std::size_t kEthernetAndTag = 18;
 
 std::size_t PagesFor(std::size_t bytes) {
@@ -83,7 +83,7 @@ void NetReceiver::MapPosted(std::size_t from) {
 }
 
 NetReceiver::Outcome NetReceiver::Receive(std::uint64_t now_ns) {
-  for (std::size_t frames = 0; frames < kBatch; ++frames) {
+  for (std::size_t frames = 0; frames < kReadBatch; ++frames) {
     if (count_ < needed_ && !Refill()) {
       return Outcome::kBroken;
     }

@@ -6,8 +6,6 @@
 namespace veneer {
 namespace {
 
-constexpr std::size_t kEthernetBytes = 14;
-
 netif_extra_info AsExtra(const netif_tx_request& slot) {
   netif_extra_info extra;
   std::memcpy(&extra, &slot, sizeof extra);

@@ -22,7 +22,7 @@ constexpr std::uint8_t kEnableReceive = 0x01;
 constexpr std::uint8_t kEnableTransmit = 0x02;
 constexpr std::uint8_t kEnableLineStatus = 0x04;
 constexpr std::uint8_t kEnableModemStatus = 0x08;
-constexpr std::uint8_t kEnableBits = 0x0f;
+constexpr std::uint8_t kInterruptEnableBits = 0x0f;
 
 // Interrupt identification register, in falling priority.
 constexpr std::uint8_t kLineStatusInterrupt = 0x06;
@@ -228,7 +228,7 @@ void Serial16550::WriteInterruptEnable(std::uint8_t value) {
   if ((value & kEnableTransmit) != 0 && (interrupt_enable_ & kEnableTransmit) == 0) {
     transmitter_interrupt_ = true;
   }
-  interrupt_enable_ = value & kEnableBits;
+  interrupt_enable_ = value & kInterruptEnableBits;
 }
 
 void Serial16550::WriteFifoControl(std::uint8_t value) {

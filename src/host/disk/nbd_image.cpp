@@ -9,7 +9,7 @@
 namespace veneer {
 namespace {
 
-constexpr std::uint64_t kSector = 512;  // bytes
+constexpr std::uint64_t kUnit = 512;  // bytes
 constexpr std::uint64_t kLargestPhysicalSector = 4096;
 
 }  // namespace
@@ -31,14 +31,14 @@ Result<std::unique_ptr<DiskImage>> NbdImage::Open(const DiskConfig& config,
 }
 
 Result<void> NbdImage::Check(const NbdConnection::Facts& server, const DiskConfig& config) const {
-  if (server.bytes < kSector) {
+  if (server.bytes < kUnit) {
     return UsageError("disk '{}' is empty; give its image a size first", owner_.disk);
   }
-  if (server.least_block > kSector) {
+  if (server.least_block > kUnit) {
     return UsageError(
         "disk '{}' cannot be used: its NBD server takes blocks of {} bytes and up, and PV disks "
         "have sectors of {}",
-        owner_.disk, server.least_block, kSector);
+        owner_.disk, server.least_block, kUnit);
   }
   if (config.queues > 1 && !server.several_connections) {
     return UsageError(
@@ -51,14 +51,14 @@ Result<void> NbdImage::Check(const NbdConnection::Facts& server, const DiskConfi
 
 void NbdImage::Learn(const NbdConnection::Facts& server, const DiskConfig& config) {
   fixed_.readonly = config.readonly || server.readonly;
-  fixed_.physical_sector = static_cast<std::uint32_t>(
-      std::clamp(server.preferred_block, kSector, kLargestPhysicalSector));
+  fixed_.physical_sector =
+      static_cast<std::uint32_t>(std::clamp(server.preferred_block, kUnit, kLargestPhysicalSector));
   fixed_.discard_granularity =
       config.discard && server.trim && !fixed_.readonly ? fixed_.physical_sector : 0;
-  bytes_ = server.bytes / kSector * kSector;
+  bytes_ = server.bytes / kUnit * kUnit;
   if (bytes_ != server.bytes) {
     LogWarning("disk '{}': the guest does not see its last {} bytes, which are no whole sector",
-               owner_.disk, server.bytes % kSector);
+               owner_.disk, server.bytes % kUnit);
   }
   if (!fixed_.readonly && !server.flush) {
     LogWarning("disk '{}': its NBD server knows no flush, so that the guest's have no effect",
@@ -75,7 +75,7 @@ DiskImage::Facts NbdImage::facts() const {
 Result<void> NbdImage::Refresh() {
   VENEER_TRY_ASSIGN(const std::unique_ptr<NbdConnection> connection,
                     NbdConnection::Open(uri_, owner_.disk));
-  bytes_ = connection->facts().bytes / kSector * kSector;
+  bytes_ = connection->facts().bytes / kUnit * kUnit;
   return {};
 }
 

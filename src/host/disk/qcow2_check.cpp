@@ -21,7 +21,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr const char* kProgram = "qemu-img";
+constexpr const char* kQemuImg = "qemu-img";
 // Places in the header, bytes; all numbers are big-endian.
 constexpr std::size_t kVersionAt = 4;
 constexpr std::size_t kBackingFileAt = 8;
@@ -42,7 +42,7 @@ std::uint64_t Number(const Header& header, std::size_t at, std::size_t bytes) {
 
 Result<Json> AskQemuImg(const std::string& disk, const std::string& layer) {
   ChildProcess::Plan plan;
-  VENEER_TRY_ASSIGN(plan.program, FindProgram(kProgram, "qemu-utils"));
+  VENEER_TRY_ASSIGN(plan.program, FindProgram(kQemuImg, "qemu-utils"));
   // Without a lock: whoever has one is found out, and named, when the disk is opened.
   plan.arguments = {"info", "--output=json", "--force-share", "-f", "qcow2", layer};
   VENEER_TRY_ASSIGN(const std::unique_ptr<ChildProcess> child, ChildProcess::Start(plan));
@@ -50,7 +50,7 @@ Result<Json> AskQemuImg(const std::string& disk, const std::string& layer) {
   Json info = Json::parse(outcome.output, nullptr, false);
   if (!outcome.succeeded() || !info.is_object()) {
     return UsageError("disk '{}' is no qcow2 image that can be used: {}", disk,
-                      OneLine(outcome.complaint, kProgram));
+                      OneLine(outcome.complaint, kQemuImg));
   }
   return info;
 }

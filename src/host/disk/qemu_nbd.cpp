@@ -16,7 +16,7 @@
 namespace veneer {
 namespace {
 
-constexpr const char* kProgram = "qemu-nbd";
+constexpr const char* kQemuNbd = "qemu-nbd";
 
 const char* CacheMode(const DiskConfig& disk) {
   if (disk.direct) {
@@ -93,7 +93,7 @@ Result<std::unique_ptr<QemuNbd>> QemuNbd::Start(const DiskConfig& disk, const st
                                                 unsigned connections) {
   std::unique_ptr<QemuNbd> server(new QemuNbd(disk.path));
   ChildProcess::Plan plan;
-  VENEER_TRY_ASSIGN(plan.program, FindProgram(kProgram, "qemu-utils"));
+  VENEER_TRY_ASSIGN(plan.program, FindProgram(kQemuNbd, "qemu-utils"));
   // Closed when the child has its own: then connections end when the child does.
   VENEER_TRY_ASSIGN(const UniqueFd listener, server->Listen());
   plan.listener = listener.get();
@@ -112,8 +112,8 @@ QemuNbd::~QemuNbd() {
 
 void QemuNbd::OnEnd(const ChildProcess::Outcome& outcome) const {
   if (lasting_) {
-    const std::string complaint = OneLine(outcome.complaint, kProgram);
-    LogError("disk '{}': its server {} has ended unexpectedly ({})", disk_, kProgram,
+    const std::string complaint = OneLine(outcome.complaint, kQemuNbd);
+    LogError("disk '{}': its server {} has ended unexpectedly ({})", disk_, kQemuNbd,
              WIFSIGNALED(outcome.status) ? fmt::format("signal {}", WTERMSIG(outcome.status))
              : complaint.empty()         ? "without a word"
                                          : complaint);
@@ -123,7 +123,7 @@ void QemuNbd::OnEnd(const ChildProcess::Outcome& outcome) const {
 std::string QemuNbd::Stop() {
   lasting_ = false;
   child_->Terminate();
-  return OneLine(child_->Wait().complaint, kProgram);
+  return OneLine(child_->Wait().complaint, kQemuNbd);
 }
 
 std::string OneLine(const std::string& complaint, const std::string& program) {

@@ -21,7 +21,7 @@ namespace veneer {
 namespace {
 
 // What passt announces.
-constexpr std::uint32_t kMtu = 65520;
+constexpr std::uint32_t kDefaultMtu = 65520;
 constexpr std::size_t kLength = sizeof(std::uint32_t);
 // How much is received at a time: several frames, if there are.
 constexpr std::size_t kInput = 2 * (kLength + kMaxFrame);
@@ -227,7 +227,7 @@ Result<std::unique_ptr<NetLink>> SocketLink::Open(const SocketNet& net, const Ne
       new SocketLink(std::move(stream), {.name = net.path,
                                          .offloads = false,
                                          .queues = 1,
-                                         .mtu = config.mtu != 0 ? config.mtu : kMtu}));
+                                         .mtu = config.mtu != 0 ? config.mtu : kDefaultMtu}));
 }
 
 Result<std::unique_ptr<NetChannel>> SocketLink::OpenChannel(unsigned queue) {

@@ -13,7 +13,7 @@ namespace {
 // libslirp tells a sender that it has room again once that is two segments, and its windows end at
 // 65535 bytes: with larger segments it says nothing, and each full socket buffer costs a
 // retransmission timeout.
-constexpr std::uint32_t kMtu = 32768;
+constexpr std::uint32_t kLargestMtu = 32768;
 
 class UserChannel final : public NetChannel {
  public:
@@ -44,7 +44,7 @@ class UserChannel final : public NetChannel {
 }  // namespace
 
 Result<std::unique_ptr<NetLink>> UserLink::Open(const UserNet& net, const NetConfig& config) {
-  const std::uint32_t mtu = config.mtu != 0 ? std::min(config.mtu, kMtu) : kMtu;
+  const std::uint32_t mtu = config.mtu != 0 ? std::min(config.mtu, kLargestMtu) : kLargestMtu;
   VENEER_TRY_ASSIGN(std::unique_ptr<SlirpStack> stack, SlirpStack::Create(net, mtu));
   return std::unique_ptr<NetLink>(
       new UserLink(std::move(stack), {.name = "user", .offloads = false, .queues = 1, .mtu = mtu}));

@@ -6,8 +6,6 @@
 namespace veneer {
 namespace {
 
-constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
-
 // Where the four words are, in bytes from the start of shared_info.
 struct Places {
   std::size_t version, seconds, nanoseconds, seconds_high;
@@ -27,6 +25,7 @@ void WriteWallClock(std::span<std::byte, kPageSize> shared_info, GuestWidth widt
   const auto word = [&](std::size_t offset) {
     return SharedWord<std::uint32_t>(shared_info.data() + offset);
   };
+  constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
   const std::uint64_t seconds = boot_ns / kNsPerSecond;
   // An odd version says that the rest is changing.
   const std::uint32_t version = word(at.version).load() | 1U;

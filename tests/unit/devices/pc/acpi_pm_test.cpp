@@ -5,6 +5,7 @@
 #include "port_bus.h"
 #include "support/fake_clock.h"
 #include "support/fake_devices.h"
+#include "support/units.h"
 
 namespace veneer {
 namespace {
@@ -16,7 +17,6 @@ constexpr std::uint64_t kTimer = 0x608;
 constexpr std::uint64_t kGpeStatus = 0x610;
 constexpr std::uint64_t kGpeEnable = 0x612;
 constexpr std::uint16_t kPowerButton = 0x100;
-constexpr std::uint64_t kSecond = 1'000'000'000;
 
 class AcpiPmTest : public testing::Test {
  protected:

@@ -5,14 +5,12 @@
 #include "port_bus.h"
 #include "support/fake_clock.h"
 #include "support/fake_devices.h"
+#include "support/units.h"
 
 namespace veneer {
 namespace {
 
-constexpr std::uint64_t kMs = 1'000'000;
-constexpr std::uint64_t kSecond = 1000 * kMs;
 constexpr std::uint64_t kStart = 1709210096 * kSecond;  // 2024-02-29 12:34:56 UTC
-constexpr std::uint64_t kMiB = 1 << 20;
 
 constexpr std::uint8_t kA = 0x0a;
 constexpr std::uint8_t kB = 0x0b;

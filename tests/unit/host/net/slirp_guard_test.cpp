@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include "support/units.h"
 #include "user_fixture.h"
 
 namespace veneer {
@@ -11,8 +12,6 @@ namespace {
 using testing::Frame;
 using testing::HostSocket;
 using testing::UserNic;
-
-constexpr std::uint64_t kSecond = 1'000'000'000;
 
 Frame Fragment(std::size_t size, unsigned offset_field) {
   Frame frame = testing::Ipv4Frame(testing::kUdp, testing::kGuestIp, testing::kHostIp, size)

@@ -9,11 +9,10 @@
 #include <gtest/gtest.h>
 
 #include "support/scratch_directory.h"
+#include "support/units.h"
 
 namespace veneer {
 namespace {
-
-constexpr std::uint64_t kSecond = 1'000'000'000;
 
 int CountAllowed(LogLimiter& limiter, std::uint64_t now_ns, int attempts) {
   int allowed = 0;

@@ -6,12 +6,12 @@
 
 #include <gtest/gtest.h>
 
+#include "support/units.h"
 #include "veneer/vmm/base/clock.h"
 
 namespace veneer {
 namespace {
 
-constexpr std::uint64_t kMs = 1'000'000;  // ns
 constexpr std::uint64_t kHour = 3'600'000 * kMs;
 
 class ModeratedEventTest : public testing::Test {

@@ -14,13 +14,12 @@
 #include "src/vmm/boot/byte_source.h"
 #include "src/vmm/boot/kernel_loader.h"
 #include "support/kernel_images.h"
+#include "support/units.h"
 #include "veneer/vmm/base/unique_fd.h"
 #include "veneer/vmm/boot/memory_layout.h"
 #include "veneer/vmm/memory/guest_memory.h"
 
 namespace veneer::testing {
-
-inline constexpr std::uint64_t kMiB = std::uint64_t{1} << 20U;
 
 inline std::unique_ptr<GuestMemory> FlatMemory(std::uint64_t mib) {
   return std::move(*GuestMemory::CreateFlat(mib * kMiB));

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "support/fake_clock.h"
+#include "support/units.h"
 #include "veneer/xencompat/xenstore/standard_tree.h"
 
 namespace veneer {
@@ -14,8 +15,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-constexpr std::uint64_t kMiB = 1U << 20U;
 
 class FakeMachine final : public Machine {
  public:

@@ -3,11 +3,10 @@
 #include <gtest/gtest.h>
 
 #include "run_options_fixture.h"
+#include "support/units.h"
 
 namespace veneer {
 namespace {
-
-constexpr std::uint64_t kMiB = 1U << 20U;
 
 TEST(ParseSize, KnowsUnitsAndTakesPlainNumbersAsMebibytes) {
   EXPECT_EQ(ParseSize("256M").value(), 256 * kMiB);

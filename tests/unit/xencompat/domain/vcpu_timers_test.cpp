@@ -10,6 +10,7 @@
 
 #include "recording_wakeup.h"
 #include "support/fake_clock.h"
+#include "support/units.h"
 #include "veneer/vmm/base/event_loop.h"
 
 namespace veneer {
@@ -17,8 +18,6 @@ namespace {
 
 using testing::ElementsAre;
 using testing::IsEmpty;
-
-constexpr std::uint64_t kMs = 1'000'000;
 
 class VcpuTimersTest : public testing::Test {
  protected:

@@ -5,14 +5,13 @@
 
 #include <gtest/gtest.h>
 
+#include "support/units.h"
 #include "support/xen_guest.h"
 
 namespace veneer {
 namespace {
 
 using testing::XenGuest;
-
-constexpr std::uint64_t kSecond = 1'000'000'000;
 
 std::uint32_t WallClockSeconds(XenGuest& guest, Gfn shared_info) {
   const std::size_t offset = guest.domain->width() == GuestWidth::k64

@@ -17,13 +17,13 @@ namespace {
 using testing::ElementsAre;
 using testing::Pair;
 
-constexpr HypercallPorts kPorts = {.call = 0x60, .send = 0x64};
+constexpr HypercallPorts kPagePorts = {.call = 0x60, .send = 0x64};
 constexpr std::size_t kStub = 32;
 
 class HypercallPage : public testing::TestWithParam<GuestWidth> {
  protected:
   HypercallPage() {
-    BuildHypercallPage(page_, GetParam(), kPorts);
+    BuildHypercallPage(page_, GetParam(), kPagePorts);
     for (std::size_t i = 0; i < cpu_.gpr.size(); ++i) {
       cpu_.gpr[i] = 0x1111111100000000U * (GetParam() == GuestWidth::k64) + 0x1000U + i;
     }
@@ -48,7 +48,7 @@ TEST_P(HypercallPage, EveryStubLeavesWithItsNumberAndKeepsTheArguments) {
     const StubRun run = Call(number);
     ASSERT_FALSE(run.error) << number << ": " << *run.error;
     EXPECT_TRUE(run.returned);
-    EXPECT_THAT(run.writes, ElementsAre(Pair(kPorts.call, number)));
+    EXPECT_THAT(run.writes, ElementsAre(Pair(kPagePorts.call, number)));
     EXPECT_EQ(cpu_.gpr[0], 0xfeedf00dU) << "the machine's result is what the caller gets";
     for (std::size_t i = 1; i < before.size(); ++i) {
       EXPECT_EQ(cpu_.gpr[i], before[i]) << "stub " << number << " changes register " << i;
@@ -71,7 +71,7 @@ TEST_P(HypercallPage, SendWritesThePortAndReturnsSuccess) {
   const auto before = cpu_.gpr;
   const StubRun run = Call(__HYPERVISOR_event_channel_op);
   ASSERT_FALSE(run.error) << *run.error;
-  EXPECT_THAT(run.writes, ElementsAre(Pair(kPorts.send, 1234)));
+  EXPECT_THAT(run.writes, ElementsAre(Pair(kPagePorts.send, 1234)));
   EXPECT_EQ(cpu_.gpr[0], 0U);
   for (std::size_t i = 1; i < before.size(); ++i) {
     EXPECT_EQ(cpu_.gpr[i], before[i]);
@@ -95,7 +95,7 @@ TEST_P(HypercallPage, OtherEventChannelOperationsDoNotReadTheArgument) {
     Command() = command;
     const StubRun run = Call(__HYPERVISOR_event_channel_op);
     ASSERT_FALSE(run.error) << *run.error;
-    EXPECT_THAT(run.writes, ElementsAre(Pair(kPorts.call, __HYPERVISOR_event_channel_op)));
+    EXPECT_THAT(run.writes, ElementsAre(Pair(kPagePorts.call, __HYPERVISOR_event_channel_op)));
   }
 }
 

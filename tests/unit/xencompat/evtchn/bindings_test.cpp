@@ -8,11 +8,9 @@ namespace {
 
 using testing::EventGuest;
 
-constexpr std::uint32_t kVcpus = 2;
-
 class Bindings : public ::testing::Test {
  protected:
-  EventGuest guest_{EventChannels::Options{.vcpus = kVcpus}};
+  EventGuest guest_{EventChannels::Options{.vcpus = EventGuest::kVcpus}};
   EventChannels& channels_ = *guest_.channels;
 
   std::uint32_t StatusOf(EvtchnPort port) { return channels_.Status(DOMID_SELF, port)->status; }
@@ -94,7 +92,7 @@ TEST_F(Bindings, PerVcpuVirqsBindOnceForEachVcpu) {
   EXPECT_EQ(status->status, std::uint32_t{EVTCHNSTAT_virq});
   EXPECT_EQ(status->virq, std::uint32_t{VIRQ_TIMER});
   EXPECT_EQ(status->vcpu, 1U);
-  ExpectError(channels_.BindVirq(VIRQ_TIMER, kVcpus), XEN_ENOENT);
+  ExpectError(channels_.BindVirq(VIRQ_TIMER, EventGuest::kVcpus), XEN_ENOENT);
   ExpectError(channels_.BindVirq(VIRQ_TIMER, 0xffffffff), XEN_ENOENT);
   ASSERT_TRUE(channels_.Close(timer));
   EXPECT_TRUE(channels_.BindVirq(VIRQ_TIMER, 1));
@@ -113,7 +111,7 @@ TEST_F(Bindings, GlobalVirqsBindOnVcpuZeroOnly) {
 }
 
 TEST_F(Bindings, IpisNeedAVcpu) {
-  ExpectError(channels_.BindIpi(kVcpus), XEN_ENOENT);
+  ExpectError(channels_.BindIpi(EventGuest::kVcpus), XEN_ENOENT);
   ExpectError(channels_.BindIpi(0xffffffff), XEN_ENOENT);
   const EvtchnPort port = *channels_.BindIpi(1);
   EXPECT_EQ(StatusOf(port), std::uint32_t{EVTCHNSTAT_ipi});
@@ -165,7 +163,7 @@ TEST_F(Bindings, BindVcpuMovesWhatMayMove) {
   const EvtchnPort unbound = *channels_.AllocUnbound(DOMID_SELF, 0);
   EXPECT_TRUE(channels_.BindVcpu(unbound, 1));
   EXPECT_EQ(channels_.Status(DOMID_SELF, unbound)->vcpu, 1U);
-  ExpectError(channels_.BindVcpu(unbound, kVcpus), XEN_ENOENT);
+  ExpectError(channels_.BindVcpu(unbound, EventGuest::kVcpus), XEN_ENOENT);
   ExpectError(channels_.BindVcpu(*channels_.BindIpi(0), 1), XEN_EINVAL);
   ExpectError(channels_.BindVcpu(*channels_.BindVirq(VIRQ_TIMER, 0), 1), XEN_EINVAL);
   // A port given out again starts on vCPU 0.

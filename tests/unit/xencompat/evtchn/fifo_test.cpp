@@ -13,11 +13,9 @@ using ::testing::ElementsAre;
 using testing::EventGuest;
 using ::testing::IsEmpty;
 
-constexpr std::uint32_t kVcpus = 2;
-
 class FifoDelivery : public ::testing::Test {
  protected:
-  EventGuest guest_{EventChannels::Options{.vcpus = kVcpus, .max_port = 3000}};
+  EventGuest guest_{EventChannels::Options{.vcpus = EventGuest::kVcpus, .max_port = 3000}};
   EventChannels& channels_ = *guest_.channels;
 };
 
@@ -26,7 +24,7 @@ TEST_F(FifoDelivery, InitControlChecksVcpuOffsetAndFrame) {
     return channels_.InitControl(vcpu, Gfn{frame}, offset).error();
   };
   EXPECT_EQ(channels_.ExpandArray(Gfn{64}).error(), XEN_EOPNOTSUPP);
-  EXPECT_EQ(error(kVcpus, 16, 0), XEN_ENOENT);
+  EXPECT_EQ(error(EventGuest::kVcpus, 16, 0), XEN_ENOENT);
   EXPECT_EQ(error(0xffffffff, 16, 0), XEN_ENOENT);
   EXPECT_EQ(error(0, 16, kPageSize - sizeof(evtchn_fifo_control_block_t) + 1), XEN_EINVAL);
   EXPECT_EQ(error(0, 16, 0xffffffff), XEN_EINVAL);
@@ -55,7 +53,7 @@ TEST_F(FifoDelivery, TheArrayGrowsToTheWholeNumberSpaceAndNoFurther) {
 }
 
 TEST_F(FifoDelivery, EventsArriveInOrderAndRaiseOnce) {
-  ASSERT_TRUE(guest_.UseFifo(kVcpus, 1));
+  ASSERT_TRUE(guest_.UseFifo(EventGuest::kVcpus, 1));
   const EvtchnPort a = *channels_.BindIpi(1);
   const EvtchnPort b = *channels_.BindIpi(1);
   const EvtchnPort c = *channels_.BindIpi(1);
@@ -71,7 +69,7 @@ TEST_F(FifoDelivery, EventsArriveInOrderAndRaiseOnce) {
 }
 
 TEST_F(FifoDelivery, HigherPrioritiesComeFirst) {
-  ASSERT_TRUE(guest_.UseFifo(kVcpus, 1));
+  ASSERT_TRUE(guest_.UseFifo(EventGuest::kVcpus, 1));
   const EvtchnPort low = *channels_.BindIpi(0);
   const EvtchnPort normal = *channels_.BindIpi(0);
   const EvtchnPort high = *channels_.BindIpi(0);
@@ -87,7 +85,7 @@ TEST_F(FifoDelivery, HigherPrioritiesComeFirst) {
 }
 
 TEST_F(FifoDelivery, AMaskedEventIsLinkedWhenUnmasked) {
-  ASSERT_TRUE(guest_.UseFifo(kVcpus, 1));
+  ASSERT_TRUE(guest_.UseFifo(EventGuest::kVcpus, 1));
   const EvtchnPort port = *channels_.BindIpi(0);
   guest_.EventWord(port.value).fetch_or(EventGuest::kMaskedBit);
   ASSERT_TRUE(channels_.Send(port));
@@ -102,7 +100,7 @@ TEST_F(FifoDelivery, AMaskedEventIsLinkedWhenUnmasked) {
 }
 
 TEST_F(FifoDelivery, APortThatMovesToAnotherVcpuLeavesItsOldQueueUsable) {
-  ASSERT_TRUE(guest_.UseFifo(kVcpus, 1));
+  ASSERT_TRUE(guest_.UseFifo(EventGuest::kVcpus, 1));
   const EvtchnPort moving = *channels_.AllocUnbound(DOMID_SELF, DOMID_SELF);
   const EvtchnPort sender = *channels_.BindInterdomain(DOMID_SELF, moving);
   guest_.HandleFifo(0);
@@ -120,7 +118,7 @@ TEST_F(FifoDelivery, APortThatMovesToAnotherVcpuLeavesItsOldQueueUsable) {
 }
 
 TEST_F(FifoDelivery, EventsBeforeTheirArrayPageAreKept) {
-  ASSERT_TRUE(guest_.UseFifo(kVcpus, 1));
+  ASSERT_TRUE(guest_.UseFifo(EventGuest::kVcpus, 1));
   EvtchnPort port{};
   while (port.value < 1500) {
     port = *channels_.BindIpi(1);
@@ -138,7 +136,7 @@ TEST_F(FifoDelivery, EventsPendingBeforeTheSwitchAreDeliveredAfterIt) {
   ASSERT_TRUE(channels_.Send(port));
   guest_.sink.Take();
   SharedWord<std::uint8_t>(channels_.VcpuInfo(1).data()).store(0);
-  ASSERT_TRUE(guest_.UseFifo(kVcpus, 1));
+  ASSERT_TRUE(guest_.UseFifo(EventGuest::kVcpus, 1));
   EXPECT_THAT(guest_.sink.Take(), ElementsAre(1));
   EXPECT_THAT(guest_.HandleFifo(1), ElementsAre(port.value));
 }
@@ -155,7 +153,7 @@ TEST_F(FifoDelivery, AnEventForAVcpuWithoutControlBlockIsDropped) {
 }
 
 TEST_F(FifoDelivery, AClosedPortStillLinkedIsNotGivenOutAgain) {
-  ASSERT_TRUE(guest_.UseFifo(kVcpus, 1));
+  ASSERT_TRUE(guest_.UseFifo(EventGuest::kVcpus, 1));
   const EvtchnPort port = *channels_.BindIpi(0);
   ASSERT_TRUE(channels_.Send(port));
   ASSERT_TRUE(channels_.Close(port));
@@ -165,7 +163,7 @@ TEST_F(FifoDelivery, AClosedPortStillLinkedIsNotGivenOutAgain) {
 }
 
 TEST_F(FifoDelivery, ResetGoesBackToTwoLevels) {
-  ASSERT_TRUE(guest_.UseFifo(kVcpus, 1));
+  ASSERT_TRUE(guest_.UseFifo(EventGuest::kVcpus, 1));
   ASSERT_TRUE(channels_.Send(*channels_.BindIpi(0)));
   guest_.HandleFifo(0);
   guest_.sink.Take();
@@ -175,7 +173,7 @@ TEST_F(FifoDelivery, ResetGoesBackToTwoLevels) {
   ASSERT_TRUE(channels_.Send(port));
   EXPECT_TRUE(guest_.Pending(port));
   EXPECT_THAT(guest_.sink.Take(), ElementsAre(0));
-  EXPECT_TRUE(guest_.UseFifo(kVcpus, 1));
+  EXPECT_TRUE(guest_.UseFifo(EventGuest::kVcpus, 1));
 }
 
 TEST_F(FifoDelivery, PagesMayOverlapEachOtherAndHoldAnything) {
@@ -197,10 +195,10 @@ TEST_F(FifoDelivery, PagesMayOverlapEachOtherAndHoldAnything) {
 }
 
 TEST_F(FifoDelivery, RewrittenLinksNeverHangOrLeaveTheArray) {
-  ASSERT_TRUE(guest_.UseFifo(kVcpus, 1));
+  ASSERT_TRUE(guest_.UseFifo(EventGuest::kVcpus, 1));
   std::vector<EvtchnPort> ports;
   for (int i = 0; i < 20; ++i) {
-    ports.push_back(*channels_.BindIpi(static_cast<std::uint32_t>(i) % kVcpus));
+    ports.push_back(*channels_.BindIpi(static_cast<std::uint32_t>(i) % EventGuest::kVcpus));
   }
   std::mt19937 random(1);
   for (int step = 0; step < 20000; ++step) {
@@ -211,7 +209,7 @@ TEST_F(FifoDelivery, RewrittenLinksNeverHangOrLeaveTheArray) {
         guest_.EventWord(port.value).store(static_cast<std::uint32_t>(random()));
         break;
       case 1:
-        SharedWord<std::uint32_t>(guest_.Control(random() % kVcpus) + random() % 18 * 4)
+        SharedWord<std::uint32_t>(guest_.Control(random() % EventGuest::kVcpus) + random() % 18 * 4)
             .store(static_cast<std::uint32_t>(random()));
         break;
       case 2:
@@ -228,7 +226,7 @@ TEST_F(FifoDelivery, RewrittenLinksNeverHangOrLeaveTheArray) {
   for (std::uint32_t port = 0; port < 1024; ++port) {
     guest_.EventWord(port).store(0);
   }
-  for (std::uint32_t vcpu = 0; vcpu < kVcpus; ++vcpu) {
+  for (std::uint32_t vcpu = 0; vcpu < EventGuest::kVcpus; ++vcpu) {
     SharedWord<std::uint32_t>(guest_.Control(vcpu)).store(0);
   }
   SharedWord<std::uint8_t>(channels_.VcpuInfo(0).data()).store(0);

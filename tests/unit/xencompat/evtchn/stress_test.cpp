@@ -15,7 +15,6 @@ namespace {
 
 using testing::EventGuest;
 
-constexpr std::uint32_t kVcpus = 2;
 constexpr int kSteps = 3000;
 
 // Counts what is open; bound and unbound must alternate for each port.
@@ -48,7 +47,7 @@ void GuestThread(EventGuest& guest, std::uint32_t seed, bool reset) {
   std::mt19937 random(seed);
   for (int step = 0; step < kSteps; ++step) {
     const EvtchnPort port{static_cast<std::uint32_t>(random() % 40)};
-    const std::uint32_t vcpu = random() % kVcpus;
+    const std::uint32_t vcpu = random() % EventGuest::kVcpus;
     switch (random() % 12) {
       case 0:
         static_cast<void>(channels.BindIpi(vcpu));
@@ -81,7 +80,7 @@ void GuestThread(EventGuest& guest, std::uint32_t seed, bool reset) {
         }
         break;
       case 9:
-        static_cast<void>(channels.Poll(seed % kVcpus, std::array{port}, 1));
+        static_cast<void>(channels.Poll(seed % EventGuest::kVcpus, std::array{port}, 1));
         break;
       default:
         static_cast<void>(channels.Send(port));
@@ -120,10 +119,10 @@ void HostThread(EventGuest& guest, std::uint32_t seed) {
         }
         break;
       case 4:
-        channels.RaiseVirq(random() % kVcpus, VIRQ_TIMER);
+        channels.RaiseVirq(random() % EventGuest::kVcpus, VIRQ_TIMER);
         break;
       case 5:
-        channels.KickPoll(random() % kVcpus);
+        channels.KickPoll(random() % EventGuest::kVcpus);
         break;
       default:
         if (!mine.empty()) {
@@ -137,7 +136,7 @@ void HostThread(EventGuest& guest, std::uint32_t seed) {
 }
 
 TEST(EventChannelStress, SendBindCloseAndResetFromAllSides) {
-  EventGuest guest(EventChannels::Options{.vcpus = kVcpus, .max_port = 40});
+  EventGuest guest(EventChannels::Options{.vcpus = EventGuest::kVcpus, .max_port = 40});
   CountingObserver observer;
   guest.channels->SetObserver(&observer);
   std::thread first([&] { GuestThread(guest, 2, true); });

@@ -6,8 +6,6 @@ namespace {
 using testing::Wire;
 using testing::XenGuest;
 
-constexpr std::uint64_t kBarFrame = XenGuest::kBar.value / kPageSize;
-
 class GrantTableCalls : public HypercallTest {
  protected:
   std::int64_t Op(std::uint64_t operation, std::uint64_t address, std::uint64_t count = 1) {

@@ -9,6 +9,7 @@ namespace veneer {
 
 class HypercallTest : public ::testing::TestWithParam<GuestWidth> {
  protected:
+  static constexpr std::uint64_t kBarFrame = testing::XenGuest::kBar.value / kPageSize;
   static constexpr std::uint64_t kBad = testing::XenGuest::kUnmapped;
   bool Wide() const { return GetParam() == GuestWidth::k64; }
 

@@ -5,8 +5,6 @@ namespace {
 
 using testing::XenGuest;
 
-constexpr std::uint64_t kBarFrame = XenGuest::kBar.value / kPageSize;
-
 class PhysmapCalls : public HypercallTest {
  protected:
   std::int64_t Op(std::uint64_t operation, std::uint64_t address) {

@@ -1,9 +1,8 @@
 #include "hypercall_fixture.h"
+#include "support/units.h"
 
 namespace veneer {
 namespace {
-
-constexpr std::uint64_t kSecond = 1'000'000'000;
 
 class SchedCalls : public HypercallTest {
  protected:

@@ -1,9 +1,8 @@
 #include "hypercall_fixture.h"
+#include "support/units.h"
 
 namespace veneer {
 namespace {
-
-constexpr std::uint64_t kMs = 1'000'000;
 
 class SmallCalls : public HypercallTest {};
 VENEER_BOTH_WIDTHS(SmallCalls);

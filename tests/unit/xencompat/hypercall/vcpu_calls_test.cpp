@@ -1,11 +1,10 @@
 #include "hypercall_fixture.h"
+#include "support/units.h"
 
 namespace veneer {
 namespace {
 
 using testing::XenGuest;
-
-constexpr std::uint64_t kMs = 1'000'000;
 
 class VcpuCalls : public HypercallTest {
  protected:
