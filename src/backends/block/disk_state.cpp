@@ -47,7 +47,7 @@ void DiskCounters::CountLatency(std::uint64_t ns) {
 void DiskState::LogHostError(DiskAction action, int error) {
   counters.errors.Add();
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     if (!logged_.emplace(action, error).second) {
       return;
     }

@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <mutex>
 #include <set>
 #include <string>
 #include <string_view>
@@ -17,6 +16,7 @@
 #include "veneer/host/disk/disk_image.h"
 #include "veneer/vmm/base/log.h"
 #include "veneer/vmm/base/metrics.h"
+#include "veneer/vmm/base/mutex.h"
 #include "veneer/vmm/base/token_bucket.h"
 
 namespace veneer {
@@ -75,8 +75,8 @@ struct DiskState {
   LogLimiter guest_limiter;
 
  private:
-  std::mutex mutex_;
-  std::set<std::pair<DiskAction, int>> logged_;
+  Mutex mutex_;
+  std::set<std::pair<DiskAction, int>> logged_ GUARDED_BY(mutex_);
 };
 
 }  // namespace veneer

@@ -68,7 +68,7 @@ void PvConsole::Drain() { TakeOutput(); }
 // One copy is enough: for what the guest adds meanwhile it sends another event, and a guest that
 // never stops adding does not keep us here.
 bool PvConsole::TakeOutput() {
-  const std::scoped_lock lock(output_mutex_);
+  const MutexLock lock(output_mutex_);
   const auto consumer = Word(page_, kOutConsumer);
   const std::uint32_t begin = consumer.load(std::memory_order_relaxed);
   // Acquire: the characters were written before the producer index.
@@ -94,7 +94,7 @@ bool PvConsole::TakeOutput() {
 std::size_t PvConsole::Input(std::span<const std::byte> text) {
   std::size_t taken = 0;
   {
-    const std::scoped_lock lock(input_mutex_);
+    const MutexLock lock(input_mutex_);
     const std::optional<InputRing> ring = LookAtInput();
     if (!ring) {
       CountBadRing("input");
@@ -132,7 +132,7 @@ std::optional<PvConsole::InputRing> PvConsole::LookAtInput() const {
 }
 
 bool PvConsole::RoomCallbackDue() {
-  const std::scoped_lock lock(input_mutex_);
+  const MutexLock lock(input_mutex_);
   if (!room_wanted_ || !on_room_) {
     return false;
   }
@@ -146,7 +146,8 @@ bool PvConsole::RoomCallbackDue() {
 
 void PvConsole::Reset() {
   {
-    const std::scoped_lock lock(output_mutex_, input_mutex_);
+    const MutexLock output_mutex(output_mutex_);
+    const MutexLock input_mutex(input_mutex_);
     for (const std::size_t index : {kInConsumer, kInProducer, kOutConsumer, kOutProducer}) {
       Word(page_, index).store(0);
     }

@@ -36,13 +36,13 @@ constexpr std::array<std::uint8_t, 6> kBroadcast{0xff, 0xff, 0xff, 0xff, 0xff, 0
 }  // namespace
 
 void MulticastFilter::Reset(bool on) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   groups_.clear();
   on_ = on;
 }
 
 bool MulticastFilter::Add(const std::array<std::uint8_t, 6>& group) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if ((group[0] & kGroupBit) == 0 || groups_.size() >= kMaxGroups) {
     return false;
   }
@@ -51,7 +51,7 @@ bool MulticastFilter::Add(const std::array<std::uint8_t, 6>& group) {
 }
 
 void MulticastFilter::Remove(const std::array<std::uint8_t, 6>& group) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   groups_.erase(group);
 }
 
@@ -60,7 +60,7 @@ bool MulticastFilter::Passes(const std::array<std::uint8_t, 6>& destination) con
       destination == kBroadcast) {
     return true;
   }
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return groups_.contains(destination);
 }
 

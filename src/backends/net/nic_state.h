@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <mutex>
 #include <set>
 #include <string>
 #include <string_view>
@@ -15,6 +14,7 @@
 #include "veneer/host/net/net_link.h"
 #include "veneer/vmm/base/log.h"
 #include "veneer/vmm/base/metrics.h"
+#include "veneer/vmm/base/mutex.h"
 #include "veneer/vmm/base/token_bucket.h"
 
 namespace veneer {
@@ -62,8 +62,8 @@ class MulticastFilter {
 
  private:
   std::atomic<bool> on_{false};
-  mutable std::mutex mutex_;
-  std::set<std::array<std::uint8_t, 6>> groups_;
+  mutable Mutex mutex_;
+  std::set<std::array<std::uint8_t, 6>> groups_ GUARDED_BY(mutex_);
 };
 
 // Thread-safe.

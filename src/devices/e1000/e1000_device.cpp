@@ -63,7 +63,7 @@ void E1000Device::Reset() {
 }
 
 std::uint32_t E1000Device::Read(std::uint32_t offset) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (unplugged_) {
     return std::numeric_limits<std::uint32_t>::max();
   }
@@ -121,7 +121,7 @@ std::uint32_t E1000Device::ReadSpecial(std::uint32_t offset) {
 void E1000Device::Write(std::uint32_t offset, std::uint32_t value) {
   bool kick = false;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     if (unplugged_ || offset >= e1000::kRegistersEnd) {
       return;
     }
@@ -273,7 +273,7 @@ void E1000Device::Count(unsigned statistic, std::uint64_t by) {
 
 void E1000Device::Unplug() {
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     Reset();
     unplugged_ = true;
   }

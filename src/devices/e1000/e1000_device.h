@@ -4,7 +4,6 @@
 #include <array>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <vector>
 
@@ -19,6 +18,7 @@
 #include "veneer/vmm/base/event_fd.h"
 #include "veneer/vmm/base/log.h"
 #include "veneer/vmm/base/metrics.h"
+#include "veneer/vmm/base/mutex.h"
 #include "veneer/vmm/base/thread.h"
 #include "veneer/vmm/base/token_bucket.h"
 
@@ -53,14 +53,14 @@ class E1000Device {
   };
 
   // With mutex_ held.
-  void Reset();
-  std::uint32_t ReadSpecial(std::uint32_t offset);
-  bool WriteSpecial(std::uint32_t offset, std::uint32_t value);
-  bool WriteRing(E1000Ring& ring, std::uint32_t offset, std::uint32_t value);
-  void Raise(std::uint32_t causes);
-  void UpdateLine();
-  void Count(unsigned statistic, std::uint64_t by);
-  bool Enabled(std::uint32_t control, std::uint32_t bit) const {
+  void Reset() REQUIRES(mutex_);
+  std::uint32_t ReadSpecial(std::uint32_t offset) REQUIRES(mutex_);
+  bool WriteSpecial(std::uint32_t offset, std::uint32_t value) REQUIRES(mutex_);
+  bool WriteRing(E1000Ring& ring, std::uint32_t offset, std::uint32_t value) REQUIRES(mutex_);
+  void Raise(std::uint32_t causes) REQUIRES(mutex_);
+  void UpdateLine() REQUIRES(mutex_);
+  void Count(unsigned statistic, std::uint64_t by) REQUIRES(mutex_);
+  bool Enabled(std::uint32_t control, std::uint32_t bit) const REQUIRES(mutex_) {
     return !unplugged_ && (registers_[control / 4] & bit) != 0;
   }
 
@@ -92,22 +92,24 @@ class E1000Device {
   PciDevice* pin_ = nullptr;
   EventFd kick_;
 
-  std::mutex mutex_;                                                 // guards what follows
-  std::array<std::uint32_t, e1000::kRegistersEnd / 4> registers_{};  // those without a place below
-  std::array<std::uint32_t, e1000::kStatisticsCount> statistics_{};
-  E1000Eeprom eeprom_;
-  E1000Phy phy_;
-  E1000Ring rx_ring_;
-  E1000Ring tx_ring_;
-  E1000ReceiveSettings settings_;
-  std::uint32_t causes_ = 0;
-  std::uint32_t mask_ = 0;
-  bool line_ = false;
-  bool timer_armed_ = false;
-  std::uint64_t next_interrupt_ns_ = 0;  // not before
-  std::uint64_t generation_ = 0;         // of the rings: what belongs to an older one is void
-  bool unplugged_ = false;
-  std::unique_ptr<LoopTimer> timer_;
+  Mutex mutex_;
+  // Those without a place below.
+  std::array<std::uint32_t, e1000::kRegistersEnd / 4> registers_ GUARDED_BY(mutex_){};
+  std::array<std::uint32_t, e1000::kStatisticsCount> statistics_ GUARDED_BY(mutex_){};
+  E1000Eeprom eeprom_ GUARDED_BY(mutex_);
+  E1000Phy phy_ GUARDED_BY(mutex_);
+  E1000Ring rx_ring_ GUARDED_BY(mutex_);
+  E1000Ring tx_ring_ GUARDED_BY(mutex_);
+  E1000ReceiveSettings settings_ GUARDED_BY(mutex_);
+  std::uint32_t causes_ GUARDED_BY(mutex_) = 0;
+  std::uint32_t mask_ GUARDED_BY(mutex_) = 0;
+  bool line_ GUARDED_BY(mutex_) = false;
+  bool timer_armed_ GUARDED_BY(mutex_) = false;
+  std::uint64_t next_interrupt_ns_ GUARDED_BY(mutex_) = 0;  // not before
+  // Of the rings: what belongs to an older one is void.
+  std::uint64_t generation_ GUARDED_BY(mutex_) = 0;
+  bool unplugged_ GUARDED_BY(mutex_) = false;
+  std::unique_ptr<LoopTimer> timer_ GUARDED_BY(mutex_);
 
   // The thread's own.
   std::shared_ptr<NetLink> link_;

@@ -34,9 +34,9 @@ Result<void> E1000Device::Start(PciDevice& pin) {
       thread_, LoopThread::Start(
                    fmt::format("e1000-{}", config_.number),
                    [this](EventLoop& loop) { return SetUp(loop); }, [this] { channel_.reset(); }));
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   timer_ = std::make_unique<LoopTimer>(thread_->loop(), [this] {
-    const std::scoped_lock relock(mutex_);
+    const MutexLock relock(mutex_);
     timer_armed_ = false;
     UpdateLine();
   });
@@ -59,7 +59,7 @@ bool E1000Device::FollowSwitches() {
   bool unplugged = false;
   std::uint64_t generation = 0;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     on = Enabled(e1000::kRctl, e1000::kRxEnable) || Enabled(e1000::kTctl, e1000::kTxEnable);
     unplugged = unplugged_;
     generation = generation_;
@@ -155,7 +155,7 @@ bool E1000Device::Transmit(std::uint64_t now_ns) {
   tx_wants_link_ = false;
   E1000Ring ring;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     if (!Enabled(e1000::kTctl, e1000::kTxEnable) || generation_ != seen_generation_) {
       return generation_ != seen_generation_;
     }
@@ -190,7 +190,7 @@ bool E1000Device::Transmit(std::uint64_t now_ns) {
   if (taken == 0 && counts.frames == 0) {
     return false;
   }
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   Count(e1000::kGoodSent, counts.frames);
   Count(e1000::kTotalSent, counts.frames);
   Count(e1000::kGoodBytesSent, counts.bytes);
@@ -212,7 +212,7 @@ bool E1000Device::Receive(std::uint64_t now_ns) {
   rx_wants_link_ = false;
   ReceiveTurn turn;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     if (!Enabled(e1000::kRctl, e1000::kRxEnable) || generation_ != seen_generation_) {
       return generation_ != seen_generation_;
     }
@@ -255,7 +255,7 @@ bool E1000Device::Receive(std::uint64_t now_ns) {
   counters_.rx_bytes.Add(turn.bytes);
   counters_.rx_filtered.Add(turn.filtered);
   counters_.rx_dropped.Add(turn.oversize);
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   Count(e1000::kGoodReceived, turn.frames);
   Count(e1000::kTotalReceived, turn.frames + turn.filtered + turn.oversize);
   Count(e1000::kGoodBytesReceived, turn.bytes);

@@ -7,7 +7,7 @@ namespace veneer {
 
 void IdeCable::AddDrive(unsigned place, std::unique_ptr<IdeDrive> drive, unsigned number,
                         Metrics& metrics) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto counter = [&](const char* name) -> Counter& {
     return metrics.Get(fmt::format("ide.{}.{}", number, name));
   };
@@ -27,7 +27,7 @@ void IdeCable::AddDrive(unsigned place, std::unique_ptr<IdeDrive> drive, unsigne
 }
 
 std::uint64_t IdeCable::ReadCommandBlock(std::uint64_t offset, unsigned size) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (offset == ata::kData && (size == 2 || size == 4)) {
     return ReadData(size);
   }
@@ -35,7 +35,7 @@ std::uint64_t IdeCable::ReadCommandBlock(std::uint64_t offset, unsigned size) {
 }
 
 void IdeCable::WriteCommandBlock(std::uint64_t offset, unsigned size, std::uint64_t value) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (offset == ata::kData) {
     if (size == 2 || size == 4) {
       WriteData(size, value);
@@ -46,7 +46,7 @@ void IdeCable::WriteCommandBlock(std::uint64_t offset, unsigned size, std::uint6
 }
 
 std::uint8_t IdeCable::ReadAlternateStatus() {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return Status();
 }
 
@@ -159,7 +159,7 @@ void IdeCable::ShowSignature(unsigned place) {
 }
 
 void IdeCable::WriteControl(std::uint8_t value) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   const bool was_reset = (control_ & ata::kSoftReset) != 0;
   control_ = value;
   const bool is_reset = (control_ & ata::kSoftReset) != 0;
@@ -207,7 +207,7 @@ void IdeCable::FinishReset() {
 void IdeCable::Unplug(unsigned place) {
   unsigned number = 0;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     if (places_[place].drive == nullptr) {
       return;
     }

@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <vector>
 
@@ -16,6 +15,7 @@
 #include "ide_worker.h"
 #include "veneer/vmm/base/log.h"
 #include "veneer/vmm/base/metrics.h"
+#include "veneer/vmm/base/mutex.h"
 #include "veneer/vmm/bus/interrupt.h"
 
 namespace veneer {
@@ -45,7 +45,10 @@ class IdeCable final : private IdeListener {
 
   // The rest is for the drive that carries a command out, with the cable's lock held.
 
-  TaskFile& registers() { return places_[active_].registers; }
+  TaskFile& registers() {
+    mutex_.AssertHeld();
+    return places_[active_].registers;
+  }
   // At least `bytes`, at most kMaxBuffer, for data on its way.
   std::span<std::byte> Buffer(std::size_t bytes);
 
@@ -71,7 +74,10 @@ class IdeCable final : private IdeListener {
   void FinishQuietly() { End(ata::kReady | ata::kSeekDone, 0, false); }
   void Fail(std::uint8_t error) { End(ata::kReady | ata::kSeekDone | ata::kFailed, error, true); }
   // The drive shows its signature, as after a reset.
-  void ShowSignature() { ShowSignature(active_); }
+  void ShowSignature() {
+    mutex_.AssertHeld();
+    ShowSignature(active_);
+  }
 
  private:
   enum class Phase {
@@ -106,59 +112,59 @@ class IdeCable final : private IdeListener {
   // IdeListener
   void OnIoEnd(int error) override;
 
-  Place& selected() { return places_[selected_]; }
-  bool Busy() const { return phase_ == Phase::kBusy || resetting_ != 0; }
-  std::uint8_t Status();
-  std::uint8_t ReadRegister(std::uint64_t offset);
-  void WriteRegister(std::uint64_t offset, std::uint8_t value);
-  void WriteCommand(std::uint8_t command);
-  std::uint64_t ReadData(unsigned size);
-  void WriteData(unsigned size, std::uint64_t value);
-  void PassData(unsigned size);
-  void SelectFirst();
-  void RunDiagnostic();
-  void BeginReset(unsigned places);
-  void FinishReset();
-  void ShowSignature(unsigned place);
+  Place& selected() REQUIRES(mutex_) { return places_[selected_]; }
+  bool Busy() const REQUIRES(mutex_) { return phase_ == Phase::kBusy || resetting_ != 0; }
+  std::uint8_t Status() REQUIRES(mutex_);
+  std::uint8_t ReadRegister(std::uint64_t offset) REQUIRES(mutex_);
+  void WriteRegister(std::uint64_t offset, std::uint8_t value) REQUIRES(mutex_);
+  void WriteCommand(std::uint8_t command) REQUIRES(mutex_);
+  std::uint64_t ReadData(unsigned size) REQUIRES(mutex_);
+  void WriteData(unsigned size, std::uint64_t value) REQUIRES(mutex_);
+  void PassData(unsigned size) REQUIRES(mutex_);
+  void SelectFirst() REQUIRES(mutex_);
+  void RunDiagnostic() REQUIRES(mutex_);
+  void BeginReset(unsigned places) REQUIRES(mutex_);
+  void FinishReset() REQUIRES(mutex_);
+  void ShowSignature(unsigned place) REQUIRES(mutex_);
   // Whatever the guest or the drive waits for is forgotten.
-  void Drop();
+  void Drop() REQUIRES(mutex_);
   void End(std::uint8_t status, std::uint8_t error, bool interrupt);
-  void StartIo();
-  void StartDma();
-  void NextPiece();
-  void FailDma();
-  void CountIo(int error);
-  void SetInterrupt(bool pending);
-  void UpdateLine();
+  void StartIo() REQUIRES(mutex_);
+  void StartDma() REQUIRES(mutex_);
+  void NextPiece() REQUIRES(mutex_);
+  void FailDma() REQUIRES(mutex_);
+  void CountIo(int error) REQUIRES(mutex_);
+  void SetInterrupt(bool pending) REQUIRES(mutex_);
+  void UpdateLine() REQUIRES(mutex_);
 
   InterruptLine& line_;
   IdeWorker& worker_;
   LogLimiter limiter_;
 
-  std::mutex mutex_;  // guards what follows
-  BusMaster bus_master_;
-  std::array<Place, kDrives> places_;
-  unsigned selected_ = 0;
-  unsigned active_ = 0;  // the drive whose command is carried out
-  std::uint8_t control_ = 0;
-  bool interrupt_ = false;  // INTRQ
-  bool line_level_ = false;
+  Mutex mutex_;
+  BusMaster bus_master_ GUARDED_BY(mutex_);
+  std::array<Place, kDrives> places_ GUARDED_BY(mutex_);
+  unsigned selected_ GUARDED_BY(mutex_) = 0;
+  unsigned active_ GUARDED_BY(mutex_) = 0;  // the drive whose command is carried out
+  std::uint8_t control_ GUARDED_BY(mutex_) = 0;
+  bool interrupt_ GUARDED_BY(mutex_) = false;  // INTRQ
+  bool line_level_ GUARDED_BY(mutex_) = false;
 
-  Phase phase_ = Phase::kIdle;
-  unsigned resetting_ = 0;  // drives that a reset has not got to yet, a bit each
-  std::vector<std::byte> buffer_;
-  std::size_t position_ = 0;  // of the guest in the buffer
-  std::size_t limit_ = 0;
-  Then then_;
-  bool dma_to_guest_ = false;
-  Dma dma_;
+  Phase phase_ GUARDED_BY(mutex_) = Phase::kIdle;
+  unsigned resetting_ GUARDED_BY(mutex_) = 0;  // drives that a reset has not got to yet, a bit each
+  std::vector<std::byte> buffer_ GUARDED_BY(mutex_);
+  std::size_t position_ GUARDED_BY(mutex_) = 0;  // of the guest in the buffer
+  std::size_t limit_ GUARDED_BY(mutex_) = 0;
+  Then then_ GUARDED_BY(mutex_);
+  bool dma_to_guest_ GUARDED_BY(mutex_) = false;
+  Dma dma_ GUARDED_BY(mutex_);
 
-  DiskOperation operation_;
-  std::uint64_t io_bytes_ = 0;  // its length, which the image changes
-  bool io_under_way_ = false;
-  bool io_abandoned_ = false;  // nobody waits for it any more
-  unsigned io_place_ = 0;
-  IoThen io_then_;
+  DiskOperation operation_ GUARDED_BY(mutex_);
+  std::uint64_t io_bytes_ GUARDED_BY(mutex_) = 0;  // its length, which the image changes
+  bool io_under_way_ GUARDED_BY(mutex_) = false;
+  bool io_abandoned_ GUARDED_BY(mutex_) = false;  // nobody waits for it any more
+  unsigned io_place_ GUARDED_BY(mutex_) = 0;
+  IoThen io_then_ GUARDED_BY(mutex_);
 };
 
 }  // namespace veneer

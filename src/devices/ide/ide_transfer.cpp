@@ -9,6 +9,7 @@
 namespace veneer {
 
 std::span<std::byte> IdeCable::Buffer(std::size_t bytes) {
+  mutex_.AssertHeld();
   VENEER_CHECK(bytes <= kMaxBuffer && !io_under_way_);
   if (buffer_.size() < bytes) {
     buffer_.resize(bytes);
@@ -17,6 +18,7 @@ std::span<std::byte> IdeCable::Buffer(std::size_t bytes) {
 }
 
 void IdeCable::End(std::uint8_t status, std::uint8_t error, bool interrupt) {
+  mutex_.AssertHeld();
   phase_ = Phase::kIdle;
   registers().status = status;
   registers().error = error;
@@ -28,6 +30,7 @@ void IdeCable::End(std::uint8_t status, std::uint8_t error, bool interrupt) {
 // --- By the port --------------------------------------------------------------------------------
 
 void IdeCable::SendPort(std::size_t bytes, Then then) {
+  mutex_.AssertHeld();
   VENEER_CHECK(bytes > 0 && bytes % 2 == 0 && bytes <= buffer_.size());
   phase_ = Phase::kToGuest;
   position_ = 0;
@@ -38,6 +41,7 @@ void IdeCable::SendPort(std::size_t bytes, Then then) {
 }
 
 void IdeCable::ReceivePort(std::size_t bytes, bool interrupt, Then then) {
+  mutex_.AssertHeld();
   VENEER_CHECK(bytes > 0 && bytes % 2 == 0);
   Buffer(bytes);
   phase_ = Phase::kFromGuest;
@@ -78,6 +82,7 @@ void IdeCable::PassData(unsigned size) {
 // --- Images -------------------------------------------------------------------------------------
 
 void IdeCable::RunIo(DiskAction action, std::uint64_t offset, std::uint64_t length, IoThen then) {
+  mutex_.AssertHeld();
   operation_.buffers.clear();
   if (action == DiskAction::kRead || action == DiskAction::kWrite) {
     const std::span<std::byte> buffer = Buffer(length);
@@ -101,7 +106,7 @@ void IdeCable::StartIo() {
 }
 
 void IdeCable::OnIoEnd(int error) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   io_under_way_ = false;
   CountIo(error);
   if (std::exchange(io_abandoned_, false)) {
@@ -140,12 +145,12 @@ void IdeCable::CountIo(int error) {
 // --- By the bus master --------------------------------------------------------------------------
 
 std::uint8_t IdeCable::ReadBusMaster(std::uint64_t offset) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return bus_master_.Read(offset);
 }
 
 void IdeCable::WriteBusMaster(std::uint64_t offset, std::uint8_t value) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   bus_master_.Write(offset, value);
   if (phase_ == Phase::kAwaitDma && bus_master_.active()) {
     StartDma();
@@ -153,6 +158,7 @@ void IdeCable::WriteBusMaster(std::uint64_t offset, std::uint8_t value) {
 }
 
 void IdeCable::AwaitDma(bool to_guest, Then then) {
+  mutex_.AssertHeld();
   phase_ = Phase::kAwaitDma;
   dma_to_guest_ = to_guest;
   then_ = std::move(then);
@@ -172,6 +178,7 @@ void IdeCable::StartDma() {
 }
 
 void IdeCable::RunDma(DiskAction action, std::uint64_t offset, std::uint64_t length, IoThen then) {
+  mutex_.AssertHeld();
   dma_ = Dma{.action = action, .offset = offset, .left = length, .then = std::move(then)};
   NextPiece();
 }
@@ -194,6 +201,7 @@ void IdeCable::NextPiece() {
   operation_.action = dma_.action;
   operation_.offset = dma_.offset;
   io_then_ = [this](int error) {
+    mutex_.AssertHeld();
     if (error != 0) {
       bus_master_.End(false);
       std::exchange(dma_.then, nullptr)(error);
@@ -207,6 +215,7 @@ void IdeCable::NextPiece() {
 }
 
 bool IdeCable::CopyDma(bool to_guest, std::size_t bytes) {
+  mutex_.AssertHeld();
   const std::span<std::byte> buffer = Buffer(bytes);
   if (to_guest ? bus_master_.CopyTo(buffer) : bus_master_.CopyFrom(buffer)) {
     bus_master_.End(false);

@@ -65,20 +65,20 @@ void AcpiPm::UpdateSci() {
 }
 
 void AcpiPm::PressPowerButton() {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   pm1_status_ |= kPowerButton;
   UpdateSci();
 }
 
 void AcpiPm::RaiseRtcAlarm() {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   pm1_status_ |= kRtc;
   UpdateSci();
 }
 
 void AcpiPm::RaiseGpe(unsigned number) {
   VENEER_CHECK(number < kGpeCount);
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   gpe_status_ = static_cast<std::uint16_t>(gpe_status_ | (1U << number));
   UpdateSci();
 }
@@ -145,7 +145,7 @@ bool AcpiPm::TakeSleepRequest() {
 }
 
 std::uint64_t AcpiPm::Read(std::uint64_t offset, unsigned size) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   const std::uint32_t timer = Timer();  // once, so that its bytes belong together
   UpdateTimerStatus(timer);
   UpdateSci();
@@ -159,7 +159,7 @@ std::uint64_t AcpiPm::Read(std::uint64_t offset, unsigned size) {
 void AcpiPm::Write(std::uint64_t offset, unsigned size, std::uint64_t value) {
   bool power_off = false;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     for (unsigned i = 0; i < size; ++i) {
       WriteByte(offset + i, static_cast<std::uint8_t>(value >> (i * 8U)));
     }

@@ -1,6 +1,7 @@
 #include "veneer/devices/pc/cmos_rtc.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "cmos_time.h"
@@ -107,10 +108,11 @@ CmosRtc::CmosRtc(const Clock& clock, InterruptLine& line, const Memory& memory)
     : clock_(clock), line_(line) {
   constexpr std::uint64_t kKiB = 1024;
   constexpr std::uint64_t kMiB = 1024 * kKiB;
-  const auto store = [this](std::uint8_t index, unsigned bytes, std::uint64_t value) {
+  const std::span<std::uint8_t> ram(ram_);
+  const auto store = [ram](std::uint8_t index, unsigned bytes, std::uint64_t value) {
     value = std::min(value, AllOnes(bytes));
     for (unsigned i = 0; i < bytes; ++i) {
-      ram_[index + i] = static_cast<std::uint8_t>(value >> (i * 8U));
+      ram[index + i] = static_cast<std::uint8_t>(value >> (i * 8U));
     }
   };
   const auto above = [&memory](std::uint64_t start) {
@@ -158,7 +160,10 @@ void CmosRtc::StoreTime() {
 
 void CmosRtc::AdoptTime(std::int64_t microsecond) {
   const CmosFormat format = FormatOf(ram_[kStatusB]);
-  const auto field = [&](std::uint8_t index) { return format.Decode(ram_[index]).value_or(~0U); };
+  const std::span<const std::uint8_t> ram(ram_);
+  const auto field = [&format, ram](std::uint8_t index) {
+    return format.Decode(ram[index]).value_or(~0U);
+  };
   const unsigned year = field(kYear);
   const unsigned century = field(kCentury);
   const std::optional<std::int64_t> seconds = SecondsFromCmosTime(CmosTime{
@@ -274,7 +279,7 @@ void CmosRtc::UpdateInterrupt() {
 }
 
 void CmosRtc::OnDeadline() {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   AdvanceFlags();
   UpdateInterrupt();
 }
@@ -336,7 +341,7 @@ void CmosRtc::WriteData(std::uint8_t value) {
 }
 
 std::uint64_t CmosRtc::Read(std::uint64_t offset, unsigned size) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   // The index register cannot be read. A word read finds the data in its upper half.
   std::uint64_t value = 0xff;
   if (offset + size > 1) {
@@ -347,7 +352,7 @@ std::uint64_t CmosRtc::Read(std::uint64_t offset, unsigned size) {
 }
 
 void CmosRtc::Write(std::uint64_t offset, unsigned size, std::uint64_t value) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (offset == 0) {
     index_ = value & 0x7f;  // bit 7 masks the NMI, which nothing here raises
   }

@@ -7,7 +7,7 @@ Result<void> DebugPort::Attach(Bus& ports) { return ports.Attach(kPort, 1, *this
 std::uint64_t DebugPort::Read(std::uint64_t /*offset*/, unsigned /*size*/) { return kPort; }
 
 void DebugPort::Write(std::uint64_t /*offset*/, unsigned /*size*/, std::uint64_t value) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   line_.push_back(static_cast<std::byte>(value));
   if (value == '\n' || line_.size() >= kMaxLine) {
     sink_.Write(line_);
@@ -16,7 +16,7 @@ void DebugPort::Write(std::uint64_t /*offset*/, unsigned /*size*/, std::uint64_t
 }
 
 void DebugPort::Flush() {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (!line_.empty()) {
     sink_.Write(line_);
     line_.clear();

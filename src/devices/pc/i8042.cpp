@@ -51,13 +51,13 @@ Result<void> I8042::Attach(Bus& ports) {
 }
 
 std::uint8_t I8042::ReadData() {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   output_full_ = false;
   return output_;
 }
 
 std::uint8_t I8042::ReadStatus() {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   unsigned status = kSystemFlag | kKeyboardUnlocked;
   if (output_full_) {
     status |= kOutputFull;
@@ -76,7 +76,7 @@ void I8042::Reply(std::uint8_t value) {
 void I8042::WriteData(std::uint8_t value) {
   bool reset = false;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     last_was_command_ = false;
     switch (awaiting_data_for_) {
       case kWriteCommandByte:
@@ -104,7 +104,7 @@ void I8042::WriteData(std::uint8_t value) {
 void I8042::WriteCommand(std::uint8_t value) {
   bool reset = false;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     last_was_command_ = true;
     awaiting_data_for_ = 0;
     switch (value) {

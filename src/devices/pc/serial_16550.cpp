@@ -83,7 +83,7 @@ void Serial16550::Refill() {
 }
 
 std::size_t Serial16550::Receive(std::span<const std::byte> text) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   const std::size_t taken = std::min(text.size(), kBacklogSize - backlog_.size());
   for (const std::byte c : text.first(taken)) {
     backlog_.push(std::to_integer<std::uint8_t>(c));
@@ -95,10 +95,10 @@ std::size_t Serial16550::Receive(std::span<const std::byte> text) {
 }
 
 void Serial16550::Flush() {
-  const std::scoped_lock output_lock(output_mutex_);
+  const MutexLock output_lock(output_mutex_);
   std::vector<std::byte> text;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     text.swap(output_);
   }
   if (!text.empty()) {
@@ -290,7 +290,7 @@ std::uint64_t Serial16550::Read(std::uint64_t offset, unsigned size) {
   bool flush = false;
   bool room = false;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     // The ISA bus splits wider accesses into bytes.
     for (unsigned i = 0; i < size; ++i) {
       bool flush_byte = false;
@@ -314,7 +314,7 @@ std::uint64_t Serial16550::Read(std::uint64_t offset, unsigned size) {
 void Serial16550::Write(std::uint64_t offset, unsigned size, std::uint64_t value) {
   bool flush = false;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     for (unsigned i = 0; i < size; ++i) {
       flush = WriteRegister(offset + i, static_cast<std::uint8_t>(value >> (i * 8U))) || flush;
     }

@@ -37,7 +37,7 @@ Result<void> PciHost::Attach() { return ports_.Attach(kConfigAddress, kConfigSiz
 
 Result<void> PciHost::AddDevice(unsigned slot, unsigned function, PciDevice& device) {
   VENEER_CHECK(slot < kSlots && function < kFunctions && device.host_ == nullptr);
-  const std::scoped_lock lock(config_mutex_);
+  const MutexLock lock(config_mutex_);
   PciDevice*& place = devices_[slot * kFunctions + function];
   if (place != nullptr) {
     return UsageError("PCI slot {:02x}.{} is taken; give the device another one", slot, function);
@@ -50,7 +50,7 @@ Result<void> PciHost::AddDevice(unsigned slot, unsigned function, PciDevice& dev
 }
 
 void PciHost::RemoveDevice(PciDevice& device) {
-  const std::scoped_lock lock(config_mutex_);
+  const MutexLock lock(config_mutex_);
   if (devices_[device.devfn_] != &device) {
     return;
   }
@@ -64,7 +64,7 @@ void PciHost::RemoveDevice(PciDevice& device) {
 }
 
 Result<void> PciHost::AssignResources() {
-  const std::scoped_lock lock(config_mutex_);
+  const MutexLock lock(config_mutex_);
   std::uint64_t next_io = kFirstIoBar;
   std::uint64_t next_memory = kFirstMemoryBar;
   for (PciDevice* device : devices_) {
@@ -182,7 +182,7 @@ bool PciHost::WriteResetControl(std::uint8_t value) {
 }
 
 std::uint64_t PciHost::Read(std::uint64_t offset, unsigned size) {
-  const std::scoped_lock lock(config_mutex_);
+  const MutexLock lock(config_mutex_);
   if (offset >= kConfigData) {
     return ReadData(offset - kConfigData, size);
   }
@@ -198,7 +198,7 @@ std::uint64_t PciHost::Read(std::uint64_t offset, unsigned size) {
 void PciHost::Write(std::uint64_t offset, unsigned size, std::uint64_t value) {
   bool reset = false;
   {
-    const std::scoped_lock lock(config_mutex_);
+    const MutexLock lock(config_mutex_);
     if (offset >= kConfigData) {
       WriteData(offset - kConfigData, size, static_cast<std::uint32_t>(value));
     } else if (offset == 0 && size == 4) {
@@ -213,13 +213,13 @@ void PciHost::Write(std::uint64_t offset, unsigned size, std::uint64_t value) {
 }
 
 void PciHost::SetIntx(PciDevice& device, bool asserted) {
-  const std::scoped_lock lock(interrupt_mutex_);
+  const MutexLock lock(interrupt_mutex_);
   device.intx_asserted_ = asserted;
   UpdateIntx(device);
 }
 
 void PciHost::SetIntxDisabled(PciDevice& device, bool disabled) {
-  const std::scoped_lock lock(interrupt_mutex_);
+  const MutexLock lock(interrupt_mutex_);
   device.intx_disabled_ = disabled;
   UpdateIntx(device);
 }

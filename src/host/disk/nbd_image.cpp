@@ -24,9 +24,13 @@ bool IsNbdUri(std::string_view path) {
 Result<std::unique_ptr<DiskImage>> NbdImage::Open(const DiskConfig& config,
                                                   const std::string& uri) {
   std::unique_ptr<NbdImage> image(new NbdImage(config, uri));
-  VENEER_TRY_ASSIGN(image->first_, NbdConnection::Open(uri, config.path));
-  VENEER_TRY(image->Check(image->first_->facts(), config));
-  image->Learn(image->first_->facts(), config);
+  VENEER_TRY_ASSIGN(std::unique_ptr<NbdConnection> first, NbdConnection::Open(uri, config.path));
+  VENEER_TRY(image->Check(first->facts(), config));
+  image->Learn(first->facts(), config);
+  {
+    const MutexLock lock(image->mutex_);
+    image->first_ = std::move(first);
+  }
   return image;
 }
 
@@ -82,7 +86,7 @@ Result<void> NbdImage::Refresh() {
 Result<std::unique_ptr<DiskChannel>> NbdImage::OpenChannel() {
   std::unique_ptr<NbdConnection> connection;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     connection = std::move(first_);
   }
   if (connection == nullptr) {

@@ -3,13 +3,13 @@
 
 #include <atomic>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 
 #include "nbd_channel.h"
 #include "nbd_connection.h"
 #include "veneer/host/disk/disk_image.h"
+#include "veneer/vmm/base/mutex.h"
 
 namespace veneer {
 
@@ -35,10 +35,10 @@ class NbdImage final : public DiskImage {
   NbdChannel::Owner owner_;
   Facts fixed_;  // but for the size
   std::atomic<std::uint64_t> bytes_{0};
-  std::mutex mutex_;  // guards the one below
+  Mutex mutex_;
   // The connection it was opened with, for the first channel: some servers take one client only,
   // and go when it goes.
-  std::unique_ptr<NbdConnection> first_;
+  std::unique_ptr<NbdConnection> first_ GUARDED_BY(mutex_);
 };
 
 }  // namespace veneer

@@ -95,7 +95,7 @@ void CaptureFile::Write(std::span<const iovec> pieces, std::size_t size) {
       left -= count;
     }
   }
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   const ssize_t written = writev(file_.get(), record.data(), static_cast<int>(record.size()));
   if (written == static_cast<ssize_t>(sizeof header + size)) {
     return;

@@ -7,12 +7,12 @@
 #include <atomic>
 #include <cstddef>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <string>
 #include <utility>
 
 #include "veneer/host/net/net_link.h"
+#include "veneer/vmm/base/mutex.h"
 #include "veneer/vmm/base/unique_fd.h"
 
 namespace veneer {
@@ -30,7 +30,7 @@ class CaptureFile {
   CaptureFile(std::string path, UniqueFd file) : path_(std::move(path)), file_(std::move(file)) {}
   const std::string path_;
   const UniqueFd file_;
-  std::mutex mutex_;  // keeps frames of several queues apart
+  Mutex mutex_;  // keeps frames of several queues apart
   std::atomic<bool> failed_{false};
 };
 

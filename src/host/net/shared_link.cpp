@@ -1,9 +1,9 @@
 // One link for two NICs, of which the guest may use one at a time: what it does with the other is
 // an error of its own.
-#include <mutex>
 #include <utility>
 
 #include "veneer/host/net/net_link.h"
+#include "veneer/vmm/base/mutex.h"
 
 namespace veneer {
 namespace {
@@ -12,9 +12,9 @@ namespace {
 struct Shared {
   explicit Shared(std::unique_ptr<NetLink> whole) : link(std::move(whole)) {}
   const std::unique_ptr<NetLink> link;
-  std::mutex mutex;               // guards what follows, and is held while channels come and go
-  const NetLink* user = nullptr;  // who has channels open
-  unsigned channels = 0;
+  Mutex mutex;  // guards what follows, and is held while channels come and go
+  const NetLink* user GUARDED_BY(mutex) = nullptr;  // who has channels open
+  unsigned channels GUARDED_BY(mutex) = 0;
 };
 
 class CountedChannel final : public NetChannel {
@@ -22,7 +22,7 @@ class CountedChannel final : public NetChannel {
   CountedChannel(std::shared_ptr<Shared> shared, std::unique_ptr<NetChannel> channel)
       : shared_(std::move(shared)), channel_(std::move(channel)) {}
   ~CountedChannel() override {
-    const std::scoped_lock lock(shared_->mutex);
+    const MutexLock lock(shared_->mutex);
     channel_.reset();
     if (--shared_->channels == 0) {
       shared_->user = nullptr;
@@ -49,12 +49,12 @@ class Owner final : public NetLink {
   explicit Owner(std::shared_ptr<Shared> shared) : shared_(std::move(shared)) {}
   Facts facts() const override { return shared_->link->facts(); }
   Result<void> SetReceiverOffloads(const NetOffloads& offloads) override {
-    const std::scoped_lock lock(shared_->mutex);
+    const MutexLock lock(shared_->mutex);
     VENEER_TRY(CheckFree());
     return shared_->link->SetReceiverOffloads(offloads);
   }
   Result<std::unique_ptr<NetChannel>> OpenChannel(unsigned queue) override {
-    const std::scoped_lock lock(shared_->mutex);
+    const MutexLock lock(shared_->mutex);
     VENEER_TRY(CheckFree());
     VENEER_TRY_ASSIGN(std::unique_ptr<NetChannel> channel, shared_->link->OpenChannel(queue));
     shared_->user = this;
@@ -63,9 +63,9 @@ class Owner final : public NetLink {
   }
 
  private:
-  Result<void> CheckFree() const {
+  Result<void> CheckFree() const REQUIRES(shared_->mutex) {
     if (shared_->user != nullptr && shared_->user != this) {
-      return HostError("the guest uses the NIC's twin");
+      return HostError("the guest uses the NIC's other device");
     }
     return {};
   }

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 
 #include "veneer/vmm/base/log.h"
+#include "veneer/vmm/base/mutex.h"
 
 namespace veneer {
 namespace {
@@ -58,8 +59,8 @@ Result<const SlirpApi*> LoadSlirpApi() {
   return &*loaded;
 }
 
-std::mutex& SlirpMutex() {
-  static std::mutex mutex;
+Mutex& SlirpMutex() {
+  static Mutex mutex;
   return mutex;
 }
 

@@ -2,10 +2,9 @@
 // no other guest should have to wait for.
 #pragma once
 
-#include <mutex>
-
 #include <slirp/libslirp.h>
 
+#include "veneer/vmm/base/mutex.h"
 #include "veneer/vmm/base/result.h"
 
 // What is used of it, without the prefix slirp_.
@@ -30,6 +29,6 @@ Result<const SlirpApi*> LoadSlirpApi();
 
 // The library has a clock and a resolver's address that all of its networks share: held during each
 // of its functions.
-std::mutex& SlirpMutex();
+Mutex& SlirpMutex();
 
 }  // namespace veneer

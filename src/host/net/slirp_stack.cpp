@@ -100,7 +100,7 @@ Result<std::unique_ptr<SlirpStack>> SlirpStack::Create(const UserNet& net, std::
   VENEER_TRY_ASSIGN(SlirpSockets sockets, SlirpSockets::Create());
   std::unique_ptr<SlirpStack> stack(new SlirpStack(*api, std::move(sockets)));
   const SlirpConfig config = Configuration(net, mtu);
-  const std::scoped_lock lock(SlirpMutex());
+  const MutexLock lock(SlirpMutex());
   stack->slirp_ = api->new_(&config, &Callbacks(), stack.get());
   if (stack->slirp_ == nullptr) {
     return HostError("libslirp cannot make a user-mode network");
@@ -120,7 +120,7 @@ Result<std::unique_ptr<SlirpStack>> SlirpStack::Create(const UserNet& net, std::
 
 SlirpStack::~SlirpStack() {
   if (slirp_ != nullptr) {
-    const std::scoped_lock lock(SlirpMutex());
+    const MutexLock lock(SlirpMutex());
     api_.cleanup_(slirp_);
   }
 }
@@ -156,7 +156,7 @@ void SlirpStack::Input(std::span<const std::byte> frame) {
     return;
   }
   {
-    const std::scoped_lock lock(SlirpMutex());
+    const MutexLock lock(SlirpMutex());
     changed_ = true;
     api_.input_(slirp_, reinterpret_cast<const std::uint8_t*>(frame.data()),  // bytes, the C way
                 static_cast<int>(frame.size()));
@@ -192,7 +192,7 @@ std::optional<std::size_t> SlirpStack::Output(std::span<const iovec> room) {
 }
 
 bool SlirpStack::Advance() {
-  const std::scoped_lock lock(SlirpMutex());
+  const MutexLock lock(SlirpMutex());
   const bool ready = sockets_.Look();
   if (!ready && !changed_) {
     return false;

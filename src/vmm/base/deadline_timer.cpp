@@ -1,8 +1,9 @@
 #include "veneer/vmm/base/deadline_timer.h"
 
 #include <limits>
-#include <mutex>
 #include <utility>
+
+#include "veneer/vmm/base/mutex.h"
 
 namespace veneer {
 
@@ -14,7 +15,7 @@ struct LoopTimer::State : std::enable_shared_from_this<State> {
 
   // On the loop's thread: makes its timer fit the wanted deadline.
   void Arrange() {
-    const std::lock_guard lock(mutex);
+    const MutexLock lock(mutex);
     posted = false;
     if (scheduled <= wanted) {
       return;  // fires early and is arranged again then: cheaper than a post for each change
@@ -26,7 +27,7 @@ struct LoopTimer::State : std::enable_shared_from_this<State> {
 
   void Fire() {
     {
-      const std::lock_guard lock(mutex);
+      const MutexLock lock(mutex);
       const std::uint64_t fired = std::exchange(scheduled, kNever);
       if (wanted > fired) {
         if (wanted != kNever) {
@@ -42,11 +43,11 @@ struct LoopTimer::State : std::enable_shared_from_this<State> {
 
   EventLoop& loop;
   const EventLoop::Task on_deadline;
-  std::mutex mutex;  // guards the rest
-  std::uint64_t wanted = kNever;
-  std::uint64_t scheduled = kNever;  // what the loop's timer stands at
-  EventLoop::TimerId timer = 0;
-  bool posted = false;  // an Arrange() is on its way to the loop
+  Mutex mutex;
+  std::uint64_t wanted GUARDED_BY(mutex) = kNever;
+  std::uint64_t scheduled GUARDED_BY(mutex) = kNever;  // what the loop's timer stands at
+  EventLoop::TimerId timer GUARDED_BY(mutex) = 0;
+  bool posted GUARDED_BY(mutex) = false;  // an Arrange() is on its way to the loop
 };
 
 LoopTimer::LoopTimer(EventLoop& loop, EventLoop::Task on_deadline)
@@ -54,7 +55,7 @@ LoopTimer::LoopTimer(EventLoop& loop, EventLoop::Task on_deadline)
 
 void LoopTimer::SetDeadline(std::optional<std::uint64_t> deadline_ns) {
   {
-    const std::lock_guard lock(state_->mutex);
+    const MutexLock lock(state_->mutex);
     state_->wanted = deadline_ns.value_or(State::kNever);
     if (state_->scheduled <= state_->wanted || state_->posted) {
       return;

@@ -43,7 +43,7 @@ EventLoop::~EventLoop() = default;
 void EventLoop::Post(Task task) {
   bool first = false;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     first = posted_.empty();
     posted_.push_back(std::move(task));
   }
@@ -54,7 +54,7 @@ void EventLoop::Post(Task task) {
 
 void EventLoop::Stop() {
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     stopping_ = true;
   }
   wake_.Signal();
@@ -95,7 +95,7 @@ void EventLoop::CancelTimer(TimerId id) {
 void EventLoop::RunPosted() {
   std::vector<Task> tasks;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     tasks.swap(posted_);
   }
   for (Task& task : tasks) {
@@ -153,7 +153,7 @@ void EventLoop::Run() {
       }
     }
     RunTimers();
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     if (stopping_) {
       return;
     }

@@ -3,7 +3,7 @@
 namespace veneer {
 
 Counter& Metrics::Get(std::string_view name) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   auto it = counters_.find(name);
   if (it == counters_.end()) {
     it = counters_.emplace(std::string(name), std::make_unique<Counter>()).first;
@@ -12,7 +12,7 @@ Counter& Metrics::Get(std::string_view name) {
 }
 
 std::map<std::string, std::uint64_t> Metrics::Snapshot() const {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   std::map<std::string, std::uint64_t> values;
   for (const auto& [name, counter] : counters_) {
     values.emplace(name, counter->value());

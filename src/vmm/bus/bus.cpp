@@ -1,7 +1,6 @@
 #include "veneer/vmm/bus/bus.h"
 
 #include <iterator>
-#include <mutex>
 
 #include "veneer/vmm/base/log.h"
 
@@ -11,7 +10,7 @@ Result<void> Bus::Attach(std::uint64_t base, std::uint64_t size, BusDevice& devi
   if (size == 0 || base + (size - 1) < base) {
     return UsageError("{} bus: a window of {:#x} bytes at {:#x} does not fit", name_, size, base);
   }
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto next = windows_.lower_bound(base);
   const bool hits_next = next != windows_.end() && next->first - base < size;
   const bool hits_previous =
@@ -24,12 +23,12 @@ Result<void> Bus::Attach(std::uint64_t base, std::uint64_t size, BusDevice& devi
 }
 
 bool Bus::Detach(std::uint64_t base) {
-  const std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return windows_.erase(base) > 0;
 }
 
 BusDevice* Bus::Find(std::uint64_t address, unsigned size, std::uint64_t* offset) const {
-  const std::shared_lock lock(mutex_);
+  const ReaderLock lock(mutex_);
   auto it = windows_.upper_bound(address);
   if (it == windows_.begin()) {
     return nullptr;

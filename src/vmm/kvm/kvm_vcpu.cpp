@@ -92,7 +92,7 @@ Result<void> KvmVcpu::SetUpLocalApic() {
 void KvmVcpu::Kick() {
   // Seen by the next KVM_RUN if the thread is not in one now; the signal ends the one under way.
   std::atomic_ref(run_->immediate_exit).store(1, std::memory_order_release);
-  const std::scoped_lock lock(thread_mutex_);
+  const MutexLock lock(thread_mutex_);
   if (running_) {
     pthread_kill(thread_, KickSignal());
   }
@@ -100,14 +100,14 @@ void KvmVcpu::Kick() {
 
 VcpuExit KvmVcpu::Run() {
   {
-    const std::scoped_lock lock(thread_mutex_);
+    const MutexLock lock(thread_mutex_);
     thread_ = pthread_self();
     running_ = true;
   }
   const int result = ioctl(fd_.get(), KVM_RUN, 0);
   const int error = errno;
   {
-    const std::scoped_lock lock(thread_mutex_);
+    const MutexLock lock(thread_mutex_);
     running_ = false;
   }
   run_->kvm_dirty_regs = 0;

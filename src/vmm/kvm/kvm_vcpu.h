@@ -6,8 +6,8 @@
 
 #include <atomic>
 #include <memory>
-#include <mutex>
 
+#include "veneer/vmm/base/mutex.h"
 #include "veneer/vmm/base/unique_fd.h"
 #include "veneer/vmm/vcpu/cpuid.h"
 #include "veneer/vmm/vcpu/vcpu.h"
@@ -65,9 +65,9 @@ class KvmVcpu final : public Vcpu {
   // The general registers in the run page are those of the last exit.
   bool registers_current_ = false;
 
-  std::mutex thread_mutex_;  // guards the two below
-  pthread_t thread_{};
-  bool running_ = false;
+  Mutex thread_mutex_;
+  pthread_t thread_ GUARDED_BY(thread_mutex_){};
+  bool running_ GUARDED_BY(thread_mutex_) = false;
 };
 
 }  // namespace veneer::kvm

@@ -53,13 +53,13 @@ void KernelSide::SetVector(unsigned vcpu, std::uint8_t vector) {
   // KVM may have marked events meanwhile, and interrupted nobody.
   Set(vcpu, XenAttribute::kUpcallVector, vector,
       [this, vcpu] { parts_.events().RaiseIfPending(vcpu); });
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   vectors_[vcpu] = vector;
   Update(vcpu);
 }
 
 void KernelSide::SetCallbackVector(std::uint8_t vector) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   Note(parts_.kernel.SetXenCallbackVector(vector));
   callback_vector_ = vector;
   for (std::uint32_t vcpu = 0; vcpu < vectors_.size(); ++vcpu) {
@@ -68,7 +68,7 @@ void KernelSide::SetCallbackVector(std::uint8_t vector) {
 }
 
 void KernelSide::StartOver() {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   Note(parts_.kernel.SetXenCallbackVector(0));
   Note(parts_.kernel.SetXenWidth(true));
   callback_vector_ = 0;
@@ -110,7 +110,7 @@ void KernelSide::Update(std::uint32_t vcpu) {
 }
 
 void KernelSide::OnInterdomainBound(EvtchnPort guest_port, int event_fd) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   const Result<void> routed = parts_.kernel.RouteXenPortToEventFd(guest_port.value, event_fd);
   Note(routed);
   if (routed) {
@@ -119,19 +119,19 @@ void KernelSide::OnInterdomainBound(EvtchnPort guest_port, int event_fd) {
 }
 
 void KernelSide::OnIpiBound(EvtchnPort guest_port, std::uint32_t vcpu) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   ipis_[guest_port] = Ipi{.vcpu = vcpu};
   Update(vcpu);
 }
 
 void KernelSide::OnTimerBound(EvtchnPort guest_port, std::uint32_t vcpu) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   timers_[vcpu].bound = guest_port;
   Update(vcpu);
 }
 
 void KernelSide::OnUnbound(EvtchnPort guest_port) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   bool routed = event_fds_.erase(guest_port) > 0;
   if (const auto ipi = ipis_.find(guest_port); ipi != ipis_.end()) {
     routed |= ipi->second.routed;

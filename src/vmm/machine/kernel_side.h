@@ -7,7 +7,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <set>
 #include <vector>
@@ -15,6 +14,7 @@
 #include "upcalls.h"
 #include "vcpu_thread.h"
 #include "veneer/vmm/base/metrics.h"
+#include "veneer/vmm/base/mutex.h"
 #include "veneer/vmm/kvm/kernel_xen.h"
 #include "veneer/xencompat/domain/kernel_support.h"
 #include "veneer/xencompat/evtchn/event_channels.h"
@@ -87,18 +87,20 @@ class KernelSide final : public PortObserver, public KernelSender, public Kernel
   void Set(unsigned vcpu, XenAttribute attribute, std::uint64_t value,
            std::function<void()> then = {});
   // With mutex_ held: brings what KVM does for `vcpu` in line with its vectors.
-  void Update(std::uint32_t vcpu);
-  bool HasVector(std::uint32_t vcpu) const { return vectors_[vcpu] != 0 || callback_vector_ != 0; }
+  void Update(std::uint32_t vcpu) REQUIRES(mutex_);
+  bool HasVector(std::uint32_t vcpu) const REQUIRES(mutex_) {
+    return vectors_[vcpu] != 0 || callback_vector_ != 0;
+  }
   void Note(const Result<void>& result);
 
   const Parts parts_;
   Counter& refused_;
-  std::mutex mutex_;  // guards the rest
-  std::vector<std::uint8_t> vectors_;
-  std::uint8_t callback_vector_ = 0;
-  std::set<EvtchnPort> event_fds_;
-  std::map<EvtchnPort, Ipi> ipis_;
-  std::vector<Timer> timers_;
+  Mutex mutex_;
+  std::vector<std::uint8_t> vectors_ GUARDED_BY(mutex_);
+  std::uint8_t callback_vector_ GUARDED_BY(mutex_) = 0;
+  std::set<EvtchnPort> event_fds_ GUARDED_BY(mutex_);
+  std::map<EvtchnPort, Ipi> ipis_ GUARDED_BY(mutex_);
+  std::vector<Timer> timers_ GUARDED_BY(mutex_);
 };
 
 }  // namespace veneer

@@ -17,7 +17,7 @@ KernelWatch::KernelWatch(GuestMemory& memory, Expects expects, std::function<voi
     : memory_(memory), changed_(std::move(changed)), expects_(expects) {}
 
 std::vector<MsrRange> KernelWatch::Msrs() const {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   std::vector<MsrRange> ranges;
   if (expects_ != Expects::kNothing) {
     ranges.push_back(MsrRange{.first = kMsrEfer, .count = 1, .reads = false, .writes = true});
@@ -30,7 +30,7 @@ std::vector<MsrRange> KernelWatch::Msrs() const {
 
 void KernelWatch::Arm() {
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     expects_ = Expects::kAfterKexec;
     looks_ = 0;
   }
@@ -50,7 +50,7 @@ bool KernelWatch::OnMsr(Vcpu& vcpu, const MsrExit& exit) {
 }
 
 bool KernelWatch::Look(Vcpu& vcpu) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (expects_ == Expects::kNothing) {
     return false;
   }

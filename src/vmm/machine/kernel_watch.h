@@ -3,9 +3,9 @@
 #pragma once
 
 #include <functional>
-#include <mutex>
 #include <vector>
 
+#include "veneer/vmm/base/mutex.h"
 #include "veneer/vmm/kvm/vm.h"
 #include "veneer/vmm/memory/guest_memory.h"
 #include "veneer/vmm/vcpu/vcpu.h"
@@ -44,9 +44,9 @@ class KernelWatch {
 
   GuestMemory& memory_;
   const std::function<void()> changed_;
-  mutable std::mutex mutex_;  // guards the rest
-  Expects expects_;
-  unsigned looks_ = 0;  // at a kernel's text in which nothing was found
+  mutable Mutex mutex_;
+  Expects expects_ GUARDED_BY(mutex_);
+  unsigned looks_ GUARDED_BY(mutex_) = 0;  // at a kernel's text in which nothing was found
 };
 
 }  // namespace veneer

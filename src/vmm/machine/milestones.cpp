@@ -25,12 +25,12 @@ BootMilestones::BootMilestones(const Clock& clock, std::function<std::uint64_t()
     : clock_(clock), instructions_(std::move(instructions)) {}
 
 void BootMilestones::Start() {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   start_ns_ = clock_.MonotonicNs();
 }
 
 void BootMilestones::OnOutput(std::span<const std::byte> output) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (reached_.size() == std::size(kMarkers)) {
     return;
   }
@@ -61,7 +61,7 @@ void BootMilestones::Mark(std::string_view name) {
 }
 
 std::vector<Milestone> BootMilestones::Reached() const {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return reached_;
 }
 

@@ -4,13 +4,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "veneer/vmm/base/clock.h"
+#include "veneer/vmm/base/mutex.h"
 #include "veneer/vmm/machine/machine.h"
 
 namespace veneer {
@@ -28,14 +28,14 @@ class BootMilestones {
   std::vector<Milestone> Reached() const;
 
  private:
-  void Mark(std::string_view name);
+  void Mark(std::string_view name) REQUIRES(mutex_);
 
   const Clock& clock_;
   const std::function<std::uint64_t()> instructions_;
-  mutable std::mutex mutex_;
-  std::uint64_t start_ns_ = 0;
-  std::string line_;
-  std::vector<Milestone> reached_;
+  mutable Mutex mutex_;
+  std::uint64_t start_ns_ GUARDED_BY(mutex_) = 0;
+  std::string line_ GUARDED_BY(mutex_);
+  std::vector<Milestone> reached_ GUARDED_BY(mutex_);
 };
 
 }  // namespace veneer

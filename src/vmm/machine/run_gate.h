@@ -2,8 +2,8 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
-#include <mutex>
+
+#include "veneer/vmm/base/mutex.h"
 
 namespace veneer {
 
@@ -16,10 +16,12 @@ class RunGate {
     if (open_.load(std::memory_order_acquire)) {
       return true;
     }
-    std::unique_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     ++waiting_;
-    changed_.notify_all();
-    changed_.wait(lock, [this] { return stopping_ || (!paused_ && !held_); });
+    changed_.NotifyAll();
+    while (!stopping_ && (paused_ || held_)) {
+      changed_.Wait(mutex_);
+    }
     --waiting_;
     return !stopping_;
   }
@@ -27,45 +29,47 @@ class RunGate {
   // Whether Pass() would return at once.
   bool open() const { return open_.load(std::memory_order_acquire); }
 
-  void Pause() { Set(paused_, true); }
-  void Resume() { Set(paused_, false); }
+  void Pause() { Set(&RunGate::paused_, true); }
+  void Resume() { Set(&RunGate::paused_, false); }
 
   // The same for the machine's own business, which a user's Resume() must not cut short.
-  void Hold() { Set(held_, true); }
-  void Release() { Set(held_, false); }
+  void Hold() { Set(&RunGate::held_, true); }
+  void Release() { Set(&RunGate::held_, false); }
 
   void Stop() {
     {
-      const std::scoped_lock lock(mutex_);
+      const MutexLock lock(mutex_);
       stopping_ = true;
       open_.store(false, std::memory_order_release);
     }
-    changed_.notify_all();
+    changed_.NotifyAll();
   }
 
   // Waits until `threads` threads stand at the closed gate, or it is opened or stopped.
   void WaitUntilHeld(unsigned threads) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return waiting_ >= threads || (!paused_ && !held_) || stopping_; });
+    const MutexLock lock(mutex_);
+    while (waiting_ < threads && (paused_ || held_) && !stopping_) {
+      changed_.Wait(mutex_);
+    }
   }
 
  private:
-  void Set(bool& closed, bool value) {
+  void Set(bool RunGate::*closed, bool value) {
     {
-      const std::scoped_lock lock(mutex_);
-      closed = value;
+      const MutexLock lock(mutex_);
+      this->*closed = value;
       open_.store(!paused_ && !held_ && !stopping_, std::memory_order_release);
     }
-    changed_.notify_all();
+    changed_.NotifyAll();
   }
 
   std::atomic<bool> open_{true};
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool paused_ = false;
-  bool held_ = false;
-  bool stopping_ = false;
-  unsigned waiting_ = 0;
+  Mutex mutex_;
+  Condition changed_;
+  bool paused_ GUARDED_BY(mutex_) = false;
+  bool held_ GUARDED_BY(mutex_) = false;
+  bool stopping_ GUARDED_BY(mutex_) = false;
+  unsigned waiting_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace veneer

@@ -14,7 +14,7 @@ IoEventAddress AddressOf(EvtchnPort port) {
 }  // namespace
 
 void SendPorts::OnInterdomainBound(EvtchnPort guest_port, int event_fd) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (const Result<void> attached = io_events_.AttachIoEvent(AddressOf(guest_port), event_fd);
       !attached) {
     // Sends then leave to userspace, which is slower and works.
@@ -26,7 +26,7 @@ void SendPorts::OnInterdomainBound(EvtchnPort guest_port, int event_fd) {
 }
 
 void SendPorts::OnUnbound(EvtchnPort guest_port) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto it = attached_.find(guest_port);
   if (it != attached_.end()) {
     static_cast<void>(io_events_.DetachIoEvent(AddressOf(guest_port), it->second));

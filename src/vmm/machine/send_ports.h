@@ -2,9 +2,9 @@
 #pragma once
 
 #include <map>
-#include <mutex>
 
 #include "veneer/vmm/base/metrics.h"
+#include "veneer/vmm/base/mutex.h"
 #include "veneer/vmm/bus/io_events.h"
 #include "veneer/xencompat/evtchn/port_observer.h"
 
@@ -23,8 +23,8 @@ class SendPorts final : public PortObserver {
  private:
   IoEvents& io_events_;
   Counter& failures_;
-  std::mutex mutex_;  // guards the map
-  std::map<EvtchnPort, int> attached_;
+  Mutex mutex_;
+  std::map<EvtchnPort, int> attached_ GUARDED_BY(mutex_);
 };
 
 }  // namespace veneer

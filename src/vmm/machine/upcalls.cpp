@@ -80,7 +80,7 @@ void Upcalls::StartOver() {
 }
 
 void Upcalls::AttachLine(Gsi gsi) {
-  const std::scoped_lock lock(line_mutex_);
+  const MutexLock lock(line_mutex_);
   if (const Result<void> attached =
           parts_.lines.AttachResampledLine(gsi, assert_.get(), acknowledged_.get());
       !attached) {
@@ -92,7 +92,7 @@ void Upcalls::AttachLine(Gsi gsi) {
 }
 
 void Upcalls::DetachLine() {
-  const std::scoped_lock lock(line_mutex_);
+  const MutexLock lock(line_mutex_);
   if (line_gsi_) {
     line_attached_ = false;
     static_cast<void>(parts_.lines.DetachResampledLine(*line_gsi_, assert_.get()));

@@ -5,7 +5,6 @@
 #include <atomic>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <vector>
 
@@ -13,6 +12,7 @@
 #include "veneer/vmm/base/event_fd.h"
 #include "veneer/vmm/base/event_loop.h"
 #include "veneer/vmm/base/metrics.h"
+#include "veneer/vmm/base/mutex.h"
 #include "veneer/vmm/bus/interrupt.h"
 #include "veneer/vmm/machine/machine_config.h"
 #include "veneer/xencompat/domain/machine_hooks.h"
@@ -76,8 +76,8 @@ class Upcalls final : public UpcallSink {
   std::atomic<std::uint8_t> callback_vector_{0};
   bool kernel_injects_ = false;
   std::atomic<bool> line_attached_{false};
-  std::mutex line_mutex_;  // guards line_gsi_
-  std::optional<Gsi> line_gsi_;
+  Mutex line_mutex_;
+  std::optional<Gsi> line_gsi_ GUARDED_BY(line_mutex_);
   EventFd assert_;
   EventFd acknowledged_;
 };

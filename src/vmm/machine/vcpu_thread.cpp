@@ -101,7 +101,7 @@ void VcpuThread::Post(Task task) {
     return;
   }
   {
-    const std::scoped_lock lock(tasks_mutex_);
+    const MutexLock lock(tasks_mutex_);
     tasks_.push_back(std::move(task));
     tasks_waiting_.store(true, std::memory_order_release);
   }
@@ -111,7 +111,7 @@ void VcpuThread::Post(Task task) {
 void VcpuThread::RunTasks() {
   std::vector<Task> tasks;
   {
-    const std::scoped_lock lock(tasks_mutex_);
+    const MutexLock lock(tasks_mutex_);
     tasks.swap(tasks_);
     tasks_waiting_.store(false, std::memory_order_release);
   }

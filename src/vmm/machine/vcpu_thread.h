@@ -4,12 +4,12 @@
 #include <atomic>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <thread>
 #include <vector>
 
 #include "run_gate.h"
 #include "veneer/vmm/base/metrics.h"
+#include "veneer/vmm/base/mutex.h"
 #include "veneer/vmm/bus/bus.h"
 #include "veneer/vmm/machine/stop.h"
 #include "veneer/vmm/memory/guest_memory.h"
@@ -89,8 +89,8 @@ class VcpuThread {
   std::atomic<bool> has_run_{false};
   std::atomic<std::thread::id> id_{};
   std::atomic<int> schedstat_{-1};  // owned; opened by the thread itself
-  std::mutex tasks_mutex_;          // guards tasks_
-  std::vector<Task> tasks_;
+  Mutex tasks_mutex_;
+  std::vector<Task> tasks_ GUARDED_BY(tasks_mutex_);
   std::atomic<bool> tasks_waiting_{false};
   std::thread thread_;
 };

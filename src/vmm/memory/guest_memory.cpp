@@ -203,7 +203,7 @@ Result<void> GuestMemory::MapOverlay(Gpa gpa, const SharedPages& pages, std::siz
   if (target.empty() || gpa.PageOffset() != 0) {
     return UsageError("no guest RAM at {:#x} to lay a shared page over", gpa.value);
   }
-  const std::scoped_lock lock(overlay_mutex_);
+  const MutexLock lock(overlay_mutex_);
   const bool first = !overlays_.contains(gpa);
   Covered covered;
   if (first && options_.backing == MemoryBacking::kAnonymous) {
@@ -228,7 +228,7 @@ Result<void> GuestMemory::MapOverlay(Gpa gpa, const SharedPages& pages, std::siz
 }
 
 bool GuestMemory::RemoveOverlay(Gpa gpa) {
-  const std::scoped_lock lock(overlay_mutex_);
+  const MutexLock lock(overlay_mutex_);
   const auto overlay = overlays_.find(gpa);
   if (overlay == overlays_.end()) {
     return false;
@@ -253,7 +253,7 @@ bool GuestMemory::RemoveOverlay(Gpa gpa) {
 }
 
 bool GuestMemory::HasOverlay(Gpa gpa) const {
-  const std::scoped_lock lock(overlay_mutex_);
+  const MutexLock lock(overlay_mutex_);
   return overlays_.contains(gpa);
 }
 
@@ -261,7 +261,7 @@ bool GuestMemory::DiscardPage(Gfn gfn) {
   if (!gfn.Addressable()) {
     return false;
   }
-  const std::scoped_lock lock(overlay_mutex_);
+  const MutexLock lock(overlay_mutex_);
   const MemoryRegion* region = Find(gfn.Address(), kPageSize);
   if (region == nullptr || overlays_.contains(gfn.Address())) {
     return false;

@@ -7,31 +7,33 @@
 namespace veneer {
 
 Deadlines::Id Deadlines::Add(Handler handler) {
-  entries_.push_back({std::move(handler), std::nullopt});
-  return entries_.size() - 1;
+  const MutexLock lock(mutex_);
+  handlers_.push_back(std::move(handler));
+  deadlines_.emplace_back();
+  return handlers_.size() - 1;
 }
 
 void Deadlines::Set(Id id, std::optional<std::uint64_t> deadline_ns) {
   if (deadline_ns && *deadline_ns <= clock_.MonotonicNs()) {
     Arm(id, std::nullopt);
-    entries_[id].handler();
+    handlers_[id]();
     return;
   }
   Arm(id, deadline_ns);
 }
 
 void Deadlines::Arm(Id id, std::optional<std::uint64_t> deadline_ns) {
-  VENEER_CHECK(id < entries_.size() && wakeup_ != nullptr);
-  const std::lock_guard lock(mutex_);
-  entries_[id].deadline = deadline_ns;
+  VENEER_CHECK(id < handlers_.size() && wakeup_ != nullptr);
+  const MutexLock lock(mutex_);
+  deadlines_[id] = deadline_ns;
   Rearm();
 }
 
 void Deadlines::Rearm() {
   std::optional<std::uint64_t> earliest;
-  for (const Entry& entry : entries_) {
-    if (entry.deadline && (!earliest || *entry.deadline < *earliest)) {
-      earliest = entry.deadline;
+  for (const std::optional<std::uint64_t>& deadline : deadlines_) {
+    if (deadline && (!earliest || *deadline < *earliest)) {
+      earliest = deadline;
     }
   }
   if (earliest != armed_) {
@@ -43,11 +45,11 @@ void Deadlines::Rearm() {
 void Deadlines::OnWakeup() {
   std::vector<Id> due;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     const std::uint64_t now = clock_.MonotonicNs();
-    for (Id id = 0; id < entries_.size(); ++id) {
-      if (entries_[id].deadline && *entries_[id].deadline <= now) {
-        entries_[id].deadline.reset();
+    for (Id id = 0; id < deadlines_.size(); ++id) {
+      if (deadlines_[id] && *deadlines_[id] <= now) {
+        deadlines_[id].reset();
         due.push_back(id);
       }
     }
@@ -56,7 +58,7 @@ void Deadlines::OnWakeup() {
     Rearm();
   }
   for (const Id id : due) {
-    entries_[id].handler();
+    handlers_[id]();
   }
 }
 

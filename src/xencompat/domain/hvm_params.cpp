@@ -57,19 +57,19 @@ bool ValidValue(std::uint32_t index, std::uint64_t value, std::uint64_t current)
 }  // namespace
 
 void HvmParams::Preset(std::uint32_t index, std::uint64_t value) {
-  VENEER_CHECK(index < values_.size());
-  const std::lock_guard lock(mutex_);
+  VENEER_CHECK(index < HVM_NR_PARAMS);
+  const MutexLock lock(mutex_);
   values_[index] = value;
 }
 
 std::uint64_t HvmParams::Peek(std::uint32_t index) const {
-  VENEER_CHECK(index < values_.size());
-  const std::lock_guard lock(mutex_);
+  VENEER_CHECK(index < HVM_NR_PARAMS);
+  const MutexLock lock(mutex_);
   return values_[index];
 }
 
 void HvmParams::StartOver() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   for (const unsigned index :
        std::initializer_list<unsigned>{HVM_PARAM_CALLBACK_IRQ, HVM_PARAM_VM86_TSS,
                                        HVM_PARAM_VM86_TSS_SIZED, HVM_PARAM_X87_FIP_WIDTH}) {
@@ -78,7 +78,7 @@ void HvmParams::StartOver() {
 }
 
 XenResult<void> HvmParams::Set(std::uint32_t index, std::uint64_t value) {
-  if (index >= values_.size()) {
+  if (index >= HVM_NR_PARAMS) {
     return XenError(XEN_EINVAL);
   }
   const Access access = GuestAccess(index);
@@ -88,7 +88,7 @@ XenResult<void> HvmParams::Set(std::uint32_t index, std::uint64_t value) {
   if (access != Access::kFree) {
     return XenError(XEN_EPERM);
   }
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (!ValidValue(index, value, values_[index])) {
     return XenError(XEN_EINVAL);
   }
@@ -97,7 +97,7 @@ XenResult<void> HvmParams::Set(std::uint32_t index, std::uint64_t value) {
 }
 
 XenResult<std::uint64_t> HvmParams::Get(std::uint32_t index) const {
-  if (index >= values_.size()) {
+  if (index >= HVM_NR_PARAMS) {
     return XenError(XEN_EINVAL);
   }
   switch (GuestAccess(index)) {
@@ -109,7 +109,7 @@ XenResult<std::uint64_t> HvmParams::Get(std::uint32_t index) const {
     case Access::kReadOnly:
       break;
   }
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return values_[index];
 }
 

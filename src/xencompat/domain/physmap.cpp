@@ -24,7 +24,7 @@ Physmap::Physmap(GuestMemory& memory, const SharedPages& shared_info, GrantTable
 }
 
 Physmap::~Physmap() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   RemoveSpecials();
 }
 
@@ -35,7 +35,7 @@ void Physmap::RemoveSpecials() {
 }
 
 void Physmap::StartOver() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   RemoveSpecials();
   populated_ = 0;
   for (Run& run : runs_) {
@@ -54,7 +54,7 @@ Physmap::Run* Physmap::FindRun(Gfn gfn) {
 }
 
 bool Physmap::IsRam(Gfn gfn) const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return std::any_of(runs_.begin(), runs_.end(), [gfn](const Run& run) {
     return gfn >= run.first && gfn.value - run.first.value < run.pages &&
            !run.removed[gfn.value - run.first.value];
@@ -62,7 +62,7 @@ bool Physmap::IsRam(Gfn gfn) const {
 }
 
 std::optional<Gfn> Physmap::SharedInfoAt() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return FindSharedInfo();
 }
 
@@ -104,7 +104,7 @@ XenResult<void> Physmap::MapSharedInfo(std::uint64_t index, Gfn gfn) {
   if (index != 0) {
     return XenError(XEN_EINVAL);
   }
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const std::optional<Gfn> old = FindSharedInfo();
   if (old == gfn) {
     return {};
@@ -119,7 +119,7 @@ XenResult<void> Physmap::MapSharedInfo(std::uint64_t index, Gfn gfn) {
 }
 
 XenResult<void> Physmap::MapGrantFrame(std::uint64_t index, Gfn gfn) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const XenResult<GrantTable::Frame> frame = grants_.FrameForPhysmap(index);
   if (!frame) {
     return XenError(frame.error());
@@ -151,7 +151,7 @@ bool Physmap::TakeOut(Gfn gfn) {
 }
 
 XenResult<void> Physmap::Remove(Gfn gfn) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (!TakeOut(gfn)) {
     return XenError(XEN_ENOENT);
   }
@@ -159,12 +159,12 @@ XenResult<void> Physmap::Remove(Gfn gfn) {
 }
 
 bool Physmap::Release(Gfn gfn) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return TakeOut(gfn);
 }
 
 bool Physmap::Populate(Gfn gfn) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   Run* run = FindRun(gfn);
   if (run == nullptr) {
     return false;
@@ -187,17 +187,17 @@ bool Physmap::Populate(Gfn gfn) {
 }
 
 std::uint64_t Physmap::populated_pages() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return populated_;
 }
 
 std::uint64_t Physmap::maximum_pages() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return maximum_;
 }
 
 void Physmap::SetMaximum(std::uint64_t pages) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   maximum_ = pages;
 }
 

@@ -57,7 +57,7 @@ void Runstate::Account() {
 }
 
 void Runstate::Enter(RunState state) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   Account();
   if (state != state_) {
     state_ = state;
@@ -66,7 +66,7 @@ void Runstate::Enter(RunState state) {
 }
 
 void Runstate::SetStolen(std::uint64_t total_ns) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (total_ns > stolen_seen_) {
     stolen_due_ += total_ns - stolen_seen_;
     stolen_seen_ = total_ns;
@@ -74,7 +74,7 @@ void Runstate::SetStolen(std::uint64_t total_ns) {
 }
 
 vcpu_runstate_info_t Runstate::Read() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   Account();
   vcpu_runstate_info_t info;
   std::memset(&info, 0, sizeof(info));  // the padding goes to the guest, too
@@ -85,18 +85,18 @@ vcpu_runstate_info_t Runstate::Read() {
 }
 
 void Runstate::SetArea(std::optional<GuestArea> area) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   area_ = area;
 }
 
 bool Runstate::HasArea() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return area_.has_value();
 }
 
 void Runstate::Publish(GuestMemory& memory, GuestWidth width, bool flag_updates) {
   const vcpu_runstate_info_t info = Read();
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (!area_) {
     return;
   }

@@ -18,13 +18,13 @@ std::uint32_t LoadVersion(std::span<const std::byte> primary) {
 }  // namespace
 
 void SecondaryTime::SetArea(std::optional<GuestArea> area) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   area_ = area;
   copied_.reset();
 }
 
 void SecondaryTime::Refresh(GuestMemory& memory, std::span<const std::byte> primary) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (!area_ || primary.size() < sizeof(vcpu_time_info_t)) {
     return;
   }
@@ -38,13 +38,14 @@ void SecondaryTime::Refresh(GuestMemory& memory, std::span<const std::byte> prim
   if (LoadVersion(primary) != version) {
     return;
   }
+  const GuestArea& area = *area_;
   const auto write_version = [&](std::uint32_t value) {
-    area_->Write(memory, 0, std::as_bytes(std::span(&value, 1)));
+    area.Write(memory, 0, std::as_bytes(std::span(&value, 1)));
     std::atomic_signal_fence(std::memory_order_seq_cst);
   };
   write_version(version | 1U);
   copy.version = version | 1U;
-  area_->Write(memory, 0, std::as_bytes(std::span(&copy, 1)));
+  area.Write(memory, 0, std::as_bytes(std::span(&copy, 1)));
   std::atomic_signal_fence(std::memory_order_seq_cst);
   // Even, and another one than before: the guest starts over if it was reading.
   write_version(version + 2U);

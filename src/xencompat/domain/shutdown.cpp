@@ -22,7 +22,7 @@ Shutdown::Shutdown(const Clock& clock, Deadlines& deadlines, XenMachineHooks& ho
 std::int64_t Shutdown::Request(std::uint8_t reason) {
   constexpr std::int64_t kCancelled = 1;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     reason = code_.value_or(reason);
   }
   if (ToReason(reason) == ShutdownReason::kSuspend) {
@@ -33,14 +33,14 @@ std::int64_t Shutdown::Request(std::uint8_t reason) {
 }
 
 void Shutdown::SetCode(std::uint8_t reason) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (!code_) {
     code_ = reason;
   }
 }
 
 void Shutdown::StartOver() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   code_.reset();
   for (Watchdog& watchdog : watchdogs_) {
     watchdog.in_use = false;
@@ -49,7 +49,7 @@ void Shutdown::StartOver() {
 }
 
 XenResult<std::uint32_t> Shutdown::SetWatchdog(std::uint32_t id, std::uint32_t timeout) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const std::uint64_t deadline = clock_.MonotonicNs() + timeout * kNsPerSecond;
   if (id == 0) {
     for (std::uint32_t i = 0; i < watchdogs_.size(); ++i) {

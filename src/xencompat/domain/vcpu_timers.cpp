@@ -21,21 +21,21 @@ VcpuTimers::VcpuTimers(const SystemTime& time, Deadlines& deadlines, unsigned vc
       load_limit_(load_limit),
       vcpus_(vcpus) {
   for (unsigned vcpu = 0; vcpu < vcpus; ++vcpu) {
-    vcpus_[vcpu].singleshot = deadlines_.Add([this, vcpu] { Expire(vcpu); });
-    vcpus_[vcpu].periodic = deadlines_.Add([this, vcpu] { OnPeriod(vcpu); });
+    ids_.push_back({deadlines_.Add([this, vcpu] { Expire(vcpu); }),
+                    deadlines_.Add([this, vcpu] { OnPeriod(vcpu); })});
   }
 }
 
 void VcpuTimers::Expire(unsigned vcpu) {
   if (load_limit_ < kNoLimit) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     vcpus_[vcpu].fired_ns = time_.GuestNs();
   }
   fire_(vcpu);
 }
 
 void VcpuTimers::EndEvent(unsigned vcpu) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   PerVcpu& timer = vcpus_[vcpu];
   if (timer.fired_ns) {
     const std::uint64_t now = time_.GuestNs();
@@ -49,15 +49,15 @@ void VcpuTimers::EndEvent(unsigned vcpu) {
 void VcpuTimers::Set(unsigned vcpu, std::uint64_t deadline_ns) {
   if (load_limit_ < kNoLimit) {
     EndEvent(vcpu);
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     deadline_ns = std::max(deadline_ns, vcpus_[vcpu].earliest_ns);
   }
-  deadlines_.Set(vcpus_[vcpu].singleshot, time_.HostNs(deadline_ns));
+  deadlines_.Set(ids_[vcpu].singleshot, time_.HostNs(deadline_ns));
 }
 
 XenResult<void> VcpuTimers::SetSingleshot(unsigned vcpu, std::uint64_t deadline_ns,
                                           bool must_be_future) {
-  VENEER_CHECK(vcpu < vcpus_.size());
+  VENEER_CHECK(vcpu < ids_.size());
   if (must_be_future && deadline_ns < time_.GuestNs()) {
     return XenError(XEN_ETIME);
   }
@@ -66,13 +66,13 @@ XenResult<void> VcpuTimers::SetSingleshot(unsigned vcpu, std::uint64_t deadline_
 }
 
 void VcpuTimers::StopSingleshot(unsigned vcpu) {
-  VENEER_CHECK(vcpu < vcpus_.size());
+  VENEER_CHECK(vcpu < ids_.size());
   EndEvent(vcpu);
-  deadlines_.Set(vcpus_[vcpu].singleshot, std::nullopt);
+  deadlines_.Set(ids_[vcpu].singleshot, std::nullopt);
 }
 
 void VcpuTimers::SetTimerOp(unsigned vcpu, std::int64_t deadline_ns) {
-  VENEER_CHECK(vcpu < vcpus_.size());
+  VENEER_CHECK(vcpu < ids_.size());
   if (deadline_ns == 0) {
     StopSingleshot(vcpu);
     return;
@@ -84,42 +84,43 @@ void VcpuTimers::SetTimerOp(unsigned vcpu, std::int64_t deadline_ns) {
 }
 
 XenResult<void> VcpuTimers::SetPeriodic(unsigned vcpu, std::uint64_t period_ns) {
-  VENEER_CHECK(vcpu < vcpus_.size());
+  VENEER_CHECK(vcpu < ids_.size());
   if (period_ns < kMinPeriodNs || period_ns > kMaxPeriodNs) {
     return XenError(XEN_EINVAL);
   }
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   vcpus_[vcpu].period_ns = period_ns;
   ArmPeriodic(vcpu);
   return {};
 }
 
 void VcpuTimers::StopPeriodic(unsigned vcpu) {
-  VENEER_CHECK(vcpu < vcpus_.size());
-  const std::lock_guard lock(mutex_);
+  VENEER_CHECK(vcpu < ids_.size());
+  const MutexLock lock(mutex_);
   vcpus_[vcpu].period_ns = 0;
-  deadlines_.Arm(vcpus_[vcpu].periodic, std::nullopt);
+  deadlines_.Arm(ids_[vcpu].periodic, std::nullopt);
 }
 
 void VcpuTimers::StartOver() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   for (PerVcpu& timer : vcpus_) {
     timer.period_ns = 0;
     timer.fired_ns.reset();
     timer.earliest_ns = 0;
-    deadlines_.Arm(timer.singleshot, std::nullopt);
-    deadlines_.Arm(timer.periodic, std::nullopt);
+  }
+  for (const Ids& ids : ids_) {
+    deadlines_.Arm(ids.singleshot, std::nullopt);
+    deadlines_.Arm(ids.periodic, std::nullopt);
   }
 }
 
 void VcpuTimers::ArmPeriodic(unsigned vcpu) {
-  const PerVcpu& timer = vcpus_[vcpu];
-  deadlines_.Arm(timer.periodic, time_.HostNs(time_.GuestNs() + timer.period_ns));
+  deadlines_.Arm(ids_[vcpu].periodic, time_.HostNs(time_.GuestNs() + vcpus_[vcpu].period_ns));
 }
 
 void VcpuTimers::OnPeriod(unsigned vcpu) {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (vcpus_[vcpu].period_ns == 0) {
       return;
     }

@@ -78,7 +78,7 @@ void XenDomain::StartOver(unsigned boot_vcpu) {
 }
 
 void XenDomain::UpdateWallClock() {
-  const std::lock_guard lock(wall_clock_mutex_);
+  const MutexLock lock(wall_clock_mutex_);
   WriteWallClock(shared_info_.bytes().first<kPageSize>(), width_,
                  clock_.RealtimeNs() - time_.GuestNs());
 }

@@ -72,9 +72,10 @@ EventChannelState::EventChannelState(GuestMemory& memory_in, std::span<std::byte
 XenResult<std::uint32_t> EventChannelState::FindFreeGuestPort() {
   const std::uint32_t abi_max =
       (fifo != nullptr ? std::uint32_t{EVTCHN_FIFO_NR_CHANNELS} : two_level.MaxPorts()) - 1;
-  const std::uint32_t found = guest.FindFree(
-      std::min(options.max_port, abi_max),
-      [this](std::uint32_t number) { return fifo != nullptr && fifo->IsBusy(number); });
+  const std::uint32_t found = guest.FindFree(std::min(options.max_port, abi_max),
+                                             [in_use = fifo.get()](std::uint32_t number) {
+                                               return in_use != nullptr && in_use->IsBusy(number);
+                                             });
   if (found == 0) {
     LogGuest(refused_log, "event channels: the guest has no free port left");
     return XenError(XEN_ENOSPC);
@@ -121,7 +122,7 @@ void EventChannelState::RaiseAll(const RaiseList& raises) {
     }
     RaiseList here;
     {
-      const std::scoped_lock guard(lock);
+      const MutexLock guard(lock);
       if (guest.FindInUse(event.port) != nullptr) {
         SetPendingHere(event.port.value, here);
       }

@@ -5,7 +5,6 @@
 #include <array>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <vector>
@@ -17,6 +16,7 @@
 #include "two_level.h"
 #include "vcpu_infos.h"
 #include "veneer/vmm/base/log.h"
+#include "veneer/vmm/base/mutex.h"
 #include "veneer/xencompat/evtchn/event_channels.h"
 
 namespace veneer {
@@ -81,54 +81,55 @@ class EventChannelState {
   LogLimiter refused_log;
 
   // Held over a whole change of bindings, the observer's calls included. Taken before `lock`.
-  std::mutex topology;
-  PortObserver* observer = nullptr;  // guarded by topology
+  Mutex topology ACQUIRED_BEFORE(lock);
+  PortObserver* observer GUARDED_BY(topology) = nullptr;
 
-  // The leaf lock: guards all that follows. Changes of bindings need both.
-  mutable std::mutex lock;
-  VcpuInfos infos;
-  TwoLevel two_level;
-  std::unique_ptr<Fifo> fifo;  // null: the 2-level ABI is in use
-  PortTable guest;
-  PortTable host;
-  std::vector<std::shared_ptr<HostEndpoint>> endpoints;          // by host port
-  std::vector<std::array<std::uint32_t, kNumVirqs>> virq_ports;  // by vCPU; 0: not bound
-  Pollers pollers;
-  std::uint32_t boot_vcpu = 0;  // whom ports notify that have not been moved
+  // The leaf lock. Changes of bindings need both.
+  mutable Mutex lock;
+  VcpuInfos infos GUARDED_BY(lock);
+  TwoLevel two_level GUARDED_BY(lock);
+  std::unique_ptr<Fifo> fifo GUARDED_BY(lock);  // null: the 2-level ABI is in use
+  PortTable guest GUARDED_BY(lock);
+  PortTable host GUARDED_BY(lock);
+  std::vector<std::shared_ptr<HostEndpoint>> endpoints GUARDED_BY(lock);  // by host port
+  // By vCPU; 0: not bound.
+  std::vector<std::array<std::uint32_t, kNumVirqs>> virq_ports GUARDED_BY(lock);
+  Pollers pollers GUARDED_BY(lock);
+  std::uint32_t boot_vcpu GUARDED_BY(lock) = 0;  // whom ports notify that have not been moved
 
   // ---- Called with `lock` held.
 
   bool VcpuExists(std::uint32_t vcpu) const { return vcpu < options.vcpus; }
   // A free port of that domain, set up for the ABI in use but still kFree; or ENOSPC.
-  XenResult<std::uint32_t> FindFreeGuestPort();
-  XenResult<std::uint32_t> FindFreeHostPort();
+  XenResult<std::uint32_t> FindFreeGuestPort() REQUIRES(lock);
+  XenResult<std::uint32_t> FindFreeHostPort() REQUIRES(lock);
 
-  void SetPending(std::uint32_t guest_port, RaiseList& raises);
-  void UnmaskPort(std::uint32_t guest_port, RaiseList& raises);
-  bool IsPending(std::uint32_t guest_port) const;
+  void SetPending(std::uint32_t guest_port, RaiseList& raises) REQUIRES(lock);
+  void UnmaskPort(std::uint32_t guest_port, RaiseList& raises) REQUIRES(lock);
+  bool IsPending(std::uint32_t guest_port) const REQUIRES(lock);
 
-  void Connect(DomId a, std::uint32_t port_a, DomId b, std::uint32_t port_b);
+  void Connect(DomId a, std::uint32_t port_a, DomId b, std::uint32_t port_b) REQUIRES(lock);
   // Frees a guest port that is in use; its other end waits for a new one. What the observer is to
   // be told, if anything.
-  std::optional<Binding> CloseGuestPort(std::uint32_t port);
+  std::optional<Binding> CloseGuestPort(std::uint32_t port) REQUIRES(lock);
   // What the observer knows of the port, if anything.
-  std::optional<Binding> BindingOf(std::uint32_t guest_port) const;
+  std::optional<Binding> BindingOf(std::uint32_t guest_port) const REQUIRES(lock);
   // The endpoint at the other end of a guest port, if that is a port of domain 0.
-  std::shared_ptr<HostEndpoint> EndpointOf(const Port& guest_port) const;
+  std::shared_ptr<HostEndpoint> EndpointOf(const Port& guest_port) const REQUIRES(lock);
 
   // ---- Called with `topology` held and `lock` not.
 
-  void TellBound(const std::optional<Binding>& binding);
-  void TellUnbound(const std::optional<Binding>& binding);
+  void TellBound(const std::optional<Binding>& binding) REQUIRES(topology);
+  void TellUnbound(const std::optional<Binding>& binding) REQUIRES(topology);
 
   // ---- Called with neither.
 
   void RaiseAll(const RaiseList& raises);
 
  private:
-  void Finish(Delivery delivery, std::uint32_t guest_port, RaiseList& raises);
+  void Finish(Delivery delivery, std::uint32_t guest_port, RaiseList& raises) REQUIRES(lock);
   // Without the kernel.
-  void SetPendingHere(std::uint32_t guest_port, RaiseList& raises);
+  void SetPendingHere(std::uint32_t guest_port, RaiseList& raises) REQUIRES(lock);
   PortTable& TableOf(DomId dom) { return dom == kHostDomId ? host : guest; }
 };
 

@@ -33,10 +33,10 @@ EventChannels::EventChannels(std::unique_ptr<EventChannelState> state) : state_(
 EventChannels::~EventChannels() = default;
 
 void EventChannels::SetObserver(PortObserver* observer) {
-  const std::scoped_lock topology(state_->topology);
+  const MutexLock topology(state_->topology);
   std::vector<Binding> bound;
   {
-    const std::scoped_lock lock(state_->lock);
+    const MutexLock lock(state_->lock);
     for (std::uint32_t number = 1; number < state_->guest.size(); ++number) {
       if (auto binding = state_->BindingOf(number)) {
         bound.push_back(std::move(*binding));
@@ -53,13 +53,13 @@ void EventChannels::SetObserver(PortObserver* observer) {
 }
 
 void EventChannels::SetGuestWidth(GuestWidth width) {
-  const std::scoped_lock lock(state_->lock);
+  const MutexLock lock(state_->lock);
   state_->infos.SetWidth(width);
 }
 
 XenResult<void> EventChannels::SetVcpuInfo(std::uint32_t vcpu, std::span<std::byte> vcpu_info) {
   {
-    const std::scoped_lock lock(state_->lock);
+    const MutexLock lock(state_->lock);
     if (!state_->VcpuExists(vcpu)) {
       return XenError(XEN_ENOENT);
     }
@@ -86,7 +86,7 @@ XenResult<void> EventChannels::SetVcpuInfo(std::uint32_t vcpu, std::span<std::by
 
 void EventChannels::MarkAll(std::uint32_t vcpu) {
   {
-    const std::scoped_lock lock(state_->lock);
+    const MutexLock lock(state_->lock);
     if (!state_->VcpuExists(vcpu) || state_->infos.At(vcpu).empty()) {
       return;
     }
@@ -99,18 +99,18 @@ void EventChannels::MarkAll(std::uint32_t vcpu) {
 void EventChannels::StartOver(std::uint32_t boot_vcpu) {
   VENEER_CHECK(boot_vcpu < state_->options.vcpus);
   VENEER_CHECK(Reset(DOMID_SELF).has_value());
-  const std::scoped_lock lock(state_->lock);
+  const MutexLock lock(state_->lock);
   state_->boot_vcpu = boot_vcpu;
   state_->infos.StartOver();
 }
 
 std::span<std::byte> EventChannels::VcpuInfo(std::uint32_t vcpu) const {
-  const std::scoped_lock lock(state_->lock);
+  const MutexLock lock(state_->lock);
   return state_->VcpuExists(vcpu) ? state_->infos.At(vcpu) : std::span<std::byte>();
 }
 
 bool EventChannels::UpcallPending(std::uint32_t vcpu) const {
-  const std::scoped_lock lock(state_->lock);
+  const MutexLock lock(state_->lock);
   return state_->VcpuExists(vcpu) && state_->infos.Pending(vcpu);
 }
 
@@ -126,7 +126,7 @@ XenResult<EventChannels::PollOutcome> EventChannels::Poll(
   if (ports.size() > kMaxPollPorts) {
     return XenError(XEN_EINVAL);
   }
-  std::unique_lock lock(state_->lock);
+  const MutexLock lock(state_->lock);
   if (!state_->VcpuExists(vcpu)) {
     return XenError(XEN_ENOENT);
   }
@@ -141,18 +141,18 @@ XenResult<EventChannels::PollOutcome> EventChannels::Poll(
   if (state_->pollers.TakeKick(vcpu)) {
     return PollOutcome::kKicked;
   }
-  return state_->pollers.Wait(vcpu, ports, deadline_ns, lock);
+  return state_->pollers.Wait(vcpu, ports, deadline_ns, state_->lock);
 }
 
 void EventChannels::KickPoll(std::uint32_t vcpu) {
-  const std::scoped_lock lock(state_->lock);
+  const MutexLock lock(state_->lock);
   if (state_->VcpuExists(vcpu)) {
     state_->pollers.Kick(vcpu);
   }
 }
 
 bool EventChannels::IsPending(EvtchnPort port) const {
-  const std::scoped_lock lock(state_->lock);
+  const MutexLock lock(state_->lock);
   return state_->guest.FindInUse(port) != nullptr && state_->IsPending(port.value);
 }
 

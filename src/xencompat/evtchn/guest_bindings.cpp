@@ -13,7 +13,8 @@ XenResult<EvtchnPort> EventChannels::AllocUnbound(std::uint16_t dom, std::uint16
     case DomainChoice::kNone:
       return XenError(XEN_ESRCH);
   }
-  const std::scoped_lock both(state_->topology, state_->lock);
+  const MutexLock topology(state_->topology);
+  const MutexLock lock(state_->lock);
   const XenResult<std::uint32_t> number = state_->FindFreeGuestPort();
   if (!number) {
     return XenError(number.error());
@@ -34,10 +35,10 @@ XenResult<EvtchnPort> EventChannels::BindInterdomain(std::uint16_t remote_dom,
   RaiseList raises;
   std::uint32_t number = 0;
   {
-    const std::scoped_lock topology(state_->topology);
+    const MutexLock topology(state_->topology);
     std::optional<Binding> binding;
     {
-      const std::scoped_lock lock(state_->lock);
+      const MutexLock lock(state_->lock);
       const XenResult<std::uint32_t> free_port = state_->FindFreeGuestPort();
       if (!free_port) {
         return XenError(free_port.error());
@@ -63,11 +64,11 @@ XenResult<EvtchnPort> EventChannels::BindVirq(std::uint32_t virq, std::uint32_t 
   if (virq >= kNumVirqs || (VirqIsGlobal(virq) && vcpu != 0)) {
     return XenError(XEN_EINVAL);
   }
-  const std::scoped_lock topology(state_->topology);
+  const MutexLock topology(state_->topology);
   std::optional<Binding> binding;
   std::uint32_t number = 0;
   {
-    const std::scoped_lock lock(state_->lock);
+    const MutexLock lock(state_->lock);
     if (!state_->VcpuExists(vcpu)) {
       return XenError(XEN_ENOENT);
     }
@@ -92,11 +93,11 @@ XenResult<EvtchnPort> EventChannels::BindVirq(std::uint32_t virq, std::uint32_t 
 }
 
 XenResult<EvtchnPort> EventChannels::BindIpi(std::uint32_t vcpu) {
-  const std::scoped_lock topology(state_->topology);
+  const MutexLock topology(state_->topology);
   std::optional<Binding> binding;
   std::uint32_t number = 0;
   {
-    const std::scoped_lock lock(state_->lock);
+    const MutexLock lock(state_->lock);
     if (!state_->VcpuExists(vcpu)) {
       return XenError(XEN_ENOENT);
     }
@@ -120,10 +121,10 @@ XenResult<EvtchnPort> EventChannels::BindPirq(std::uint32_t /*pirq*/, std::uint3
 }
 
 XenResult<void> EventChannels::Close(EvtchnPort port) {
-  const std::scoped_lock topology(state_->topology);
+  const MutexLock topology(state_->topology);
   std::optional<Binding> unbinding;
   {
-    const std::scoped_lock lock(state_->lock);
+    const MutexLock lock(state_->lock);
     if (state_->guest.FindInUse(port) == nullptr) {
       return XenError(XEN_EINVAL);
     }
@@ -134,7 +135,7 @@ XenResult<void> EventChannels::Close(EvtchnPort port) {
 }
 
 XenResult<void> EventChannels::BindVcpu(EvtchnPort port, std::uint32_t vcpu) {
-  const std::scoped_lock lock(state_->lock);
+  const MutexLock lock(state_->lock);
   if (!state_->VcpuExists(vcpu)) {
     return XenError(XEN_ENOENT);
   }
@@ -157,7 +158,7 @@ XenResult<EventChannels::PortStatus> EventChannels::Status(std::uint16_t dom,
     case DomainChoice::kNone:
       return XenError(XEN_ESRCH);
   }
-  const std::scoped_lock lock(state_->lock);
+  const MutexLock lock(state_->lock);
   const Port* found = std::as_const(state_->guest).Find(port);
   if (found == nullptr) {
     return XenError(XEN_EINVAL);
@@ -198,10 +199,10 @@ XenResult<void> EventChannels::Reset(std::uint16_t dom) {
     case DomainChoice::kNone:
       return XenError(XEN_ESRCH);
   }
-  const std::scoped_lock topology(state_->topology);
+  const MutexLock topology(state_->topology);
   std::vector<Binding> unbindings;
   {
-    const std::scoped_lock lock(state_->lock);
+    const MutexLock lock(state_->lock);
     for (std::uint32_t number = 1; number < state_->guest.size(); ++number) {
       if (state_->guest.at(number).InUse()) {
         if (auto unbinding = state_->CloseGuestPort(number)) {

@@ -8,7 +8,7 @@ XenResult<void> EventChannels::Send(EvtchnPort port) {
   RaiseList raises;
   std::shared_ptr<HostEndpoint> endpoint;
   {
-    const std::scoped_lock lock(state_->lock);
+    const MutexLock lock(state_->lock);
     const Port* found = state_->guest.FindInUse(port);
     if (found == nullptr) {
       return XenError(XEN_EINVAL);
@@ -41,7 +41,7 @@ XenResult<void> EventChannels::Send(EvtchnPort port) {
 XenResult<void> EventChannels::Unmask(EvtchnPort port) {
   RaiseList raises;
   {
-    const std::scoped_lock lock(state_->lock);
+    const MutexLock lock(state_->lock);
     const Port* found = state_->guest.Find(port);
     if (found == nullptr || found->state == PortState::kReserved) {
       return XenError(XEN_EINVAL);
@@ -55,7 +55,7 @@ XenResult<void> EventChannels::Unmask(EvtchnPort port) {
 }
 
 XenResult<void> EventChannels::SetPriority(EvtchnPort port, std::uint32_t priority) {
-  const std::scoped_lock lock(state_->lock);
+  const MutexLock lock(state_->lock);
   Port* found = state_->guest.Find(port);
   if (found == nullptr) {
     return XenError(XEN_EINVAL);
@@ -79,7 +79,8 @@ XenResult<std::uint8_t> EventChannels::InitControl(std::uint32_t vcpu, Gfn contr
   if (!state_->options.fifo) {
     return XenError(XEN_ENOSYS);
   }
-  const std::scoped_lock both(state_->topology, state_->lock);
+  const MutexLock topology(state_->topology);
+  const MutexLock lock(state_->lock);
   if (!state_->VcpuExists(vcpu)) {
     return XenError(XEN_ENOENT);
   }
@@ -113,7 +114,8 @@ XenResult<std::uint8_t> EventChannels::InitControl(std::uint32_t vcpu, Gfn contr
 XenResult<void> EventChannels::ExpandArray(Gfn array_frame) {
   RaiseList raises;
   {
-    const std::scoped_lock both(state_->topology, state_->lock);
+    const MutexLock topology(state_->topology);
+    const MutexLock lock(state_->lock);
     if (state_->fifo == nullptr) {
       return XenError(XEN_EOPNOTSUPP);
     }
@@ -143,7 +145,7 @@ XenResult<void> EventChannels::ExpandArray(Gfn array_frame) {
 void EventChannels::RaiseVirq(std::uint32_t vcpu, std::uint32_t virq) {
   RaiseList raises;
   {
-    const std::scoped_lock lock(state_->lock);
+    const MutexLock lock(state_->lock);
     if (virq >= kNumVirqs || !state_->VcpuExists(vcpu)) {
       return;
     }

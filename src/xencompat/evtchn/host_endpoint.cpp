@@ -7,14 +7,14 @@ void HostEndpoint::Signal() {
     event_fd_.Signal();
     return;
   }
-  const std::scoped_lock lock(running_);
+  const MutexLock lock(running_);
   if (!shut_) {
     handler_();
   }
 }
 
 void HostEndpoint::Shut() {
-  const std::scoped_lock lock(running_);
+  const MutexLock lock(running_);
   shut_ = true;
 }
 

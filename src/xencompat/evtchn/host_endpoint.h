@@ -2,9 +2,9 @@
 #pragma once
 
 #include <functional>
-#include <mutex>
 
 #include "veneer/vmm/base/event_fd.h"
+#include "veneer/vmm/base/mutex.h"
 
 namespace veneer {
 
@@ -25,8 +25,8 @@ class HostEndpoint {
  private:
   const EventFd event_fd_;
   // Held while the handler runs; recursive, because a handler may close its own port.
-  std::recursive_mutex running_;
-  bool shut_ = false;
+  RecursiveMutex running_;
+  bool shut_ GUARDED_BY(running_) = false;
   const std::function<void()> handler_;
 };
 

@@ -21,7 +21,8 @@ XenResult<std::shared_ptr<HostEndpoint>> EndpointFor(int event_fd) {
 
 XenResult<EvtchnPort> AllocUnboundWith(EventChannelState& state,
                                        std::shared_ptr<HostEndpoint> endpoint) {
-  const std::scoped_lock both(state.topology, state.lock);
+  const MutexLock topology(state.topology);
+  const MutexLock lock(state.lock);
   const XenResult<std::uint32_t> number = state.FindFreeHostPort();
   if (!number) {
     return XenError(number.error());
@@ -37,9 +38,9 @@ XenResult<EvtchnPort> BindWith(EventChannelState& state, EvtchnPort guest_port,
                                const std::shared_ptr<HostEndpoint>& endpoint) {
   std::uint32_t number = 0;
   std::optional<Binding> binding;
-  const std::scoped_lock topology(state.topology);
+  const MutexLock topology(state.topology);
   {
-    const std::scoped_lock lock(state.lock);
+    const MutexLock lock(state.lock);
     const XenResult<std::uint32_t> free_port = state.FindFreeHostPort();
     if (!free_port) {
       return XenError(free_port.error());
@@ -94,10 +95,10 @@ XenResult<EvtchnPort> EventChannels::AllocGuestUnbound() {
 XenResult<void> EventChannels::CloseHost(EvtchnPort host_port) {
   std::shared_ptr<HostEndpoint> endpoint;
   {
-    const std::scoped_lock topology(state_->topology);
+    const MutexLock topology(state_->topology);
     std::optional<Binding> unbinding;
     {
-      const std::scoped_lock lock(state_->lock);
+      const MutexLock lock(state_->lock);
       const Port* port = state_->host.FindInUse(host_port);
       if (port == nullptr) {
         return XenError(XEN_EINVAL);
@@ -124,7 +125,7 @@ XenResult<void> EventChannels::CloseHost(EvtchnPort host_port) {
 XenResult<void> EventChannels::Notify(EvtchnPort host_port) {
   RaiseList raises;
   {
-    const std::scoped_lock lock(state_->lock);
+    const MutexLock lock(state_->lock);
     const Port* port = state_->host.FindInUse(host_port);
     if (port == nullptr) {
       return XenError(XEN_EINVAL);
@@ -139,7 +140,7 @@ XenResult<void> EventChannels::Notify(EvtchnPort host_port) {
 }
 
 std::optional<EvtchnPort> EventChannels::GuestPortOf(EvtchnPort host_port) const {
-  const std::scoped_lock lock(state_->lock);
+  const MutexLock lock(state_->lock);
   const Port* port = state_->host.FindInUse(host_port);
   if (port == nullptr || port->state != PortState::kInterdomain) {
     return std::nullopt;
@@ -148,7 +149,7 @@ std::optional<EvtchnPort> EventChannels::GuestPortOf(EvtchnPort host_port) const
 }
 
 int EventChannels::HostEventFd(EvtchnPort guest_port) const {
-  const std::scoped_lock lock(state_->lock);
+  const MutexLock lock(state_->lock);
   const Port* port = state_->guest.FindInUse(guest_port);
   const auto endpoint = port == nullptr ? nullptr : state_->EndpointOf(*port);
   return endpoint == nullptr ? -1 : endpoint->event_fd();

@@ -19,8 +19,7 @@ Pollers::Pollers(std::uint32_t vcpus) {
 bool Pollers::TakeKick(std::uint32_t vcpu) { return std::exchange(slots_[vcpu]->kicked, false); }
 
 PollOutcome Pollers::Wait(std::uint32_t vcpu, std::span<const EvtchnPort> ports,
-                          std::optional<std::uint64_t> deadline_ns,
-                          std::unique_lock<std::mutex>& lock) {
+                          std::optional<std::uint64_t> deadline_ns, Mutex& lock) {
   Slot& slot = *slots_[vcpu];
   // A vCPU is one thread.
   VENEER_CHECK(!slot.polling);
@@ -37,9 +36,13 @@ PollOutcome Pollers::Wait(std::uint32_t vcpu, std::span<const EvtchnPort> ports,
     using std::chrono::nanoseconds;
     const auto limit = static_cast<std::uint64_t>(nanoseconds::max().count());
     const nanoseconds deadline(static_cast<std::int64_t>(std::min(*deadline_ns, limit)));
-    slot.changed.wait_until(lock, std::chrono::steady_clock::time_point(deadline), done);
+    const std::chrono::steady_clock::time_point end(deadline);
+    while (!done() && slot.changed.WaitUntil(lock, end)) {
+    }
   } else {
-    slot.changed.wait(lock, done);
+    while (!done()) {
+      slot.changed.Wait(lock);
+    }
   }
 
   polling_.erase(std::find(polling_.begin(), polling_.end(), &slot));
@@ -54,14 +57,14 @@ void Pollers::Wake(EvtchnPort port) {
   for (Slot* slot : polling_) {
     if (std::binary_search(slot->ports.begin(), slot->ports.end(), port)) {
       slot->ready = true;
-      slot->changed.notify_one();
+      slot->changed.NotifyOne();
     }
   }
 }
 
 void Pollers::Kick(std::uint32_t vcpu) {
   slots_[vcpu]->kicked = true;
-  slots_[vcpu]->changed.notify_one();
+  slots_[vcpu]->changed.NotifyOne();
 }
 
 }  // namespace veneer

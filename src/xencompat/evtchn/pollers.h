@@ -1,10 +1,8 @@
 // The vCPU threads that block in SCHEDOP_poll.
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <vector>
@@ -13,7 +11,8 @@
 
 namespace veneer {
 
-// Every call with the lock of the event channels held, which Wait() gives up while it blocks.
+// Every call with the lock of the event channels held, which is Wait()'s `lock`: it gives it up
+// while it blocks.
 class Pollers {
  public:
   explicit Pollers(std::uint32_t vcpus);
@@ -21,14 +20,14 @@ class Pollers {
   // True, once, if the vCPU was kicked.
   bool TakeKick(std::uint32_t vcpu);
   EventChannels::PollOutcome Wait(std::uint32_t vcpu, std::span<const EvtchnPort> ports,
-                                  std::optional<std::uint64_t> deadline_ns,
-                                  std::unique_lock<std::mutex>& lock);
+                                  std::optional<std::uint64_t> deadline_ns, Mutex& lock)
+      REQUIRES(lock);
   void Wake(EvtchnPort port);
   void Kick(std::uint32_t vcpu);
 
  private:
   struct Slot {
-    std::condition_variable changed;
+    Condition changed;
     std::vector<EvtchnPort> ports;  // sorted; meaningful while polling
     bool polling = false;
     bool ready = false;

@@ -37,7 +37,7 @@ GrantStatus GrantTable::MapMany(std::span<const GrantRef> refs, GrantAccess acce
                                 std::vector<PinnedGrant>& out) {
   // Nothing may fail for lack of memory with grants taken.
   out.reserve(out.size() + refs.size());
-  const std::scoped_lock lock(state_->lock);
+  const MutexLock lock(state_->lock);
   const GrantStatus status = state_->MapAll(refs, access);
   if (status == GrantStatus::kOkay) {
     for (const GrantRef ref : refs) {
@@ -49,7 +49,7 @@ GrantStatus GrantTable::MapMany(std::span<const GrantRef> refs, GrantAccess acce
 
 GrantStatus GrantTable::MapPages(std::span<const GrantRef> refs, GrantAccess access,
                                  std::span<std::byte*> pages) {
-  const std::scoped_lock lock(state_->lock);
+  const MutexLock lock(state_->lock);
   const GrantStatus status = state_->MapAll(refs, access);
   if (status == GrantStatus::kOkay) {
     const std::span<const ActiveGrant> active = state_->active;
@@ -61,14 +61,14 @@ GrantStatus GrantTable::MapPages(std::span<const GrantRef> refs, GrantAccess acc
 }
 
 void GrantTable::UnmapPages(std::span<const GrantRef> refs, GrantAccess access) {
-  const std::scoped_lock lock(state_->lock);
+  const MutexLock lock(state_->lock);
   state_->UnmapAll(refs, access);
 }
 
 void GrantTable::ReleaseMany(std::vector<PinnedGrant>& grants) {
   {
     std::uint32_t released = 0;
-    const std::scoped_lock lock(state_->lock);
+    const MutexLock lock(state_->lock);
     for (PinnedGrant& grant : grants) {
       if (grant.valid()) {
         VENEER_CHECK(grant.table_ == this);
@@ -132,18 +132,18 @@ GrantStatus GrantTable::CopyTo(GrantRef ref, std::uint32_t offset,
 
 void GrantTable::SeedReserved(GrantRef ref, Gfn frame) {
   VENEER_CHECK(ref.value < GNTTAB_NR_RESERVED_ENTRIES && (frame.value >> 32U) == 0);
-  const std::scoped_lock lock(state_->lock);
+  const MutexLock lock(state_->lock);
   VENEER_CHECK(state_->entries.version() == 1);
   state_->entries.Grant(ref.value, kHostDomId.value, static_cast<std::uint32_t>(frame.value));
 }
 
 void GrantTable::StartOver() {
-  const std::scoped_lock lock(state_->lock);
+  const MutexLock lock(state_->lock);
   state_->StartOver();
 }
 
 std::uint32_t GrantTable::mappings() const {
-  const std::scoped_lock lock(state_->lock);
+  const MutexLock lock(state_->lock);
   return state_->mappings;
 }
 

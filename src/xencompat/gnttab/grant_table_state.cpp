@@ -163,7 +163,7 @@ void GrantTableState::EndUse(std::uint32_t ref, bool write) {
 
 GrantStatus GrantTableState::AcquireForCopy(std::uint32_t ref, std::uint16_t domid, bool write,
                                             CopyPart* part) {
-  const std::scoped_lock guard(lock);
+  const MutexLock guard(lock);
   const GrantStatus status = Acquire(ref, GrantRequest{.domid = domid, .write = write});
   if (status == GrantStatus::kOkay) {
     const GrantCopy& copy = active[ref].copy;
@@ -174,7 +174,7 @@ GrantStatus GrantTableState::AcquireForCopy(std::uint32_t ref, std::uint16_t dom
 
 void GrantTableState::ReleaseCopy(const CopyPart& part, bool write) {
   if (part.ref) {
-    const std::scoped_lock guard(lock);
+    const MutexLock guard(lock);
     Release(*part.ref, write);
   }
 }

@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <vector>
@@ -11,6 +10,7 @@
 #include "grant_entries.h"
 #include "veneer/vmm/base/check.h"
 #include "veneer/vmm/base/log.h"
+#include "veneer/vmm/base/mutex.h"
 #include "veneer/xencompat/gnttab/grant_table.h"
 
 namespace veneer {
@@ -53,31 +53,33 @@ class GrantTableState {
   Counter& refused;
   LogLimiter refused_log;
 
-  mutable std::mutex lock;  // guards all that follows
-  SharedPages frames;
-  SharedPages status_frames;
-  GrantEntries entries;
-  std::uint32_t frame_count = 0;
-  std::vector<ActiveGrant> active;  // by reference
-  std::vector<std::optional<Gfn>> frame_places;
-  std::vector<std::optional<Gfn>> status_places;
-  std::uint32_t mappings = 0;
-  std::uint32_t sub_page_uses = 0;
+  mutable Mutex lock;
+  SharedPages frames GUARDED_BY(lock);
+  SharedPages status_frames GUARDED_BY(lock);
+  GrantEntries entries GUARDED_BY(lock);
+  std::uint32_t frame_count GUARDED_BY(lock) = 0;
+  std::vector<ActiveGrant> active GUARDED_BY(lock);  // by reference
+  std::vector<std::optional<Gfn>> frame_places GUARDED_BY(lock);
+  std::vector<std::optional<Gfn>> status_places GUARDED_BY(lock);
+  std::uint32_t mappings GUARDED_BY(lock) = 0;
+  std::uint32_t sub_page_uses GUARDED_BY(lock) = 0;
 
   // ---- Called with `lock` held.
 
-  std::uint32_t EntryCount() const { return frame_count * entries.EntriesPerFrame(); }
-  std::uint32_t StatusFrameCount() const;
-  void StartOver();
+  std::uint32_t EntryCount() const REQUIRES(lock) {
+    return frame_count * entries.EntriesPerFrame();
+  }
+  std::uint32_t StatusFrameCount() const REQUIRES(lock);
+  void StartOver() REQUIRES(lock);
   // To at least `count` frames; false above the limit.
-  bool Grow(std::uint32_t count);
+  bool Grow(std::uint32_t count) REQUIRES(lock);
 
   // Starts a use of `ref`; every kOkay is paired with a Release() of the same access. Logs and
   // counts refusals.
-  GrantStatus Acquire(std::uint32_t ref, const GrantRequest& request) {
+  GrantStatus Acquire(std::uint32_t ref, const GrantRequest& request) REQUIRES(lock) {
     return Join(active, ref, request) ? GrantStatus::kOkay : AcquireAnew(ref, request);
   }
-  void Release(std::uint32_t ref, bool write) {
+  void Release(std::uint32_t ref, bool write) REQUIRES(lock) {
     ActiveGrant& grant = active[ref];
     std::uint32_t& users = grant.UsersFor(write);
     VENEER_CHECK(users > 0);
@@ -87,8 +89,8 @@ class GrantTableState {
   }
 
   // For back-ends: Acquire() for all of `refs` or none, as domain 0 and within the limit.
-  GrantStatus MapAll(std::span<const GrantRef> refs, GrantAccess access);
-  void UnmapAll(std::span<const GrantRef> refs, GrantAccess access);
+  GrantStatus MapAll(std::span<const GrantRef> refs, GrantAccess access) REQUIRES(lock);
+  void UnmapAll(std::span<const GrantRef> refs, GrantAccess access) REQUIRES(lock);
 
   // ---- Called without it.
 
@@ -99,8 +101,9 @@ class GrantTableState {
     std::uint32_t length = 0;
     std::optional<std::uint32_t> ref;  // to release
   };
-  GrantStatus AcquireForCopy(std::uint32_t ref, std::uint16_t domid, bool write, CopyPart* part);
-  void ReleaseCopy(const CopyPart& part, bool write);
+  GrantStatus AcquireForCopy(std::uint32_t ref, std::uint16_t domid, bool write, CopyPart* part)
+      EXCLUDES(lock);
+  void ReleaseCopy(const CopyPart& part, bool write) EXCLUDES(lock);
 
  private:
   // Of grants that others use already: true if one more does now.
@@ -111,9 +114,9 @@ class GrantTableState {
     grants[ref].UsersFor(request.write) += 1;
     return true;
   }
-  GrantStatus AcquireAnew(std::uint32_t ref, const GrantRequest& request);
-  GrantStatus TryAcquire(std::uint32_t ref, GrantRequest request);
-  void EndUse(std::uint32_t ref, bool write);
+  GrantStatus AcquireAnew(std::uint32_t ref, const GrantRequest& request) REQUIRES(lock);
+  GrantStatus TryAcquire(std::uint32_t ref, GrantRequest request) REQUIRES(lock);
+  void EndUse(std::uint32_t ref, bool write) REQUIRES(lock);
 };
 
 }  // namespace veneer

@@ -27,7 +27,7 @@ std::int16_t Raw(GrantStatus status) { return static_cast<std::int16_t>(status);
 }  // namespace
 
 XenResult<GrantTable::Frame> GrantTable::FrameForPhysmap(std::uint64_t idx) {
-  const std::scoped_lock lock(state_->lock);
+  const MutexLock lock(state_->lock);
   if (state_->entries.version() == 2 && (idx & kStatusIndex) != 0) {
     const std::uint64_t index = idx & ~kStatusIndex;
     if (index >= state_->StatusFrameCount()) {
@@ -50,7 +50,7 @@ XenResult<GrantTable::Frame> GrantTable::FrameForPhysmap(std::uint64_t idx) {
 }
 
 void GrantTable::NoteMapped(std::uint64_t idx, std::optional<Gfn> gfn) {
-  const std::scoped_lock lock(state_->lock);
+  const MutexLock lock(state_->lock);
   // The bit decides, not the version: that may have changed since FrameForPhysmap().
   auto& places = (idx & kStatusIndex) != 0 ? state_->status_places : state_->frame_places;
   const std::uint64_t index = idx & ~kStatusIndex;
@@ -60,7 +60,7 @@ void GrantTable::NoteMapped(std::uint64_t idx, std::optional<Gfn> gfn) {
 }
 
 bool GrantTable::NoteUnmapped(Gfn gfn) {
-  const std::scoped_lock lock(state_->lock);
+  const MutexLock lock(state_->lock);
   for (auto* places : {&state_->frame_places, &state_->status_places}) {
     const auto place = std::find(places->begin(), places->end(), std::optional(gfn));
     if (place != places->end()) {
@@ -76,7 +76,7 @@ GrantTable::Size GrantTable::QuerySize(std::uint16_t dom) const {
   if (allowed != GrantStatus::kOkay) {
     return Size{.status = allowed};
   }
-  const std::scoped_lock lock(state_->lock);
+  const MutexLock lock(state_->lock);
   return Size{GrantStatus::kOkay, state_->frame_count, state_->options.max_frames};
 }
 
@@ -85,7 +85,7 @@ GrantTable::FrameList GrantTable::SetupTable(std::uint16_t dom, std::uint32_t fr
   if (allowed != GrantStatus::kOkay) {
     return FrameList{allowed, {}};
   }
-  const std::scoped_lock lock(state_->lock);
+  const MutexLock lock(state_->lock);
   if (!state_->Grow(frames)) {
     return FrameList{GrantStatus::kGeneralError, {}};
   }
@@ -97,7 +97,7 @@ GrantTable::FrameList GrantTable::GetStatusFrames(std::uint16_t dom, std::uint32
   if (allowed != GrantStatus::kOkay) {
     return FrameList{allowed, {}};
   }
-  const std::scoped_lock lock(state_->lock);
+  const MutexLock lock(state_->lock);
   if (frames > state_->StatusFrameCount()) {
     return FrameList{GrantStatus::kGeneralError, {}};
   }
@@ -111,7 +111,7 @@ XenResult<std::uint32_t> GrantTable::SetVersion(std::uint32_t version) {
   if (version == 2 && !state_->options.version_2) {
     return XenError(XEN_ENOSYS);
   }
-  const std::scoped_lock lock(state_->lock);
+  const MutexLock lock(state_->lock);
   if (version == state_->entries.version()) {
     return version;
   }
@@ -142,7 +142,7 @@ XenResult<std::uint32_t> GrantTable::GetVersion(std::uint16_t dom) const {
     case GrantDomain::kNone:
       return XenError(XEN_ESRCH);
   }
-  const std::scoped_lock lock(state_->lock);
+  const MutexLock lock(state_->lock);
   return state_->entries.version();
 }
 
@@ -252,7 +252,7 @@ void GrantTable::Copy(gnttab_copy& op) {
 }
 
 GrantStatus GrantTable::SwapGrantRef(GrantRef a, GrantRef b) {
-  const std::scoped_lock lock(state_->lock);
+  const MutexLock lock(state_->lock);
   if (a.value >= state_->EntryCount() || b.value >= state_->EntryCount()) {
     return GrantStatus::kBadGntref;
   }

@@ -6,7 +6,7 @@ namespace veneer {
 
 void GuestConsole::Write(std::span<const std::byte> text) {
   constexpr std::size_t kMaxLine = 256;
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   for (const std::byte byte : text) {
     const auto c = std::to_integer<unsigned char>(byte);
     if (std::isprint(c) != 0 || c == '\t') {

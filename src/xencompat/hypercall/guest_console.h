@@ -2,11 +2,11 @@
 #pragma once
 
 #include <cstddef>
-#include <mutex>
 #include <span>
 #include <string>
 
 #include "veneer/vmm/base/log.h"
+#include "veneer/vmm/base/mutex.h"
 
 namespace veneer {
 
@@ -18,8 +18,8 @@ class GuestConsole {
 
  private:
   LogLimiter limiter_;
-  std::mutex mutex_;
-  std::string line_;
+  Mutex mutex_;
+  std::string line_ GUARDED_BY(mutex_);
 };
 
 }  // namespace veneer

@@ -26,7 +26,7 @@ PlatformPorts::PlatformPorts(UnplugHandler unplug, std::set<BlockedDriver> block
       refusals_(metrics.Get("xenplatform.unplugs_refused")) {}
 
 void PlatformPorts::Reset() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   introduced_ = false;
   product_ = 0;
   build_ = 0;
@@ -40,7 +40,7 @@ bool PlatformPorts::Blocked() const {
 
 std::uint64_t PlatformPorts::Read(std::uint64_t offset, unsigned size) {
   if (offset == kMaskPort && size == 2) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return Blocked() ? kMagicBlocked : kMagic;
   }
   if (offset == kProductPort && size == 1) {
@@ -53,11 +53,11 @@ void PlatformPorts::Write(std::uint64_t offset, unsigned size, std::uint64_t val
   if (offset == kProductPort && size == 1) {
     LogByte(static_cast<std::uint8_t>(value));
   } else if (offset == kProductPort && size == 2) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     product_ = static_cast<std::uint16_t>(value);
     introduced_ = false;  // until its build number arrives
   } else if (offset == kMaskPort && size == 4) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     build_ = static_cast<std::uint32_t>(value);
     introduced_ = true;
     LogDebug("The guest's PV drivers: product {:#x}, build {:#x}{}", product_, build_,
@@ -69,7 +69,7 @@ void PlatformPorts::Write(std::uint64_t offset, unsigned size, std::uint64_t val
 
 void PlatformPorts::Unplug(std::uint16_t mask) {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (Blocked()) {
       refusals_.Add();
       return;
@@ -82,7 +82,7 @@ void PlatformPorts::Unplug(std::uint16_t mask) {
 void PlatformPorts::LogByte(std::uint8_t byte) {
   std::string line;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (byte != '\n') {
       line_.push_back(std::isprint(byte) != 0 ? static_cast<char>(byte) : '?');
       if (line_.size() < kMaxLine) {

@@ -38,6 +38,7 @@ void XenstoreWatch::State::OnWatchEvent(std::string_view path, std::string_view)
     return;
   }
   if (pending_.empty()) {
+    service_.state().mutex.AssertHeld();
     service_.state().deliveries.push_back(
         [self = shared_from_this()] { self->post_([self] { self->Deliver(); }); });
   }

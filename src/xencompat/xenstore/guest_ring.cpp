@@ -55,13 +55,14 @@ class XenstoreGuestRing::Impl : public std::enable_shared_from_this<XenstoreGues
   }
 
  private:
-  void Connect() {
+  void Connect() REQUIRES(service_.state().mutex) {
     connection_ = std::make_unique<Connection>(
         service_.state().store, service_.state().counters, domain_, Connection::Kind::kGuest,
         [this] {
           if (exchanging_) {
             return;
           }
+          service_.state().mutex.AssertHeld();
           service_.state().deliveries.push_back([weak = weak_from_this()] {
             if (const auto self = weak.lock()) {
               self->Serve();
@@ -70,7 +71,7 @@ class XenstoreGuestRing::Impl : public std::enable_shared_from_this<XenstoreGues
         });
   }
 
-  void Restart() {
+  void Restart() REQUIRES(service_.state().mutex) {
     connection_.reset();
     page_.Clear();
     Connect();

@@ -28,6 +28,7 @@ class SocketClient : public std::enable_shared_from_this<SocketClient> {
       connection_ = std::make_unique<Connection>(
           service_.state().store, service_.state().counters, kHostDomId,
           Connection::Kind::kHostSocket, [this] {
+            service_.state().mutex.AssertHeld();
             service_.state().deliveries.push_back([weak = weak_from_this(), &loop = loop_] {
               loop.Post([weak] {
                 if (const auto self = weak.lock()) {

@@ -4,7 +4,6 @@
 
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -12,6 +11,7 @@
 #include "connection.h"
 #include "store.h"
 #include "veneer/vmm/base/metrics.h"
+#include "veneer/vmm/base/mutex.h"
 #include "veneer/xencompat/xenstore/service.h"
 
 namespace veneer {
@@ -23,33 +23,37 @@ struct XenstoreState {
 
   Metrics own_metrics;
   StoreCounters counters;
-  std::mutex mutex;  // guards all below
-  Store store;
+  Mutex mutex;
+  Store store GUARDED_BY(mutex);
   // Added under the lock by whoever has got something to send; run without it.
-  std::vector<std::function<void()>> deliveries;
+  std::vector<std::function<void()>> deliveries GUARDED_BY(mutex);
 };
 
 // Holds the lock of the store. Its end lets go of it and then makes the deliveries that have come
 // up, on this thread.
-class StoreLock {
+class SCOPED_CAPABILITY StoreLock {
  public:
-  explicit StoreLock(XenstoreState& state) : state_(state), lock_(state.mutex) {}
+  explicit StoreLock(XenstoreState& state) ACQUIRE(state.mutex) : state_(state) {
+    state_.mutex.Lock();
+  }
   StoreLock(const StoreLock&) = delete;
   StoreLock& operator=(const StoreLock&) = delete;
-  ~StoreLock() {
+  ~StoreLock() RELEASE() {
     std::vector<std::function<void()>> deliveries;
     deliveries.swap(state_.deliveries);
-    lock_.unlock();
+    state_.mutex.Unlock();
     for (const auto& deliver : deliveries) {
       deliver();
     }
   }
 
-  Store& store() { return state_.store; }
+  Store& store() {
+    state_.mutex.AssertHeld();
+    return state_.store;
+  }
 
  private:
   XenstoreState& state_;
-  std::unique_lock<std::mutex> lock_;
 };
 
 }  // namespace veneer

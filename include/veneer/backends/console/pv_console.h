@@ -5,13 +5,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <utility>
 
 #include "veneer/vmm/base/log.h"
 #include "veneer/vmm/base/metrics.h"
+#include "veneer/vmm/base/mutex.h"
 #include "veneer/vmm/memory/gpa.h"
 
 namespace veneer {
@@ -77,9 +77,9 @@ class PvConsole {
   LogLimiter limiter_;
 
   // Guards our side of the output ring; held during output_, which keeps its calls in order.
-  std::mutex output_mutex_;
-  std::mutex input_mutex_;  // guards our side of the input ring, and:
-  bool room_wanted_ = false;
+  Mutex output_mutex_ ACQUIRED_BEFORE(input_mutex_);
+  Mutex input_mutex_;  // guards our side of the input ring, too
+  bool room_wanted_ GUARDED_BY(input_mutex_) = false;
 };
 
 }  // namespace veneer

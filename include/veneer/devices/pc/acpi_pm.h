@@ -6,9 +6,9 @@
 #pragma once
 
 #include <cstdint>
-#include <mutex>
 
 #include "veneer/vmm/base/clock.h"
+#include "veneer/vmm/base/mutex.h"
 #include "veneer/vmm/base/result.h"
 #include "veneer/vmm/bus/bus.h"
 #include "veneer/vmm/bus/interrupt.h"
@@ -50,11 +50,11 @@ class AcpiPm final : public BusDevice {
 
  private:
   // With mutex_ held.
-  std::uint8_t ReadByte(std::uint64_t offset, std::uint32_t timer);
-  void WriteByte(std::uint64_t offset, std::uint8_t value);
-  bool TakeSleepRequest();
-  void UpdateTimerStatus(std::uint32_t timer);
-  void UpdateSci();
+  std::uint8_t ReadByte(std::uint64_t offset, std::uint32_t timer) REQUIRES(mutex_);
+  void WriteByte(std::uint64_t offset, std::uint8_t value) REQUIRES(mutex_);
+  bool TakeSleepRequest() REQUIRES(mutex_);
+  void UpdateTimerStatus(std::uint32_t timer) REQUIRES(mutex_);
+  void UpdateSci() REQUIRES(mutex_);
   std::uint32_t Timer() const;
 
   const Clock& clock_;
@@ -62,14 +62,14 @@ class AcpiPm final : public BusDevice {
   PowerControl& power_;
   const std::uint64_t timer_epoch_ns_;
 
-  std::mutex mutex_;  // guards what follows
-  std::uint16_t pm1_status_ = 0;
-  std::uint16_t pm1_enable_ = 0;
-  std::uint16_t pm1_control_ = 0;
-  std::uint16_t gpe_status_ = 0;
-  std::uint16_t gpe_enable_ = 0;
-  bool timer_msb_ = false;
-  bool sci_level_ = false;
+  Mutex mutex_;
+  std::uint16_t pm1_status_ GUARDED_BY(mutex_) = 0;
+  std::uint16_t pm1_enable_ GUARDED_BY(mutex_) = 0;
+  std::uint16_t pm1_control_ GUARDED_BY(mutex_) = 0;
+  std::uint16_t gpe_status_ GUARDED_BY(mutex_) = 0;
+  std::uint16_t gpe_enable_ GUARDED_BY(mutex_) = 0;
+  bool timer_msb_ GUARDED_BY(mutex_) = false;
+  bool sci_level_ GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace veneer

@@ -6,12 +6,12 @@
 #include <array>
 #include <cstdint>
 #include <functional>
-#include <mutex>
 #include <optional>
 #include <utility>
 
 #include "veneer/vmm/base/clock.h"
 #include "veneer/vmm/base/deadline_timer.h"
+#include "veneer/vmm/base/mutex.h"
 #include "veneer/vmm/base/result.h"
 #include "veneer/vmm/bus/bus.h"
 #include "veneer/vmm/bus/interrupt.h"
@@ -47,37 +47,38 @@ class CmosRtc final : public BusDevice {
 
  private:
   // All with mutex_ held.
-  std::uint8_t ReadData();
-  void WriteData(std::uint8_t value);
-  void WriteStatusA(std::uint8_t value);
-  void WriteStatusB(std::uint8_t value);
-  std::uint8_t StatusA() const;
-  std::uint8_t TakeStatusC();
+  std::uint8_t ReadData() REQUIRES(mutex_);
+  void WriteData(std::uint8_t value) REQUIRES(mutex_);
+  void WriteStatusA(std::uint8_t value) REQUIRES(mutex_);
+  void WriteStatusB(std::uint8_t value) REQUIRES(mutex_);
+  std::uint8_t StatusA() const REQUIRES(mutex_);
+  std::uint8_t TakeStatusC() REQUIRES(mutex_);
 
   // The guest's time in microseconds since 1970: nanoseconds would not reach the year 9999.
-  std::int64_t Now() const;
-  bool Stopped() const;
-  void StoreTime();
-  void AdoptTime(std::int64_t microsecond);
-  std::int64_t Period(std::int64_t now) const;
-  std::optional<std::int64_t> NextEvent(std::int64_t now) const;
-  void AdvanceFlags();
-  void UpdateInterrupt();
+  std::int64_t Now() const REQUIRES(mutex_);
+  bool Stopped() const REQUIRES(mutex_);
+  void StoreTime() REQUIRES(mutex_);
+  void AdoptTime(std::int64_t microsecond) REQUIRES(mutex_);
+  std::int64_t Period(std::int64_t now) const REQUIRES(mutex_);
+  std::optional<std::int64_t> NextEvent(std::int64_t now) const REQUIRES(mutex_);
+  void AdvanceFlags() REQUIRES(mutex_);
+  void UpdateInterrupt() REQUIRES(mutex_);
 
   const Clock& clock_;
   InterruptLine& line_;
   DeadlineTimer* timer_ = nullptr;
   std::function<void()> on_alarm_;
 
-  std::mutex mutex_;  // guards what follows
-  std::array<std::uint8_t, 128> ram_{};
-  std::uint8_t index_ = 0;
-  std::uint8_t status_c_ = 0;
-  std::int64_t offset_us_ = 0;  // the guest's time minus the host's
-  std::int64_t seen_us_ = 0;    // the guest's time up to which the flags of status C are right
-  bool line_level_ = false;
-  bool alarm_level_ = false;
-  bool timer_armed_ = false;
+  Mutex mutex_;
+  std::array<std::uint8_t, 128> ram_ GUARDED_BY(mutex_){};
+  std::uint8_t index_ GUARDED_BY(mutex_) = 0;
+  std::uint8_t status_c_ GUARDED_BY(mutex_) = 0;
+  std::int64_t offset_us_ GUARDED_BY(mutex_) = 0;  // the guest's time minus the host's
+  // The guest's time up to which the flags of status C are right.
+  std::int64_t seen_us_ GUARDED_BY(mutex_) = 0;
+  bool line_level_ GUARDED_BY(mutex_) = false;
+  bool alarm_level_ GUARDED_BY(mutex_) = false;
+  bool timer_armed_ GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace veneer

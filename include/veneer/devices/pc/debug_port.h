@@ -3,10 +3,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 #include <vector>
 
 #include "veneer/devices/pc/character_sink.h"
+#include "veneer/vmm/base/mutex.h"
 #include "veneer/vmm/base/result.h"
 #include "veneer/vmm/bus/bus.h"
 
@@ -31,8 +31,8 @@ class DebugPort final : public BusDevice {
 
  private:
   CharacterSink& sink_;
-  std::mutex mutex_;  // guards line_, and keeps the sink's calls in order
-  std::vector<std::byte> line_;
+  Mutex mutex_;  // guards line_, and keeps the sink's calls in order
+  std::vector<std::byte> line_ GUARDED_BY(mutex_);
 };
 
 // The power-on self-test port: guests write it to pass a microsecond. Reads as all-ones.

@@ -5,8 +5,8 @@
 #pragma once
 
 #include <cstdint>
-#include <mutex>
 
+#include "veneer/vmm/base/mutex.h"
 #include "veneer/vmm/base/result.h"
 #include "veneer/vmm/bus/bus.h"
 #include "veneer/vmm/bus/port_window.h"
@@ -29,18 +29,19 @@ class I8042 {
   std::uint8_t ReadStatus();
   void WriteData(std::uint8_t value);
   void WriteCommand(std::uint8_t value);
-  void Reply(std::uint8_t value);  // with mutex_ held
+  void Reply(std::uint8_t value) REQUIRES(mutex_);  // with mutex_ held
 
   PowerControl& power_;
   PortWindow data_window_;
   PortWindow command_window_;
 
-  std::mutex mutex_;  // guards what follows
-  std::uint8_t command_byte_ = 0;
-  std::uint8_t output_ = 0;
-  bool output_full_ = false;
-  bool last_was_command_ = false;
-  std::uint8_t awaiting_data_for_ = 0;  // the command whose parameter comes next, or 0
+  Mutex mutex_;
+  std::uint8_t command_byte_ GUARDED_BY(mutex_) = 0;
+  std::uint8_t output_ GUARDED_BY(mutex_) = 0;
+  bool output_full_ GUARDED_BY(mutex_) = false;
+  bool last_was_command_ GUARDED_BY(mutex_) = false;
+  // The command whose parameter comes next, or 0.
+  std::uint8_t awaiting_data_for_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace veneer

@@ -8,11 +8,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <mutex>
 #include <span>
 #include <vector>
 
 #include "veneer/devices/pc/character_sink.h"
+#include "veneer/vmm/base/mutex.h"
 #include "veneer/vmm/base/result.h"
 #include "veneer/vmm/bus/bus.h"
 #include "veneer/vmm/bus/interrupt.h"
@@ -70,44 +70,44 @@ class Serial16550 final : public BusDevice {
   };
 
   // All of these with mutex_ held. Those that return bool say whether output should be flushed.
-  std::uint8_t ReadRegister(std::uint64_t offset, bool* flush);
-  bool WriteRegister(std::uint64_t offset, std::uint8_t value);
-  std::uint8_t ReadReceiveBuffer();
-  std::uint8_t ReadInterruptIdentification();
-  std::uint8_t ReadModemStatus();
-  bool Transmit(std::uint8_t character);
-  void WriteInterruptEnable(std::uint8_t value);
-  void WriteFifoControl(std::uint8_t value);
-  void WriteModemControl(std::uint8_t value);
-  std::uint8_t LineStatus() const;
-  std::uint8_t ModemInputs() const;
-  std::uint8_t PendingInterrupt() const;
-  std::size_t FifoCapacity() const;
-  void Refill();
-  void UpdateLine();
+  std::uint8_t ReadRegister(std::uint64_t offset, bool* flush) REQUIRES(mutex_);
+  bool WriteRegister(std::uint64_t offset, std::uint8_t value) REQUIRES(mutex_);
+  std::uint8_t ReadReceiveBuffer() REQUIRES(mutex_);
+  std::uint8_t ReadInterruptIdentification() REQUIRES(mutex_);
+  std::uint8_t ReadModemStatus() REQUIRES(mutex_);
+  bool Transmit(std::uint8_t character) REQUIRES(mutex_);
+  void WriteInterruptEnable(std::uint8_t value) REQUIRES(mutex_);
+  void WriteFifoControl(std::uint8_t value) REQUIRES(mutex_);
+  void WriteModemControl(std::uint8_t value) REQUIRES(mutex_);
+  std::uint8_t LineStatus() const REQUIRES(mutex_);
+  std::uint8_t ModemInputs() const REQUIRES(mutex_);
+  std::uint8_t PendingInterrupt() const REQUIRES(mutex_);
+  std::size_t FifoCapacity() const REQUIRES(mutex_);
+  void Refill() REQUIRES(mutex_);
+  void UpdateLine() REQUIRES(mutex_);
 
   InterruptLine& line_;
   CharacterSink& sink_;
   std::function<void()> on_room_;
 
-  // Taken before mutex_; keeps the sink's calls in order.
-  std::mutex output_mutex_;
-  std::mutex mutex_;  // guards what follows
-  Ring<kFifoSize> fifo_;
-  Ring<kBacklogSize> backlog_;
-  std::vector<std::byte> output_;
-  std::uint8_t interrupt_enable_ = 0;
-  std::uint8_t fifo_control_ = 0;
-  std::uint8_t line_control_ = 0;
-  std::uint8_t modem_control_ = 0;
-  std::uint8_t modem_delta_ = 0;  // low half of the modem status register
-  std::uint8_t scratch_ = 0;
-  std::uint16_t divisor_ = 1;
-  bool overrun_ = false;
-  bool transmitter_interrupt_ = false;
-  bool line_status_polled_ = false;
-  bool room_wanted_ = false;
-  bool line_level_ = false;
+  // Keeps the sink's calls in order.
+  Mutex output_mutex_ ACQUIRED_BEFORE(mutex_);
+  Mutex mutex_;
+  Ring<kFifoSize> fifo_ GUARDED_BY(mutex_);
+  Ring<kBacklogSize> backlog_ GUARDED_BY(mutex_);
+  std::vector<std::byte> output_ GUARDED_BY(mutex_);
+  std::uint8_t interrupt_enable_ GUARDED_BY(mutex_) = 0;
+  std::uint8_t fifo_control_ GUARDED_BY(mutex_) = 0;
+  std::uint8_t line_control_ GUARDED_BY(mutex_) = 0;
+  std::uint8_t modem_control_ GUARDED_BY(mutex_) = 0;
+  std::uint8_t modem_delta_ GUARDED_BY(mutex_) = 0;  // low half of the modem status register
+  std::uint8_t scratch_ GUARDED_BY(mutex_) = 0;
+  std::uint16_t divisor_ GUARDED_BY(mutex_) = 1;
+  bool overrun_ GUARDED_BY(mutex_) = false;
+  bool transmitter_interrupt_ GUARDED_BY(mutex_) = false;
+  bool line_status_polled_ GUARDED_BY(mutex_) = false;
+  bool room_wanted_ GUARDED_BY(mutex_) = false;
+  bool line_level_ GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace veneer

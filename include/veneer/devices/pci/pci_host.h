@@ -7,11 +7,11 @@
 
 #include <array>
 #include <cstdint>
-#include <mutex>
 #include <optional>
 
 #include "veneer/devices/pci/pci_device.h"
 #include "veneer/vmm/base/log.h"
+#include "veneer/vmm/base/mutex.h"
 #include "veneer/vmm/base/result.h"
 #include "veneer/vmm/bus/bus.h"
 #include "veneer/vmm/bus/interrupt.h"
@@ -65,11 +65,11 @@ class PciHost final : public BusDevice {
  private:
   friend class PciDevice;
 
-  // With config_mutex_ held.
-  PciDevice* Selected() const;
-  std::uint32_t ReadData(std::uint64_t byte, unsigned size) const;
-  void WriteData(std::uint64_t byte, unsigned size, std::uint32_t value);
-  bool WriteResetControl(std::uint8_t value);
+  // With config_mutex_ held, all of them.
+  PciDevice* Selected() const REQUIRES(config_mutex_);
+  std::uint32_t ReadData(std::uint64_t byte, unsigned size) const REQUIRES(config_mutex_);
+  void WriteData(std::uint64_t byte, unsigned size, std::uint32_t value) REQUIRES(config_mutex_);
+  bool WriteResetControl(std::uint8_t value) REQUIRES(config_mutex_);
   void UpdateBars(PciDevice& device);
   void MoveBar(PciDevice& device, unsigned index, std::optional<std::uint64_t> base);
   std::optional<std::uint64_t> WantedBase(const PciDevice& device, unsigned index) const;
@@ -77,7 +77,7 @@ class PciHost final : public BusDevice {
   // Takes interrupt_mutex_.
   void SetIntx(PciDevice& device, bool asserted);
   void SetIntxDisabled(PciDevice& device, bool disabled);
-  void UpdateIntx(PciDevice& device);  // with interrupt_mutex_ held
+  void UpdateIntx(PciDevice& device) REQUIRES(interrupt_mutex_);
 
   Bus& ports_;
   Bus& memory_;
@@ -85,13 +85,14 @@ class PciHost final : public BusDevice {
   PowerControl& power_;
   LogLimiter bar_messages_;
 
-  mutable std::mutex config_mutex_;  // guards the configuration spaces of all devices, and:
-  std::array<PciDevice*, kSlots * kFunctions> devices_{};
-  std::uint32_t address_ = 0;
-  std::uint8_t reset_control_ = 0;
+  mutable Mutex config_mutex_;  // guards the configuration spaces of all devices, too
+  std::array<PciDevice*, kSlots * kFunctions> devices_ GUARDED_BY(config_mutex_){};
+  std::uint32_t address_ GUARDED_BY(config_mutex_) = 0;
+  std::uint8_t reset_control_ GUARDED_BY(config_mutex_) = 0;
 
-  std::mutex interrupt_mutex_;
-  std::array<unsigned, kIntxLines> asserted_{};  // devices that hold the line
+  Mutex interrupt_mutex_ ACQUIRED_AFTER(config_mutex_);
+  // Devices that hold the line.
+  std::array<unsigned, kIntxLines> asserted_ GUARDED_BY(interrupt_mutex_){};
 };
 
 }  // namespace veneer

@@ -5,11 +5,11 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <utility>
 #include <vector>
 
 #include "veneer/vmm/base/event_fd.h"
+#include "veneer/vmm/base/mutex.h"
 #include "veneer/vmm/base/result.h"
 #include "veneer/vmm/base/unique_fd.h"
 
@@ -63,9 +63,9 @@ class EventLoop {
   std::map<TimerId, std::uint64_t> timer_deadlines_;
   TimerId next_timer_ = 1;
 
-  std::mutex mutex_;  // guards the two below
-  std::vector<Task> posted_;
-  bool stopping_ = false;
+  Mutex mutex_;
+  std::vector<Task> posted_ GUARDED_BY(mutex_);
+  bool stopping_ GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace veneer

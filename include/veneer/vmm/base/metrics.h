@@ -5,9 +5,10 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
+
+#include "veneer/vmm/base/mutex.h"
 
 namespace veneer {
 
@@ -33,8 +34,8 @@ class Metrics {
   std::map<std::string, std::uint64_t> Snapshot() const;
 
  private:
-  mutable std::mutex mutex_;
-  std::map<std::string, std::unique_ptr<Counter>, std::less<>> counters_;
+  mutable Mutex mutex_;
+  std::map<std::string, std::unique_ptr<Counter>, std::less<>> counters_ GUARDED_BY(mutex_);
 };
 
 }  // namespace veneer

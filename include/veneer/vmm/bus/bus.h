@@ -3,9 +3,9 @@
 
 #include <cstdint>
 #include <map>
-#include <shared_mutex>
 
 #include "veneer/vmm/base/metrics.h"
+#include "veneer/vmm/base/mutex.h"
 #include "veneer/vmm/base/result.h"
 #include "veneer/vmm/bus/device.h"
 
@@ -42,8 +42,8 @@ class Bus {
   const char* name_;
   Counter& unclaimed_;
   // Guards the map only, never held while a device runs.
-  mutable std::shared_mutex mutex_;
-  std::map<std::uint64_t, Window> windows_;
+  mutable SharedMutex mutex_;
+  std::map<std::uint64_t, Window> windows_ GUARDED_BY(mutex_);
 };
 
 }  // namespace veneer

@@ -9,13 +9,13 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <set>
 #include <span>
 #include <type_traits>
 #include <vector>
 
+#include "veneer/vmm/base/mutex.h"
 #include "veneer/vmm/base/result.h"
 #include "veneer/vmm/base/unique_fd.h"
 #include "veneer/vmm/memory/gpa.h"
@@ -144,17 +144,17 @@ class GuestMemory {
   Result<void> MapRegion(const Range& range);
   const MemoryRegion* Find(Gpa gpa, std::uint64_t length) const;
   std::uint64_t FileOffset(const MemoryRegion& region, Gpa gpa) const;
-  bool GiveBack(const MemoryRegion& region, Gpa gpa);
-  void KeepSmall(const MemoryRegion& region, Gpa gpa);
+  bool GiveBack(const MemoryRegion& region, Gpa gpa) REQUIRES(overlay_mutex_);
+  void KeepSmall(const MemoryRegion& region, Gpa gpa) REQUIRES(overlay_mutex_);
 
   const Options options_;
-  UniqueFd fd_;  // kMemfd only
+  UniqueFd fd_;  // what the regions are mapped from: the memfd, or /dev/zero
   std::vector<MemoryRegion> regions_;
   std::vector<std::uint64_t> file_offsets_;  // of the regions, kMemfd only; bytes
-  mutable std::mutex overlay_mutex_;         // guards what follows
-  std::map<Gpa, Covered> overlays_;
-  std::set<std::uint64_t>
-      small_;  // numbers of the 2 MiB pieces of the guest that KeepSmall() knows
+  mutable Mutex overlay_mutex_;
+  std::map<Gpa, Covered> overlays_ GUARDED_BY(overlay_mutex_);
+  // Numbers of the 2 MiB pieces of the guest that KeepSmall() knows.
+  std::set<std::uint64_t> small_ GUARDED_BY(overlay_mutex_);
 };
 
 // Access to a word that the guest shares with us and both sides update atomically (a ring index, a

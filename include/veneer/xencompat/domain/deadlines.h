@@ -4,12 +4,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <mutex>
 #include <optional>
 #include <vector>
 
 #include "veneer/vmm/base/clock.h"
 #include "veneer/vmm/base/deadline_timer.h"
+#include "veneer/vmm/base/mutex.h"
 
 namespace veneer {
 
@@ -41,18 +41,15 @@ class Deadlines {
   void OnWakeup();
 
  private:
-  struct Entry {
-    Handler handler;
-    std::optional<std::uint64_t> deadline;
-  };
-  // With `mutex_` held: tells the wake-up timer about the earliest deadline, if that has changed.
-  void Rearm();
+  // Tells the wake-up timer about the earliest deadline, if that has changed.
+  void Rearm() REQUIRES(mutex_);
 
   const Clock& clock_;
   DeadlineTimer* wakeup_ = nullptr;
-  std::mutex mutex_;  // guards the deadlines
-  std::vector<Entry> entries_;
-  std::optional<std::uint64_t> armed_;
+  std::vector<Handler> handlers_;  // by id; fixed before deadlines are set
+  Mutex mutex_;
+  std::vector<std::optional<std::uint64_t>> deadlines_ GUARDED_BY(mutex_);  // by id
+  std::optional<std::uint64_t> armed_ GUARDED_BY(mutex_);
 };
 
 }  // namespace veneer

@@ -3,8 +3,8 @@
 
 #include <array>
 #include <cstdint>
-#include <mutex>
 
+#include "veneer/vmm/base/mutex.h"
 #include "veneer/xencompat/abi/xen_errno.h"
 #include "veneer/xencompat/domain/machine_hooks.h"
 
@@ -26,8 +26,8 @@ class HvmParams {
   XenResult<std::uint64_t> Get(std::uint32_t index) const;
 
  private:
-  mutable std::mutex mutex_;  // guards the values
-  std::array<std::uint64_t, HVM_NR_PARAMS> values_{};
+  mutable Mutex mutex_;
+  std::array<std::uint64_t, HVM_NR_PARAMS> values_ GUARDED_BY(mutex_){};
 };
 
 // What a value of HVM_PARAM_CALLBACK_IRQ asks for.

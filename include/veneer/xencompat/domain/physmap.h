@@ -4,11 +4,11 @@
 
 #include <cstdint>
 #include <map>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <vector>
 
+#include "veneer/vmm/base/mutex.h"
 #include "veneer/vmm/memory/gpa.h"
 #include "veneer/vmm/memory/guest_memory.h"
 #include "veneer/xencompat/abi/xen_errno.h"
@@ -65,23 +65,25 @@ class Physmap {
     std::vector<bool> removed;
   };
   // All with `mutex_` held.
-  std::optional<Gfn> FindSharedInfo() const;
-  Run* FindRun(Gfn gfn);
-  bool RemoveSpecial(Gfn gfn);
-  void RemoveSpecials();
-  XenResult<void> Lay(Gfn gfn, const SharedPages& pages, std::size_t index, Special kind);
-  bool TakeOut(Gfn gfn);
+  std::optional<Gfn> FindSharedInfo() const REQUIRES(mutex_);
+  Run* FindRun(Gfn gfn) REQUIRES(mutex_);
+  bool RemoveSpecial(Gfn gfn) REQUIRES(mutex_);
+  void RemoveSpecials() REQUIRES(mutex_);
+  XenResult<void> Lay(Gfn gfn, const SharedPages& pages, std::size_t index, Special kind)
+      REQUIRES(mutex_);
+  bool TakeOut(Gfn gfn) REQUIRES(mutex_);
 
   GuestMemory& memory_;
   const SharedPages& shared_info_;
   GrantTable& grants_;
   Gfn highest_;
 
-  mutable std::mutex mutex_;  // guards the rest
-  std::vector<Run> runs_;
-  std::map<Gfn, Special> specials_;  // bounded: each page of ours is at one place at most
-  std::uint64_t populated_ = 0;
-  std::uint64_t maximum_ = 0;
+  mutable Mutex mutex_;
+  std::vector<Run> runs_ GUARDED_BY(mutex_);
+  // Bounded: each page of ours is at one place at most.
+  std::map<Gfn, Special> specials_ GUARDED_BY(mutex_);
+  std::uint64_t populated_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t maximum_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace veneer

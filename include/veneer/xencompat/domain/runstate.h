@@ -3,9 +3,9 @@
 #pragma once
 
 #include <cstdint>
-#include <mutex>
 #include <optional>
 
+#include "veneer/vmm/base/mutex.h"
 #include "veneer/vmm/memory/guest_memory.h"
 #include "veneer/xencompat/abi/xen_headers.h"
 #include "veneer/xencompat/abi/xen_types.h"
@@ -54,17 +54,17 @@ class Runstate {
 
  private:
   // With `mutex_` held: puts the time since the last call to the account of the current state.
-  void Account();
+  void Account() REQUIRES(mutex_);
 
   const SystemTime& time_;
-  std::mutex mutex_;  // guards the rest
-  RunState state_ = RunState::kOffline;
-  std::uint64_t entered_ = 0;
-  std::uint64_t accounted_ = 0;  // up to when
-  std::uint64_t times_[4] = {};
-  std::uint64_t stolen_seen_ = 0;
-  std::uint64_t stolen_due_ = 0;  // reported, but not yet put to the account
-  std::optional<GuestArea> area_;
+  Mutex mutex_;
+  RunState state_ GUARDED_BY(mutex_) = RunState::kOffline;
+  std::uint64_t entered_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t accounted_ GUARDED_BY(mutex_) = 0;  // up to when
+  std::uint64_t times_[4] GUARDED_BY(mutex_) = {};
+  std::uint64_t stolen_seen_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t stolen_due_ GUARDED_BY(mutex_) = 0;  // reported, but not yet put to the account
+  std::optional<GuestArea> area_ GUARDED_BY(mutex_);
 };
 
 }  // namespace veneer

@@ -4,10 +4,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 #include <optional>
 #include <span>
 
+#include "veneer/vmm/base/mutex.h"
 #include "veneer/vmm/memory/guest_memory.h"
 #include "veneer/xencompat/abi/xen_headers.h"
 #include "veneer/xencompat/domain/guest_area.h"
@@ -24,9 +24,9 @@ class SecondaryTime {
   void Refresh(GuestMemory& memory, std::span<const std::byte> primary);
 
  private:
-  std::mutex mutex_;  // guards the rest
-  std::optional<GuestArea> area_;
-  std::optional<std::uint32_t> copied_;  // version of the primary
+  Mutex mutex_;
+  std::optional<GuestArea> area_ GUARDED_BY(mutex_);
+  std::optional<std::uint32_t> copied_ GUARDED_BY(mutex_);  // version of the primary
 };
 
 }  // namespace veneer

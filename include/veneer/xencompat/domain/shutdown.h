@@ -3,10 +3,10 @@
 
 #include <array>
 #include <cstdint>
-#include <mutex>
 #include <optional>
 
 #include "veneer/vmm/base/clock.h"
+#include "veneer/vmm/base/mutex.h"
 #include "veneer/xencompat/abi/xen_errno.h"
 #include "veneer/xencompat/domain/deadlines.h"
 #include "veneer/xencompat/domain/machine_hooks.h"
@@ -42,9 +42,9 @@ class Shutdown {
   const Clock& clock_;
   Deadlines& deadlines_;
   XenMachineHooks& hooks_;
-  std::mutex mutex_;  // guards the rest
-  std::optional<std::uint8_t> code_;
-  std::array<Watchdog, kWatchdogs> watchdogs_{};
+  Mutex mutex_;
+  std::optional<std::uint8_t> code_ GUARDED_BY(mutex_);
+  std::array<Watchdog, kWatchdogs> watchdogs_ GUARDED_BY(mutex_){};
 };
 
 }  // namespace veneer

@@ -4,10 +4,10 @@
 
 #include <cstdint>
 #include <functional>
-#include <mutex>
 #include <optional>
 #include <vector>
 
+#include "veneer/vmm/base/mutex.h"
 #include "veneer/xencompat/abi/xen_errno.h"
 #include "veneer/xencompat/domain/deadlines.h"
 #include "veneer/xencompat/domain/system_time.h"
@@ -49,9 +49,11 @@ class VcpuTimers {
   void StartOver();
 
  private:
-  struct PerVcpu {
+  struct Ids {
     Deadlines::Id singleshot = 0;
     Deadlines::Id periodic = 0;
+  };
+  struct PerVcpu {
     std::uint64_t period_ns = 0;            // 0: off
     std::optional<std::uint64_t> fired_ns;  // an event that the guest has not dealt with yet
     std::uint64_t earliest_ns = 0;          // the next event may not come before
@@ -62,16 +64,17 @@ class VcpuTimers {
   // Sets the single-shot timer to the guest's time `deadline_ns`, or later.
   void Set(unsigned vcpu, std::uint64_t deadline_ns);
   void OnPeriod(unsigned vcpu);
-  // With `mutex_` held: the next tick is one period from now.
-  void ArmPeriodic(unsigned vcpu);
+  // The next tick is one period from now.
+  void ArmPeriodic(unsigned vcpu) REQUIRES(mutex_);
 
   const SystemTime& time_;
   Deadlines& deadlines_;
   const Fire fire_;
   const unsigned load_limit_;
-  // Guards the numbers of the vCPUs and keeps a stop from being overtaken by the tick under way.
-  std::mutex mutex_;
-  std::vector<PerVcpu> vcpus_;
+  std::vector<Ids> ids_;  // by vCPU
+  // Keeps a stop from being overtaken by the tick under way, too.
+  Mutex mutex_;
+  std::vector<PerVcpu> vcpus_ GUARDED_BY(mutex_);
 };
 
 }  // namespace veneer

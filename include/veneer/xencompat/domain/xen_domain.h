@@ -5,7 +5,6 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -13,6 +12,7 @@
 
 #include "veneer/vmm/base/clock.h"
 #include "veneer/vmm/base/metrics.h"
+#include "veneer/vmm/base/mutex.h"
 #include "veneer/vmm/base/result.h"
 #include "veneer/vmm/memory/guest_memory.h"
 #include "veneer/xencompat/abi/xen_errno.h"
@@ -156,7 +156,7 @@ class XenDomain {
 
   std::atomic<GuestWidth> width_{GuestWidth::k64};
   std::atomic<bool> flag_runstate_updates_{false};
-  std::mutex wall_clock_mutex_;  // keeps writers of the wall clock in a row
+  Mutex wall_clock_mutex_;  // keeps writers of the wall clock in a row
 
   Deadlines deadlines_;
   HvmParams params_;

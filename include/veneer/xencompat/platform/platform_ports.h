@@ -6,7 +6,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -14,6 +13,7 @@
 
 #include "veneer/vmm/base/log.h"
 #include "veneer/vmm/base/metrics.h"
+#include "veneer/vmm/base/mutex.h"
 #include "veneer/vmm/bus/device.h"
 
 namespace veneer {
@@ -69,7 +69,7 @@ class PlatformPorts {
   void Write(std::uint64_t offset, unsigned size, std::uint64_t value);
   void Unplug(std::uint16_t mask);
   void LogByte(std::uint8_t byte);
-  bool Blocked() const;
+  bool Blocked() const REQUIRES(mutex_);
 
   UnplugHandler unplug_;
   const std::set<BlockedDriver> blocked_;
@@ -80,11 +80,11 @@ class PlatformPorts {
   Window fixed_{*this};
   Window bar0_{*this};
 
-  mutable std::mutex mutex_;  // guards the rest
-  std::uint16_t product_ = 0;
-  std::uint32_t build_ = 0;
-  bool introduced_ = false;
-  std::string line_;
+  mutable Mutex mutex_;
+  std::uint16_t product_ GUARDED_BY(mutex_) = 0;
+  std::uint32_t build_ GUARDED_BY(mutex_) = 0;
+  bool introduced_ GUARDED_BY(mutex_) = false;
+  std::string line_ GUARDED_BY(mutex_);
 };
 
 }  // namespace veneer
