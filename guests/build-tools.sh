@@ -9,7 +9,7 @@ need_build_packages() {
 		libexpected-dev=$lib/tl/expected.hpp libcli11-dev=$lib/CLI/CLI.hpp \
 		nlohmann-json3-dev=$lib/nlohmann/json.hpp libxen-dev=$lib/xen/xen.h \
 		libzydis-dev=$lib/Zydis/Zydis.h liburing-dev=$lib/liburing.h libnbd-dev=$lib/libnbd.h \
-		libslirp-dev=$lib/slirp/libslirp.h \
+		libslirp-dev=$lib/slirp/libslirp.h libtomlplusplus-dev=$lib/toml++/toml.h \
 		zlib1g-dev=$lib/zlib.h liblzma-dev=$lib/lzma.h liblz4-dev=$lib/lz4.h \
 		libzstd-dev=$lib/zstd.h libbz2-dev=$lib/bzlib.h
 }

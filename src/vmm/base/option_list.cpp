@@ -15,15 +15,6 @@ bool ParseWhole(std::string_view text, std::uint64_t& value) {
   return error == std::errc() && end == last;
 }
 
-// The other way round, for one part.
-std::string DoubleCommas(std::string_view part) {
-  std::string text;
-  for (const char c : part) {
-    text.append(c == ',' ? 2 : 1, c);
-  }
-  return text;
-}
-
 }  // namespace
 
 std::vector<std::string> SplitOptionList(std::string_view text) {
@@ -39,6 +30,14 @@ std::vector<std::string> SplitOptionList(std::string_view text) {
     }
   }
   return parts;
+}
+
+std::string DoubleCommas(std::string_view part) {
+  std::string text;
+  for (const char c : part) {
+    text.append(c == ',' ? 2 : 1, c);
+  }
+  return text;
 }
 
 Result<std::string> ChangeOptionValues(

@@ -15,6 +15,7 @@
 #include "exit_code.h"
 #include "run_command.h"
 #include "run_options.h"
+#include "usage_text.h"
 
 namespace {
 
@@ -35,7 +36,7 @@ int Run(int argc, char** argv) {
     if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
       return run.exit(error);  // --help
     }
-    return UsageFailure(error.what(), "veneer run");
+    return UsageFailure(veneer::UsageText(run, error), "veneer run");
   }
   return veneer::RunCommand(options);
 }
@@ -77,9 +78,9 @@ int Main(int argc, char** argv) {
     if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
       return app.exit(error);  // --help
     }
-    return UsageFailure(error.what(), ctl->parsed()     ? "veneer ctl"
-                                      : bench->parsed() ? "veneer bench"
-                                                        : "veneer");
+    return UsageFailure(veneer::UsageText(app, error), ctl->parsed()     ? "veneer ctl"
+                                                       : bench->parsed() ? "veneer bench"
+                                                                         : "veneer");
   }
   if (ctl->parsed()) {
     return veneer::CtlCommand(ctl_options);

@@ -8,6 +8,8 @@
 #include <CLI/Formatter.hpp>
 #include <CLI/Validators.hpp>
 
+#include "config_file.h"
+#include "nearest_word.h"
 #include "pv_switches.h"
 #include "veneer/vmm/boot/memory_layout.h"
 #include "veneer/vmm/control/control_socket.h"
@@ -88,6 +90,62 @@ CLI::Option* AddRepeated(CLI::App& command, const std::string& name, std::vector
           help)
       ->type_name(type)
       ->allow_extra_args(false);
+}
+
+std::string LowerCase(std::string text) {
+  for (char& c : text) {
+    c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  }
+  return text;
+}
+
+// What a configuration file may hold: all options but --help and the file itself. Its sections are
+// the groups of --help.
+std::vector<ConfigOption> ConfigOptions(CLI::App& command) {
+  std::vector<ConfigOption> known;
+  for (const CLI::Option* option : command.get_options()) {
+    const std::string name = option->get_single_name();
+    if (name != "help" && name != "config") {
+      known.push_back({name, LowerCase(option->get_group()), option->get_items_expected_max() > 1});
+    }
+  }
+  return known;
+}
+
+// Gives `command` the options of the file at `path` that the command line has not named.
+void TakeConfigFile(CLI::App& command, const std::string& path) {
+  const auto entries = ReadConfigFile(path, ConfigOptions(command));
+  if (!entries) {
+    throw CLI::ValidationError(entries.error().message);
+  }
+  for (const ConfigEntry& entry : *entries) {
+    CLI::Option* const option = command.get_option("--" + entry.option);
+    if (!option->empty()) {
+      continue;
+    }
+    try {
+      for (const std::string& value : entry.values) {
+        option->add_result(value);
+      }
+      if (!entry.values.empty()) {
+        option->run_callback();
+      }
+    } catch (const CLI::ParseError& error) {
+      throw CLI::ValidationError(fmt::format("{}: {}", entry.place, error.what()));
+    }
+  }
+}
+
+// Before all others, whose values are looked at in the order of their declaration.
+void DeclareConfigFile(CLI::App& command) {
+  command
+      .add_option_function<std::string>(
+          "--config", [&command](const std::string& path) { TakeConfigFile(command, path); },
+          "Read options from a TOML file: lines like memory = \"1G\", cpus = 2, disk = "
+          "[\"path=a.img\", \"path=b.img\"] or a [[disk]] with its keys below it; what the command "
+          "line says too counts instead of the file's")
+      ->type_name("FILE")
+      ->group("Host");
 }
 
 // What only the options together show.
@@ -200,10 +258,11 @@ Result<CharacterTarget> ParseCharacterTarget(std::string_view text) {
 
 void DeclareRunOptions(CLI::App& command, RunOptions& options) {
   MachineConfig& machine = options.machine;
+  DeclareConfigFile(command);
+  command.option_defaults()->group("Guest");
   command.add_option("--kernel", machine.kernel, "Kernel: a bzImage or an ELF vmlinux")
       ->type_name("FILE")
-      ->required()
-      ->group("Guest");
+      ->required();
   command.add_option("--initrd", machine.initrd, "Initial RAM disk")->type_name("FILE");
   command
       .add_option("--cmdline", machine.cmdline,
@@ -243,10 +302,12 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
                   "logged)",
                   "on");
 
+  command.option_defaults()->group("Output");
   AddParsed<CharacterTarget>(command, "--serial", machine.serial, ParseCharacterTarget,
                              "Where the serial port ttyS0 goes: stdio (Ctrl-A h for help), "
                              "file:PATH or off; off if --console is stdio",
                              "TARGET", "stdio");
+  command.option_defaults()->group("Disks");
   AddRepeated<DiskConfig>(
       command, "--disk", machine.disks, &ParseDisk,
       "Disk, once for each: path=FILE (a raw or qcow2 image or a block device) or "
@@ -255,6 +316,7 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
       "readonly=on direct=on "
       "cache=writeback|none|unsafe queues=N discard=off serial=TEXT bps=RATE iops=RATE poll=US",
       "path=FILE[,...]");
+  command.option_defaults()->group("Networks");
   AddRepeated<NetConfig>(
       command, "--net", machine.nics, &ParseNet,
       "NIC, once for each: user (a network of its own behind the host's sockets, with DHCP and "
@@ -264,12 +326,14 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
       "host's port to the guest's; repeatable). tap: bridge=NAME script=FILE queues=N. All: "
       "model=pv|e1000|both mac=MAC mtu=BYTES bps=BITS pcap=FILE poll=US",
       "user|tap|socket=PATH[,...]");
+  command.option_defaults()->group("Guest");
   AddChoice<OnReboot>(command, "--on-reboot", machine.on_reboot,
                       {{"restart", OnReboot::kRestart}, {"exit", OnReboot::kExit}},
                       "When the guest reboots: start it anew, or end", "restart");
   AddChoice<OnCrash>(command, "--on-crash", machine.on_crash,
                      {{"exit", OnCrash::kExit}, {"pause", OnCrash::kPause}},
                      "When the guest crashes: end, or keep it paused", "exit");
+  command.option_defaults()->group("Xen");
   AddChoice<bool>(command, "--xen", machine.xen.enabled, {{"on", true}, {"off", false}},
                   "Show the guest a Xen HVM machine, or plain KVM", "on");
   AddParsed<PvSwitches>(command, "--pv", machine.xen.pv, ParsePvSwitches,
@@ -315,6 +379,7 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
       .add_option("--xenstore-socket", machine.xen.xenstore_socket,
                   "Serve xenstore there to Debian's xenstore-utils (XENSTORED_PATH)")
       ->type_name("PATH");
+  command.option_defaults()->group("Host");
   command
       .add_option("--control-socket", options.control_socket,
                   "Where 'veneer ctl' reaches the guest, or off (default: NAME.sock in "
@@ -324,6 +389,7 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
       .add_option("--timeout", options.timeout_seconds,
                   "End the run after this many seconds (exit code 5)")
       ->type_name("SECONDS");
+  command.option_defaults()->group("Output");
   AddParsed<LogLevel>(
       command, "--log-level", options.log_level,
       [](const std::string& text) { return ParseLogLevel(text); },
@@ -338,9 +404,6 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
     CheckTogether(command, options);
     GiveStdioToOne(command, machine);
   });
-  command.allow_config_extras(CLI::config_extras_mode::error);
-  command.set_config("--config", "", "Read options from FILE: lines like memory=\"1G\"")
-      ->type_name("FILE");
   command.footer(
       "Exit codes: 0 the guest powered off or was ended by the user; 1 host error; 2 wrong usage "
       "or\n"

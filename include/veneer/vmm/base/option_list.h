@@ -17,6 +17,8 @@ namespace veneer {
 
 // Splits at single commas; two stand for one.
 std::vector<std::string> SplitOptionList(std::string_view text);
+// The other way round, for one part.
+std::string DoubleCommas(std::string_view part);
 
 // The list with the value of each KEY=VALUE as `change` makes it.
 Result<std::string> ChangeOptionValues(

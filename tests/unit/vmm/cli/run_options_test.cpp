@@ -1,12 +1,27 @@
 #include "src/vmm/cli/run_options.h"
 
+#include <fstream>
+
 #include <gtest/gtest.h>
 
 #include "run_options_fixture.h"
+#include "src/vmm/cli/usage_text.h"
+#include "support/scratch_directory.h"
 #include "support/units.h"
 
 namespace veneer {
 namespace {
+
+// A configuration file, deleted with this object.
+class ConfigText {
+ public:
+  explicit ConfigText(const std::string& text) { std::ofstream(path_) << text; }
+  const std::string& path() const { return path_; }
+
+ private:
+  test::ScratchDirectory scratch_;
+  std::string path_ = scratch_.File("guest.toml");
+};
 
 TEST(ParseSize, KnowsUnitsAndTakesPlainNumbersAsMebibytes) {
   EXPECT_EQ(ParseSize("256M").value(), 256 * kMiB);
@@ -121,6 +136,51 @@ TEST_F(RunOptionsTest, RefusesValuesOutsideTheirRange) {
     DeclareRunOptions(app, options);
     EXPECT_THROW(app.parse(std::string(line)), CLI::ParseError) << line;
   }
+}
+
+TEST_F(RunOptionsTest, TakesAConfigurationFile) {
+  const ConfigText file(
+      "kernel = 'k'\nmemory = '1G'\ncpus = 2\ndisk = ['path=a', 'path=b']\n"
+      "[[net]]\nlink = 'user'\nmtu = 1500\n[xen]\nevent-abi = '2-level'\n");
+  Parse("--cpus 3 --config " + file.path());
+  EXPECT_EQ(options_.machine.kernel, "k");
+  EXPECT_EQ(options_.machine.memory_bytes, 1024 * kMiB);
+  EXPECT_EQ(options_.machine.vcpus, 3U);
+  EXPECT_EQ(options_.machine.disks.size(), 2U);
+  ASSERT_EQ(options_.machine.nics.size(), 1U);
+  EXPECT_EQ(options_.machine.nics[0].mtu, 1500U);
+  EXPECT_EQ(options_.machine.xen.event_abi, EventAbi::k2Level);
+}
+
+TEST_F(RunOptionsTest, SaysWhereInTheFileAWrongValueIs) {
+  const ConfigText file("kernel = 'k'\nmemory = '64Q'\n");
+  EXPECT_EQ(Refusal("--config " + file.path()),
+            file.path() +
+                ", line 2: --memory: '64Q' is not a size; write for example 256M or 2G "
+                "(a plain number is MiB)");
+}
+
+TEST_F(RunOptionsTest, AFileCannotNameAnotherFile) {
+  const ConfigText file("config = 'k'\n");
+  EXPECT_EQ(Refusal("--config " + file.path()),
+            file.path() + ", line 1: there is no option 'config'");
+}
+
+TEST_F(RunOptionsTest, SaysWhatAMistypedOptionMayBe) {
+  const auto text = [this](const std::string& line) {
+    try {
+      Parse(line);
+    } catch (const CLI::ParseError& error) {
+      return UsageText(app_, error);
+    }
+    return std::string("(accepted)");
+  };
+  EXPECT_EQ(text("--kernel k --memroy 1G"),
+            "there is no option '--memroy'; did you mean '--memory'?");
+  EXPECT_EQ(text("--kernal k"), "there is no option '--kernal'; did you mean '--kernel'?");
+  EXPECT_EQ(text("--kernel k --weather=fine"), "there is no option '--weather'");
+  EXPECT_EQ(text("--kernel k x"), "'x' is not expected here; it follows no option");
+  EXPECT_EQ(text("--memory 1G"), "--kernel is required");
 }
 
 }  // namespace
