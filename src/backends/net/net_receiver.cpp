@@ -123,13 +123,60 @@ std::span<const iovec> NetReceiver::LayRoom() {
   return room_.all();
 }
 
-bool NetReceiver::ReceiveFrame(std::uint64_t now_ns) {
-  const auto bytes = channel_.Receive(buffer_->header, LayRoom());
-  if (!bytes) {
+std::optional<std::size_t> NetReceiver::NextPlain() {
+  const std::size_t bytes = plain_.Next(std::span(buffer_->bytes).first(kMaxFrame));
+  if (bytes == 0) {
+    return std::nullopt;
+  }
+  // It lies in the buffer, none of it in the guest's pages.
+  room_.Clear();
+  room_.Add(buffer_->bytes, bytes);
+  laid_ = 0;
+  buffer_->header = {};
+  buffer_->header.flags = VIRTIO_NET_HDR_F_DATA_VALID;
+  return bytes;
+}
+
+bool NetReceiver::NeedsPlain(std::size_t bytes) const {
+  std::array<std::byte, 14> begin;
+  if (bytes < begin.size() || bytes > largest_) {
     return false;
   }
+  std::memcpy(begin.data(), room_.all().front().iov_base, begin.size());
+  return PlainSegments::Wanted(buffer_->header, begin);
+}
+
+bool NetReceiver::MakePlain(std::size_t bytes) {
+  // The guest may change what has come to its pages: all is copied first, and only the copy counts.
+  std::span<std::byte> to = plain_.room();
+  std::size_t left = std::min(bytes, to.size());
+  for (const iovec& piece : room_.all()) {
+    const std::size_t part = std::min(piece.iov_len, left);
+    std::memcpy(to.data(), piece.iov_base, part);
+    to = to.subspan(part);
+    left -= part;
+  }
+  return plain_.Take(buffer_->header, bytes);
+}
+
+bool NetReceiver::ReceiveFrame(std::uint64_t now_ns) {
   NicCounters& counters = nic_.counters;
-  nic_.rx_limit.Charge(*bytes, now_ns);
+  auto bytes = NextPlain();
+  if (!bytes) {
+    bytes = channel_.Receive(buffer_->header, LayRoom());
+    if (!bytes) {
+      return false;
+    }
+    nic_.rx_limit.Charge(*bytes, now_ns);
+    if (NeedsPlain(*bytes)) {
+      if (!MakePlain(*bytes)) {
+        counters.rx_dropped.Add();
+        return true;
+      }
+      bytes = NextPlain();
+      counters.rx_made_plain.Add();
+    }
+  }
   const bool segmented = buffer_->header.gso_type != VIRTIO_NET_HDR_GSO_NONE;
   const Shape shape = segmented            ? Shape::kSegmented
                       : *bytes > kPageSize ? Shape::kPlain

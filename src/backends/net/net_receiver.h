@@ -5,12 +5,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "frame_pieces.h"
 #include "net_ring.h"
 #include "nic_state.h"
+#include "plain_segments.h"
 #include "veneer/xencompat/gnttab/grant_table.h"
 
 namespace veneer {
@@ -61,6 +63,12 @@ class NetReceiver {
   void MapPosted(std::size_t from);
   bool ReceiveFrame(std::uint64_t now_ns);
   std::span<const iovec> LayRoom();
+  // What is left of a frame that the front-end cannot take as it came; nothing: ask the link.
+  std::optional<std::size_t> NextPlain();
+  // Whether the frame that has just been read to its room is such a one.
+  bool NeedsPlain(std::size_t bytes) const;
+  // Takes it. False: its headers make no sense.
+  bool MakePlain(std::size_t bytes);
   bool Place(std::size_t bytes, Shape shape);
   void Answer(std::size_t bytes, Shape shape);
   void AnswerUnusable();
@@ -96,6 +104,7 @@ class NetReceiver {
   FramePieces room_;
   std::size_t laid_ = 0;  // pages in room_, from the frame's first on
   std::unique_ptr<Buffer> buffer_;
+  PlainSegments plain_;
   std::vector<GrantRef> refs_;       // reused
   std::vector<PinnedGrant> mapped_;  // reused
 };

@@ -19,6 +19,7 @@ NicCounters::NicCounters(const Lookup& counter)
       rx_bad(counter("rx_bad")),
       rx_no_room(counter("rx_no_room")),
       rx_moved(counter("rx_moved")),
+      rx_made_plain(counter("rx_made_plain")),
       rx_notifications(counter("rx_notifications")),
       rx_suppressed(counter("rx_suppressed")),
       queues(counter) {}

@@ -33,10 +33,11 @@ struct NicCounters {
   Counter& rx_frames;
   Counter& rx_bytes;
   Counter& rx_gso;
-  Counter& rx_dropped;  // too large for what the guest had posted, or not wanted
-  Counter& rx_bad;      // buffers that cannot be used
-  Counter& rx_no_room;  // times that frames had to wait for buffers
-  Counter& rx_moved;    // bytes copied once more, because the kind of frame was guessed wrong
+  Counter& rx_dropped;     // too large for what the guest had posted, or not wanted
+  Counter& rx_bad;         // buffers that cannot be used
+  Counter& rx_no_room;     // times that frames had to wait for buffers
+  Counter& rx_moved;       // bytes copied once more, because the kind of frame was guessed wrong
+  Counter& rx_made_plain;  // frames cut or completed for the front-end, see PlainSegments
   Counter& rx_notifications;
   Counter& rx_suppressed;
   QueueCounters queues;

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "e1000_registers.h"
-#include "internet_checksum.h"
+#include "veneer/host/net/internet_checksum.h"
 
 namespace veneer {
 namespace {

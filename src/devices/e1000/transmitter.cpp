@@ -4,7 +4,7 @@
 #include <cstring>
 #include <utility>
 
-#include "internet_checksum.h"
+#include "veneer/host/net/internet_checksum.h"
 
 namespace veneer {
 namespace {

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "e1000_registers.h"
-#include "tcp_cutter.h"
 #include "veneer/host/net/net_link.h"
+#include "veneer/host/net/tcp_cutter.h"
 #include "veneer/vmm/memory/guest_memory.h"
 
 namespace veneer {

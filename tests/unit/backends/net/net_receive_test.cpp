@@ -80,6 +80,97 @@ TEST_F(NetTest, EverySuccessionOfKinds) {
   EXPECT_EQ(Count("rx_dropped"), 0U);
 }
 
+// As a VLAN of the host's sends it over a tap; `segment_size` 0: not to be cut.
+NetFrame Partial(const FrameShape& shape, std::uint16_t segment_size) {
+  NetFrame frame{.bytes = MakeFrame(shape), .header = {}};
+  testing::Put16(frame.bytes, shape.checksum_at(), testing::PseudoSum(frame.bytes, shape));
+  frame.header.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+  frame.header.csum_start = static_cast<std::uint16_t>(shape.transport_offset());
+  frame.header.csum_offset =
+      static_cast<std::uint16_t>(shape.checksum_at() - shape.transport_offset());
+  if (segment_size > 0) {
+    frame.header.gso_type =
+        shape.ip == Ip::kV4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6;
+    frame.header.gso_size = segment_size;
+  }
+  return frame;
+}
+
+// Linux's front-end finds no partial checksum behind a tag.
+TEST_F(NetTest, ChecksumsOfTaggedFramesAreComplete) {
+  Make();
+  Connect();
+  for (const Ip ip : {Ip::kV4, Ip::kV6}) {
+    for (const testing::Transport transport :
+         {testing::Transport::kTcp, testing::Transport::kUdp}) {
+      for (const unsigned tags : {1U, 2U}) {
+        for (const std::size_t payload : {0, 1, 1000, 5001}) {
+          const FrameShape shape{
+              .ip = ip, .transport = transport, .payload = payload, .vlan_tags = tags};
+          link_->Arrive(Partial(shape, 0));
+          queue().Post();
+          const TestReceived got = queue().Receive();
+          ASSERT_EQ(got.bytes, MakeFrame(shape)) << tags << " tags, " << payload << " bytes";
+          EXPECT_EQ(got.flags & NETRXF_csum_blank, 0);
+          EXPECT_EQ(got.segment_size, 0U);
+        }
+      }
+    }
+  }
+  EXPECT_EQ(Count("rx_made_plain"), 32U);
+  EXPECT_EQ(Count("rx_dropped"), 0U);
+}
+
+TEST_F(NetTest, UncutTaggedSegmentsAreCut) {
+  Make();
+  Connect();
+  for (const Ip ip : {Ip::kV4, Ip::kV6}) {
+    constexpr std::size_t kSegment = 1444;
+    const FrameShape shape{.ip = ip, .payload = 20 * kSegment + 7, .vlan_tags = 1};
+    const NetFrame whole = Partial(shape, kSegment);
+    link_->Arrive(whole);
+    link_->Arrive(Plain(60));
+    std::vector<std::byte> payload;
+    for (unsigned i = 0; i <= 20; ++i) {
+      queue().Post();
+      const TestReceived got = queue().Receive();
+      FrameShape part = shape;
+      part.payload = i < 20 ? kSegment : 7;
+      ASSERT_EQ(got.bytes.size(), part.bytes());
+      EXPECT_EQ(got.flags & NETRXF_csum_blank, 0);
+      EXPECT_EQ(got.segment_size, 0U);
+      EXPECT_EQ(testing::Sum(got.bytes, part.transport_offset(), part.bytes(),
+                             testing::PseudoSum(got.bytes, part)),
+                0xffffU);
+      payload.insert(payload.end(), got.bytes.begin() + static_cast<long>(part.headers()),
+                     got.bytes.end());
+    }
+    EXPECT_TRUE(std::equal(payload.begin(), payload.end(),
+                           whole.bytes.begin() + static_cast<long>(shape.headers()),
+                           whole.bytes.end()));
+    queue().Post();
+    EXPECT_EQ(queue().Receive().bytes, Plain(60).bytes) << "in order";
+  }
+}
+
+TEST_F(NetTest, TaggedFramesThatMakeNoSenseAreDropped) {
+  Make();
+  Connect();
+  const FrameShape shape{.payload = 3000, .vlan_tags = 1};
+  NetFrame outside = Partial(shape, 0);
+  outside.header.csum_start = 60000;
+  NetFrame no_segments = Partial(shape, 1);
+  no_segments.header.gso_size = 0;
+  NetFrame no_tcp = Partial({.transport = testing::Transport::kUdp, .vlan_tags = 1}, 1000);
+  for (const NetFrame& frame : {outside, no_segments, no_tcp}) {
+    link_->Arrive(frame);
+  }
+  link_->Arrive(Plain(60));
+  queue().Post();
+  EXPECT_EQ(queue().Receive().bytes, Plain(60).bytes);
+  EXPECT_EQ(Count("rx_dropped"), 3U);
+}
+
 TEST_F(NetTest, OffloadsAreWhatTheFrontEndTakes) {
   Make();
   ASSERT_TRUE(front_.Connect(1, Abilities{}));

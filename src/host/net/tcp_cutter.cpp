@@ -1,9 +1,9 @@
-#include "tcp_cutter.h"
+#include "veneer/host/net/tcp_cutter.h"
 
 #include <algorithm>
 #include <cstring>
 
-#include "internet_checksum.h"
+#include "veneer/host/net/internet_checksum.h"
 
 namespace veneer {
 namespace {

@@ -1,4 +1,4 @@
-#include "src/devices/e1000/tcp_cutter.h"
+#include "veneer/host/net/tcp_cutter.h"
 
 #include "e1000_fixture.h"
 

@@ -1,0 +1,99 @@
+#include "plain_segments.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "frame_headers.h"
+#include "veneer/host/net/internet_checksum.h"
+#include "veneer/host/net/net_link.h"
+
+namespace veneer {
+namespace {
+
+constexpr std::size_t kEthernet = 14;
+constexpr unsigned kTypeIpv4 = 0x0800;
+constexpr unsigned kTypeIpv6 = 0x86dd;
+constexpr std::size_t kTcpChecksum = 16;
+constexpr std::size_t kVlanTag = 4;
+
+bool IsUncut(const virtio_net_hdr& header) { return header.gso_type != VIRTIO_NET_HDR_GSO_NONE; }
+
+bool CompleteChecksum(const virtio_net_hdr& header, std::span<std::byte> frame) {
+  const std::size_t place = std::size_t{header.csum_start} + header.csum_offset;
+  if (header.csum_start < kEthernet || place + 2 > frame.size()) {
+    return false;
+  }
+  const auto sum = static_cast<std::uint16_t>(~Fold(SumBig16(frame.subspan(header.csum_start))));
+  PutBig16(frame, place, sum == 0 ? 0xffff : sum);  // 0 would say that UDP has none
+  return true;
+}
+
+std::optional<UncutTcp> Describe(const virtio_net_hdr& header, std::span<const std::byte> frame) {
+  const auto found =
+      FindTransportHeader(frame.first(std::min(frame.size(), kHeaderWindow)), frame.size());
+  if (!found || !found->tcp || header.gso_size == 0) {
+    return std::nullopt;
+  }
+  std::size_t ip = kEthernet;
+  while (GetBig16(frame, ip - 2) != (found->ipv6 ? kTypeIpv6 : kTypeIpv4)) {
+    ip += kVlanTag;
+  }
+  return UncutTcp{.ipv4 = !found->ipv6,
+                  .ip_offset = ip,
+                  .tcp_offset = found->offset,
+                  .header_bytes = found->headers_bytes,
+                  .segment_bytes = header.gso_size};
+}
+
+}  // namespace
+
+bool PlainSegments::Wanted(const virtio_net_hdr& header, std::span<const std::byte> begin) {
+  if (!IsUncut(header) && (header.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) == 0) {
+    return false;
+  }
+  const unsigned type = begin.size() < kEthernet ? 0 : GetBig16(begin, kEthernet - 2);
+  return type != kTypeIpv4 && type != kTypeIpv6;
+}
+
+std::span<std::byte> PlainSegments::room() {
+  if (frame_ == nullptr) {
+    frame_ = std::make_unique_for_overwrite<std::byte[]>(kMaxFrame);
+  }
+  return {frame_.get(), kMaxFrame};
+}
+
+bool PlainSegments::Take(const virtio_net_hdr& header, std::size_t bytes) {
+  cutter_.reset();
+  whole_ = 0;
+  const std::span<std::byte> frame = room().first(bytes);
+  if (!IsUncut(header)) {
+    whole_ = CompleteChecksum(header, frame) ? bytes : 0;
+    return whole_ > 0;
+  }
+  const std::optional<UncutTcp> description = Describe(header, frame);
+  if (!description || !TcpCutter::Valid(frame, *description)) {
+    return false;
+  }
+  // The cutter wants the pseudo header's sum without the length: that of the whole comes off.
+  const std::span<std::byte> tcp = frame.subspan(description->tcp_offset);
+  const std::uint64_t length = tcp.size();
+  PutBig16(tcp, kTcpChecksum,
+           Fold(std::uint64_t{GetBig16(tcp, kTcpChecksum)} + (~length & 0xffffU)));
+  cutter_.emplace(frame, *description);
+  return true;
+}
+
+std::size_t PlainSegments::Next(std::span<std::byte> out) {
+  if (cutter_) {
+    const std::size_t bytes = cutter_->Next(out).size();
+    if (bytes == 0) {
+      cutter_.reset();
+    }
+    return bytes;
+  }
+  const std::size_t bytes = std::exchange(whole_, 0);
+  std::copy_n(room().begin(), bytes, out.begin());
+  return bytes;
+}
+
+}  // namespace veneer
