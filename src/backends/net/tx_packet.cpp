@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "frame_headers.h"
+
 namespace veneer {
 namespace {
 

@@ -1,6 +1,11 @@
 #include "veneer/host/net/tcp_cutter.h"
 
-#include "e1000_fixture.h"
+#include <cstring>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "support/net_frames.h"
 
 namespace veneer {
 namespace {
