@@ -36,8 +36,8 @@ sync; umount /mnt
 exec kexec -e
 )sh";
 
-// The first life crashes on its boot CPU, the crash kernel saves the memory, the third finds what
-// it saved.
+// The first life crashes on its second CPU, where the crash kernel boots: it saves the memory, the
+// third finds what it saved.
 constexpr char kCrashScript[] = R"sh(
 if [ -e /proc/vmcore ]; then
   echo "crash kernel: $(uname -r)"
@@ -53,7 +53,7 @@ run=$(sed 's/.*\(veneer.run=.*\)/\1/' /proc/cmdline)
 kexec -p /mnt/kernel0 --initrd=/mnt/initrd0 \
   --append="console=ttyS0 panic=-1 quiet nr_cpus=1 $run"
 sync; umount /mnt
-exec taskset 1 sh -c 'echo c >/proc/sysrq-trigger'
+exec taskset 2 sh -c 'echo c >/proc/sysrq-trigger'
 )sh";
 
 std::string RunCommandLine(const std::string& more) {

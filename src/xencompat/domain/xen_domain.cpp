@@ -58,6 +58,24 @@ Result<void> XenDomain::Build(UpcallSink& upcalls, Metrics& metrics) {
   return {};
 }
 
+XenDomain::TimeRecords XenDomain::ReadTimeRecords() const {
+  TimeRecords records{};
+  for (unsigned vcpu = 0; vcpu < options_.vcpus && vcpu < records.size(); ++vcpu) {
+    if (const std::span<const std::byte> info = events_->VcpuInfo(vcpu); !info.empty()) {
+      std::memcpy(&records[vcpu], info.data() + kTimeOffset, sizeof(vcpu_time_info_t));
+      records[vcpu].version &= ~1U;  // nobody is changing it any more
+    }
+  }
+  return records;
+}
+
+void XenDomain::WriteTimeRecords(const TimeRecords& records) {
+  for (std::size_t vcpu = 0; vcpu < records.size(); ++vcpu) {
+    std::memcpy(shared_info_.data() + (vcpu * kVcpuInfoSize) + kTimeOffset, &records[vcpu],
+                sizeof(vcpu_time_info_t));
+  }
+}
+
 void XenDomain::StartOver(unsigned boot_vcpu) {
   timers_->StartOver();
   shutdown_->StartOver();
@@ -68,11 +86,14 @@ void XenDomain::StartOver(unsigned boot_vcpu) {
   }
   flag_runstate_updates_ = false;
   params_.StartOver();
+  // Linux learns the TSC's frequency from vCPU 0's record, whichever vCPU it boots on.
+  const TimeRecords time_records = ReadTimeRecords();
   // The pages of ours go from the guest's memory before they are cleared.
   physmap_->StartOver();
   events_->StartOver(boot_vcpu);
   grants_->StartOver();
   std::memset(shared_info_.data(), 0, kPageSize);
+  WriteTimeRecords(time_records);
   width_ = GuestWidth::k64;
   UpdateWallClock();
 }

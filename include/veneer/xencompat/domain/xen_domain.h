@@ -16,6 +16,7 @@
 #include "veneer/vmm/base/result.h"
 #include "veneer/vmm/memory/guest_memory.h"
 #include "veneer/xencompat/abi/xen_errno.h"
+#include "veneer/xencompat/abi/xen_headers.h"
 #include "veneer/xencompat/abi/xen_types.h"
 #include "veneer/xencompat/domain/deadlines.h"
 #include "veneer/xencompat/domain/hvm_params.h"
@@ -96,7 +97,7 @@ class XenDomain {
   // its own boot: event channels, grants, vcpu_info, shared_info, timers, registered areas and
   // parameters. Memory keeps its content. Domain 0 closes its ports and gives back its grants
   // before, and makes the reserved ports and grants anew. No vCPU runs meanwhile. `boot_vcpu`: the
-  // one that goes on.
+  // one that goes on. Each vCPU's time record is in shared_info, as it was last.
   void StartOver(unsigned boot_vcpu);
 
   // The width of what is shared with the guest. Latched when it writes the hypercall MSR and when
@@ -146,6 +147,10 @@ class XenDomain {
   XenDomain(GuestMemory& memory, const Clock& clock, const SystemTime& time, XenMachineHooks& hooks,
             XenDomainOptions options, SharedPages shared_info);
   Result<void> Build(UpcallSink& upcalls, Metrics& metrics);
+  // Of the vCPUs that have a place in shared_info.
+  using TimeRecords = std::array<vcpu_time_info_t, XEN_LEGACY_MAX_VCPUS>;
+  TimeRecords ReadTimeRecords() const;
+  void WriteTimeRecords(const TimeRecords& records);
 
   GuestMemory& memory_;
   const Clock& clock_;

@@ -150,6 +150,24 @@ TEST_P(SoftReset, SharedInfoIsAsNewWithTheTimeOfDay) {
             0U);
 }
 
+TEST_P(SoftReset, TheNewKernelFindsTheTimeRecordOfAVcpuThatStandsStill) {
+  vcpu_time_info_t record{};
+  record.version = 7;
+  record.tsc_to_system_mul = 0x80001234;
+  record.tsc_shift = -1;
+  ASSERT_TRUE(domain_.RegisterVcpuInfo(0, 0, Gfn{12}, 64));
+  ASSERT_TRUE(guest_.memory->Write(Gfn{12}.Address() + (64 + offsetof(vcpu_info_t, time)), record));
+
+  domain_.StartOver(1);
+  ASSERT_TRUE(domain_.MapSharedInfo(0, Gfn{8}));
+  const auto found = guest_.memory->Read<vcpu_time_info_t>(
+      Gfn{8}.Address() + (offsetof(shared_info_t, vcpu_info) + offsetof(vcpu_info_t, time)));
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->version, 6U);  // complete: nobody will finish it
+  EXPECT_EQ(found->tsc_to_system_mul, 0x80001234U);
+  EXPECT_EQ(found->tsc_shift, -1);
+}
+
 TEST_P(SoftReset, NoTimerOfTheOldGuestRingsForTheNewOne) {
   ASSERT_TRUE(domain_.events().BindVirq(VIRQ_TIMER, 0));
   ASSERT_TRUE(domain_.timers().SetSingleshot(0, kSecond, false));
