@@ -5,10 +5,7 @@
 namespace veneer {
 namespace {
 
-constexpr std::size_t kVlanTagBytes = 4;
 constexpr unsigned kMaxVlanTags = 2;
-constexpr std::uint16_t kTypeIpv4 = 0x0800;
-constexpr std::uint16_t kTypeIpv6 = 0x86dd;
 constexpr std::uint16_t kTypeVlan = 0x8100;
 constexpr std::uint16_t kTypeServiceVlan = 0x88a8;
 

@@ -10,17 +10,13 @@
 namespace veneer {
 namespace {
 
-constexpr std::size_t kEthernet = 14;
-constexpr unsigned kTypeIpv4 = 0x0800;
-constexpr unsigned kTypeIpv6 = 0x86dd;
 constexpr std::size_t kTcpChecksum = 16;
-constexpr std::size_t kVlanTag = 4;
 
 bool IsUncut(const virtio_net_hdr& header) { return header.gso_type != VIRTIO_NET_HDR_GSO_NONE; }
 
 bool CompleteChecksum(const virtio_net_hdr& header, std::span<std::byte> frame) {
   const std::size_t place = std::size_t{header.csum_start} + header.csum_offset;
-  if (header.csum_start < kEthernet || place + 2 > frame.size()) {
+  if (header.csum_start < kEthernetBytes || place + 2 > frame.size()) {
     return false;
   }
   const auto sum = static_cast<std::uint16_t>(~Fold(SumBig16(frame.subspan(header.csum_start))));
@@ -34,9 +30,9 @@ std::optional<UncutTcp> Describe(const virtio_net_hdr& header, std::span<const s
   if (!found || !found->tcp || header.gso_size == 0) {
     return std::nullopt;
   }
-  std::size_t ip = kEthernet;
+  std::size_t ip = kEthernetBytes;
   while (GetBig16(frame, ip - 2) != (found->ipv6 ? kTypeIpv6 : kTypeIpv4)) {
-    ip += kVlanTag;
+    ip += kVlanTagBytes;
   }
   return UncutTcp{.ipv4 = !found->ipv6,
                   .ip_offset = ip,
@@ -51,7 +47,7 @@ bool PlainSegments::Wanted(const virtio_net_hdr& header, std::span<const std::by
   if (!IsUncut(header) && (header.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) == 0) {
     return false;
   }
-  const unsigned type = begin.size() < kEthernet ? 0 : GetBig16(begin, kEthernet - 2);
+  const unsigned type = begin.size() < kEthernetBytes ? 0 : GetBig16(begin, kEthernetBytes - 2);
   return type != kTypeIpv4 && type != kTypeIpv6;
 }
 
