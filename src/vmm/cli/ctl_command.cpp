@@ -5,9 +5,9 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <set>
+#include <vector>
 
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -19,6 +19,7 @@
 #include "veneer/host/disk/disk_config.h"
 #include "veneer/host/net/net_config.h"
 #include "veneer/vmm/base/option_list.h"
+#include "veneer/vmm/control/commands.h"
 #include "veneer/vmm/control/control_client.h"
 #include "veneer/vmm/control/control_socket.h"
 
@@ -111,16 +112,6 @@ std::string StoreText(const Json& reply) {
   return text;
 }
 
-// What the commands that need something need, for the user.
-const std::map<std::string_view, std::string_view> kArguments{
-    {"balloon", "a size, for example 128M"},
-    {"disk-add", "a disk as after run --disk, for example path=data.img"},
-    {"disk-remove", "a disk's name, for example xvdb"},
-    {"disk-resize", "a disk's name, for example xvdb"},
-    {"net-add", "a NIC as after run --net, for example user"},
-    {"net-remove", "a NIC's number, for example 1"},
-};
-
 // A list of KEY=VALUE with absolute paths for those `keys` that name files: the guest's process has
 // another working directory.
 Result<std::string> WithPathsFromHere(const std::string& text,
@@ -139,30 +130,37 @@ Result<std::string> WithPathsFromHere(const std::string& text,
       });
 }
 
-// What CtlRequest() adds for commands that need something.
-Result<void> AddArgument(const CtlOptions& options, Json& request) {
-  const std::string& argument = options.argument;
-  if (options.command == "balloon") {
-    VENEER_TRY_ASSIGN(const std::uint64_t bytes, ParseSize(argument));
-    request["bytes"] = bytes;
-  } else if (options.command == "disk-add") {
-    VENEER_TRY(ParseDisk(argument));
-    VENEER_TRY_ASSIGN(request["disk"], WithPathsFromHere(argument, {"path"}));
-  } else if (options.command == "net-add") {
-    VENEER_TRY(ParseNet(argument));
-    VENEER_TRY_ASSIGN(request["net"], WithPathsFromHere(argument, {"socket", "script", "pcap"}));
-  } else if (options.command == "net-remove") {
-    unsigned number = 0;
-    const char* const last = argument.data() + argument.size();
-    const auto [end, error] = std::from_chars(argument.data(), last, number);
-    if (error != std::errc() || end != last) {
-      return UsageError("'{}' is not a NIC's number", argument);
+// The argument as the guest's process takes it.
+Result<Json> ArgumentValue(ControlArgumentKind kind, const std::string& argument) {
+  switch (kind) {
+    case ControlArgumentKind::kSize: {
+      VENEER_TRY_ASSIGN(const std::uint64_t bytes, ParseSize(argument));
+      return bytes;
     }
-    request["nic"] = number;
-  } else {
-    request["disk"] = argument;
+    case ControlArgumentKind::kNumber: {
+      std::uint64_t number = 0;
+      const char* const last = argument.data() + argument.size();
+      const auto [end, error] = std::from_chars(argument.data(), last, number);
+      if (error != std::errc() || end != last) {
+        return UsageError("'{}' is not a number", argument);
+      }
+      return number;
+    }
+    case ControlArgumentKind::kDisk: {
+      VENEER_TRY(ParseDisk(argument));
+      VENEER_TRY_ASSIGN(std::string disk, WithPathsFromHere(argument, {"path"}));
+      return disk;
+    }
+    case ControlArgumentKind::kNet: {
+      VENEER_TRY(ParseNet(argument));
+      VENEER_TRY_ASSIGN(std::string net, WithPathsFromHere(argument, {"socket", "script", "pcap"}));
+      return net;
+    }
+    case ControlArgumentKind::kText:
+    case ControlArgumentKind::kNone:
+      break;
   }
-  return {};
+  return argument;
 }
 
 Result<std::string> SocketPath(const CtlOptions& options) {
@@ -194,49 +192,50 @@ Result<std::string> Carry(const CtlOptions& options) {
 
 void DeclareCtlOptions(CLI::App& command, CtlOptions& options) {
   command.add_option("name", options.name, "The guest's name (run --name)")->required();
-  command
-      .add_option(
-          "command", options.command,
-          "shutdown, reboot: ask the guest; pause, resume: its vCPUs; info; xenstore-ls; "
-          "stop: end it at once; balloon SIZE: how much memory it shall have; "
-          "disk-add path=FILE[,...]: one more PV disk, as after run --disk; "
-          "disk-remove NAME: ask the guest to let go of a disk; disk-resize NAME: the image "
-          "has another size; net-add user|tap|socket=PATH[,...]: one more PV NIC, as after run "
-          "--net; net-remove NUMBER: ask the guest to let go of a NIC")
+  std::vector<std::string> names;
+  std::string list;
+  for (const ControlCommand& known : ControlCommands()) {
+    names.emplace_back(known.name);
+    list += fmt::format("  {:<38} {}\n", fmt::format("{} {}", known.name, known.placeholder),
+                        known.help);
+  }
+  command.add_option("command", options.command, "What to do, see below")
       ->required()
-      ->check(CLI::IsMember({"shutdown", "reboot", "pause", "resume", "info", "xenstore-ls", "stop",
-                             "balloon", "disk-add", "disk-remove", "disk-resize", "net-add",
-                             "net-remove"}));
+      ->check(CLI::IsMember(names));
   command
       .add_option("argument", options.argument,
-                  "For balloon (K, M, G, T; a plain number is MiB), the disk and the net commands")
+                  "What the command needs; sizes with K, M, G or T, a plain number is MiB")
       ->type_name("TEXT");
   command
       .add_option("--socket", options.socket, "The guest's control socket (run --control-socket)")
       ->type_name("PATH");
   command.add_flag("--json", options.json, "Print the guest's answer as it came");
-  command.footer(
-      "Exit codes: 0 done; 1 no such guest, or it cannot be done; 2 wrong usage.\n\n"
-      "Examples:\n"
-      "  veneer ctl web info\n"
-      "  veneer ctl web balloon 128M\n"
-      "  veneer ctl web disk-add path=data.img\n"
-      "  veneer ctl web net-add user,hostfwd=tcp::8080-:80");
+  command.footer("Commands:\n" + list +
+                 "\nExit codes: 0 done; 1 no such guest, or it cannot be done; 2 wrong usage.\n\n"
+                 "Examples:\n"
+                 "  veneer ctl web info\n"
+                 "  veneer ctl web balloon 128M\n"
+                 "  veneer ctl web disk-add path=data.img\n"
+                 "  veneer ctl web net-add user,hostfwd=tcp::8080-:80");
 }
 
 Result<std::string> CtlRequest(const CtlOptions& options) {
-  Json request{{"command", options.command}};
-  const auto argument = kArguments.find(options.command);
-  if (argument == kArguments.end()) {
+  const ControlCommand* const command = FindControlCommand(options.command);
+  if (command == nullptr) {
+    return UsageError("there is no command '{}'", options.command);
+  }
+  Json request{{"command", command->name}};
+  if (command->argument == ControlArgumentKind::kNone) {
     if (!options.argument.empty()) {
-      return UsageError("'{}' takes nothing more, and not '{}'", options.command, options.argument);
+      return UsageError("'{}' takes nothing more, and not '{}'", command->name, options.argument);
     }
     return request.dump();
   }
   if (options.argument.empty()) {
-    return UsageError("{} needs {}", options.command, argument->second);
+    return UsageError("{} needs {}", command->name, command->needs);
   }
-  VENEER_TRY(AddArgument(options, request));
+  VENEER_TRY_ASSIGN(request[std::string(command->member)],
+                    ArgumentValue(command->argument, options.argument));
   return request.dump();
 }
 
@@ -257,13 +256,12 @@ Result<std::string> CtlOutput(const CtlOptions& options, std::string_view reply)
   if (options.command == "xenstore-ls") {
     return StoreText(json);
   }
-  if (options.command == "disk-add") {
-    return Text(json, "/disk") + "\n";
+  const ControlCommand* const command = FindControlCommand(options.command);
+  if (command == nullptr || command->shows.empty()) {
+    return std::string();
   }
-  if (options.command == "net-add") {
-    return fmt::format("{:.0f}\n", Number(json, "/nic"));
-  }
-  return std::string();
+  const Json shown = json.value(std::string(command->shows), Json("?"));
+  return (shown.is_string() ? shown.get<std::string>() : shown.dump()) + "\n";
 }
 
 int CtlCommand(const CtlOptions& options) {

@@ -13,8 +13,7 @@ namespace veneer {
 struct CtlOptions {
   std::string name;
   std::string command;
-  // balloon: a size; disk-add: as after --disk; disk-remove, disk-resize: the disk's name
-  std::string argument;
+  std::string argument;  // what the command needs, see ControlCommand
   std::string socket;  // path; empty: the usual place
   bool json = false;
 };

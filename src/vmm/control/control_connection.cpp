@@ -126,65 +126,23 @@ void ControlConnection::HandleLine(std::string_view line) {
     Reply(ErrorReply(request.error().message));
     return;
   }
-  Handle(*request);
-}
-
-void ControlConnection::Handle(const ControlRequest& request) {
-  switch (request.command) {
-    case ControlCommand::kShutdown:
-      return guest_.Shutdown(ShutdownKind::kPowerOff, AnswerLater());
-    case ControlCommand::kReboot:
-      return guest_.Shutdown(ShutdownKind::kReboot, AnswerLater());
-    case ControlCommand::kPause:
-      return ReplyResult(guest_.Pause());
-    case ControlCommand::kResume:
-      return ReplyResult(guest_.Resume());
-    case ControlCommand::kInfo:
-      return Reply(InfoReply(guest_.Info()));
-    case ControlCommand::kListStore: {
-      const Result<StoreListing> listing = guest_.ListStore();
-      return Reply(listing ? StoreReply(*listing) : ErrorReply(listing.error().message));
-    }
-    case ControlCommand::kStop:
-      stopped_ = true;
-      guest_.Stop();
-      return Reply(OkReply());
-    case ControlCommand::kBalloon:
-      return ReplyResult(guest_.SetMemoryTarget(request.bytes));
-    case ControlCommand::kAddDisk: {
-      const Result<std::string> name = guest_.AddDisk(request.disk);
-      return Reply(name ? DiskReply(*name) : ErrorReply(name.error().message));
-    }
-    case ControlCommand::kRemoveDisk:
-      return guest_.RemoveDisk(request.disk, AnswerLater());
-    case ControlCommand::kResizeDisk:
-      return ReplyResult(guest_.ResizeDisk(request.disk));
-    case ControlCommand::kAddNic: {
-      const Result<unsigned> number = guest_.AddNic(request.net);
-      return Reply(number ? NicReply(*number) : ErrorReply(number.error().message));
-    }
-    case ControlCommand::kRemoveNic:
-      return guest_.RemoveNic(request.nic, AnswerLater());
-  }
-}
-
-GuestControl::Done ControlConnection::AnswerLater() {
+  stopped_ = stopped_ || request->command->ends_guest;
   busy_ = true;
-  return [weak = weak_from_this()](const Result<void>& result) {
+  request->command->run(guest_, request->argument, Answer());
+}
+
+ControlCommand::Answer ControlConnection::Answer() {
+  return [weak = weak_from_this()](const Result<std::string>& reply) {
     const auto self = weak.lock();
     if (self == nullptr || !self->fd_.valid()) {
       return;
     }
     self->busy_ = false;
-    self->ReplyResult(result);
+    self->Reply(reply ? *reply : ErrorReply(reply.error().message));
     if (!self->serving_) {
       self->Serve(0);
     }
   };
-}
-
-void ControlConnection::ReplyResult(const Result<void>& result) {
-  Reply(result ? OkReply() : ErrorReply(result.error().message));
 }
 
 void ControlConnection::Reply(std::string line) {

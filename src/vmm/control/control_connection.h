@@ -40,11 +40,9 @@ class ControlConnection : public std::enable_shared_from_this<ControlConnection>
   // Carries out what is in `input_`, as far as replies are taken.
   bool Work();
   void HandleLine(std::string_view line);
-  void Handle(const ControlRequest& request);
-  // For a request that is not answered at once: what to call with its outcome.
-  GuestControl::Done AnswerLater();
+  // What a command calls with its outcome, at once or later.
+  ControlCommand::Answer Answer();
   void Reply(std::string line);
-  void ReplyResult(const Result<void>& result);
   bool Listen();
   void ArmStallTimer();
   void Drop();
@@ -57,7 +55,7 @@ class ControlConnection : public std::enable_shared_from_this<ControlConnection>
 
   std::string input_;   // at most kMaxRequest and an end of line
   std::string output_;  // what the client has not taken of its reply
-  bool busy_ = false;   // a reply will come later
+  bool busy_ = false;   // a reply is still to come
   bool serving_ = false;
   bool ended_ = false;    // the client sends no more, or nothing that makes sense
   bool stopped_ = false;  // it asked for the guest's end

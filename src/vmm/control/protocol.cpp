@@ -2,8 +2,6 @@
 
 #include <unistd.h>
 
-#include <algorithm>
-#include <limits>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -12,22 +10,6 @@ namespace veneer {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-constexpr std::pair<std::string_view, ControlCommand> kCommands[] = {
-    {"shutdown", ControlCommand::kShutdown},
-    {"reboot", ControlCommand::kReboot},
-    {"pause", ControlCommand::kPause},
-    {"resume", ControlCommand::kResume},
-    {"info", ControlCommand::kInfo},
-    {"xenstore-ls", ControlCommand::kListStore},
-    {"stop", ControlCommand::kStop},
-    {"balloon", ControlCommand::kBalloon},
-    {"disk-add", ControlCommand::kAddDisk},
-    {"disk-remove", ControlCommand::kRemoveDisk},
-    {"disk-resize", ControlCommand::kResizeDisk},
-    {"net-add", ControlCommand::kAddNic},
-    {"net-remove", ControlCommand::kRemoveNic},
-};
 
 std::string Line(const Json& json) {
   // Nothing here is known to be UTF-8, and a reply must not fail.
@@ -48,49 +30,25 @@ const char* StateName(GuestState state) {
   return "unknown";
 }
 
-// Members that commands need beside their names.
-Result<std::string> NeedText(const Json& json, const char* key) {
-  const auto member = json.find(key);
-  if (member == json.end() || !member->is_string()) {
-    return UsageError("{} needs \"{}\", a text", json["command"].dump(), key);
+// The member that the command needs beside its name.
+Result<ControlArgument> ReadArgument(const Json& json, const ControlCommand& command) {
+  ControlArgument argument;
+  if (command.argument == ControlArgumentKind::kNone) {
+    return argument;
   }
-  return member->get<std::string>();
-}
-
-Result<std::uint64_t> NeedNumber(const Json& json, const char* key) {
-  const auto member = json.find(key);
-  if (member == json.end() || !member->is_number_unsigned()) {
-    return UsageError("{} needs \"{}\", a whole number", json["command"].dump(), key);
+  const auto member = json.find(command.member);
+  const bool number = command.argument == ControlArgumentKind::kSize ||
+                      command.argument == ControlArgumentKind::kNumber;
+  if (member == json.end() || !(number ? member->is_number_unsigned() : member->is_string())) {
+    return UsageError("{} needs \"{}\", {}", command.name, command.member,
+                      number ? "a whole number" : "a text");
   }
-  return member->get<std::uint64_t>();
-}
-
-Result<void> ReadArgument(const Json& json, ControlRequest& request) {
-  switch (request.command) {
-    case ControlCommand::kBalloon: {
-      VENEER_TRY_ASSIGN(request.bytes, NeedNumber(json, "bytes"));
-      return {};
-    }
-    case ControlCommand::kAddDisk:
-    case ControlCommand::kRemoveDisk:
-    case ControlCommand::kResizeDisk: {
-      VENEER_TRY_ASSIGN(request.disk, NeedText(json, "disk"));
-      return {};
-    }
-    case ControlCommand::kAddNic: {
-      VENEER_TRY_ASSIGN(request.net, NeedText(json, "net"));
-      return {};
-    }
-    case ControlCommand::kRemoveNic: {
-      VENEER_TRY_ASSIGN(const std::uint64_t nic, NeedNumber(json, "nic"));
-      // Any number too large is no NIC's either.
-      request.nic =
-          static_cast<unsigned>(std::min<std::uint64_t>(nic, std::numeric_limits<unsigned>::max()));
-      return {};
-    }
-    default:
-      return {};
+  if (number) {
+    argument.number = member->get<std::uint64_t>();
+  } else {
+    argument.text = member->get<std::string>();
   }
+  return argument;
 }
 
 }  // namespace
@@ -104,17 +62,12 @@ Result<ControlRequest> ParseRequest(std::string_view line) {
   if (name == json.end() || !name->is_string()) {
     return UsageError("a request needs a \"command\"");
   }
-  const auto& text = name->get_ref<const std::string&>();
-  for (const auto& [command_name, command] : kCommands) {
-    if (text != command_name) {
-      continue;
-    }
-    ControlRequest request;
-    request.command = command;
-    VENEER_TRY(ReadArgument(json, request));
-    return request;
+  const ControlCommand* const command = FindControlCommand(name->get_ref<const std::string&>());
+  if (command == nullptr) {
+    return UsageError("there is no such command");
   }
-  return UsageError("there is no such command");
+  VENEER_TRY_ASSIGN(ControlArgument argument, ReadArgument(json, *command));
+  return ControlRequest{command, std::move(argument)};
 }
 
 std::string OkReply() { return Line(Json{{"ok", true}}); }

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "veneer/vmm/base/result.h"
+#include "veneer/vmm/control/commands.h"
 #include "veneer/vmm/control/guest_control.h"
 
 namespace veneer {
@@ -14,28 +15,9 @@ namespace veneer {
 // The longest request, without its end of line, bytes.
 inline constexpr std::size_t kMaxRequest = 4096;
 
-enum class ControlCommand {
-  kShutdown,
-  kReboot,
-  kPause,
-  kResume,
-  kInfo,
-  kListStore,
-  kStop,
-  kBalloon,
-  kAddDisk,
-  kRemoveDisk,
-  kResizeDisk,
-  kAddNic,
-  kRemoveNic,
-};
-
 struct ControlRequest {
-  ControlCommand command = ControlCommand::kInfo;
-  std::uint64_t bytes = 0;  // kBalloon only
-  std::string disk;         // kAddDisk: as after --disk; kRemoveDisk, kResizeDisk: its name
-  std::string net;          // kAddNic: as after --net
-  unsigned nic = 0;         // kRemoveNic: its number
+  const ControlCommand* command = nullptr;  // never null in what ParseRequest() gives
+  ControlArgument argument;
 };
 
 // UsageError for what is no request.

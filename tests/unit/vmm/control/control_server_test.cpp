@@ -125,6 +125,13 @@ TEST_F(ControlServerTest, HandsEachCommandToTheGuest) {
                           "net-add user", "net-remove 3", "info", "xenstore-ls"));
 }
 
+TEST_F(ControlServerTest, ANicsNumberThatIsTooLargeIsNoOthers) {
+  Start();
+  const auto client = Connect();
+  EXPECT_EQ(client->Ask(R"({"command":"net-remove","nic":4294967299})", kLimit).value(), kOk);
+  EXPECT_THAT(guest_.calls(), ElementsAre("net-remove 4294967295"));
+}
+
 TEST_F(ControlServerTest, PassesTheGuestsRefusalsOn) {
   guest_.outcome = UsageError("not now");
   Start();

@@ -1,0 +1,128 @@
+#include "veneer/vmm/control/commands.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "protocol.h"
+
+namespace veneer {
+namespace {
+
+using Kind = ControlArgumentKind;
+using Answer = ControlCommand::Answer;
+
+// The reply to what has nothing to tell but that it was done.
+Result<std::string> Plain(const Result<void>& result) {
+  return result.map([] { return OkReply(); });
+}
+
+GuestControl::Done Later(Answer answer) {
+  return [answer = std::move(answer)](const Result<void>& result) { answer(Plain(result)); };
+}
+
+// Any number too large is no NIC's either.
+unsigned NicNumber(const ControlArgument& argument) {
+  return static_cast<unsigned>(
+      std::min<std::uint64_t>(argument.number, std::numeric_limits<unsigned>::max()));
+}
+
+constexpr ControlCommand kCommands[] = {
+    {.name = "shutdown",
+     .help = "ask the guest to power off",
+     .run =
+         [](GuestControl& guest, const ControlArgument&, Answer answer) {
+           guest.Shutdown(ShutdownKind::kPowerOff, Later(std::move(answer)));
+         }},
+    {.name = "reboot",
+     .help = "ask the guest to reboot",
+     .run = [](GuestControl& guest, const ControlArgument&,
+               Answer answer) { guest.Shutdown(ShutdownKind::kReboot, Later(std::move(answer))); }},
+    {.name = "pause",
+     .help = "stop its vCPUs",
+     .run = [](GuestControl& guest, const ControlArgument&,
+               Answer answer) { answer(Plain(guest.Pause())); }},
+    {.name = "resume",
+     .help = "let its vCPUs run on",
+     .run = [](GuestControl& guest, const ControlArgument&,
+               Answer answer) { answer(Plain(guest.Resume())); }},
+    {.name = "info",
+     .help = "its state, memory and devices",
+     .run = [](GuestControl& guest, const ControlArgument&,
+               Answer answer) { answer(InfoReply(guest.Info())); }},
+    {.name = "xenstore-ls",
+     .help = "all of its xenstore",
+     .run = [](GuestControl& guest, const ControlArgument&,
+               Answer answer) { answer(guest.ListStore().map(StoreReply)); }},
+    {.name = "stop",
+     .help = "end it at once",
+     .ends_guest = true,
+     .run =
+         [](GuestControl& guest, const ControlArgument&, Answer answer) {
+           guest.Stop();
+           answer(OkReply());
+         }},
+    {.name = "balloon",
+     .argument = Kind::kSize,
+     .member = "bytes",
+     .placeholder = "SIZE",
+     .needs = "a size, for example 128M",
+     .help = "how much memory it shall have",
+     .run = [](GuestControl& guest, const ControlArgument& argument,
+               Answer answer) { answer(Plain(guest.SetMemoryTarget(argument.number))); }},
+    {.name = "disk-add",
+     .argument = Kind::kDisk,
+     .member = "disk",
+     .placeholder = "path=FILE[,...]",
+     .needs = "a disk as after run --disk, for example path=data.img",
+     .help = "one more PV disk, as after run --disk",
+     .shows = "disk",
+     .run = [](GuestControl& guest, const ControlArgument& argument,
+               Answer answer) { answer(guest.AddDisk(argument.text).map(DiskReply)); }},
+    {.name = "disk-remove",
+     .argument = Kind::kText,
+     .member = "disk",
+     .placeholder = "NAME",
+     .needs = "a disk's name, for example xvdb",
+     .help = "ask the guest to let go of a disk",
+     .run = [](GuestControl& guest, const ControlArgument& argument,
+               Answer answer) { guest.RemoveDisk(argument.text, Later(std::move(answer))); }},
+    {.name = "disk-resize",
+     .argument = Kind::kText,
+     .member = "disk",
+     .placeholder = "NAME",
+     .needs = "a disk's name, for example xvdb",
+     .help = "its image has another size: tell the guest",
+     .run = [](GuestControl& guest, const ControlArgument& argument,
+               Answer answer) { answer(Plain(guest.ResizeDisk(argument.text))); }},
+    {.name = "net-add",
+     .argument = Kind::kNet,
+     .member = "net",
+     .placeholder = "user|tap|socket=PATH[,...]",
+     .needs = "a NIC as after run --net, for example user",
+     .help = "one more PV NIC, as after run --net",
+     .shows = "nic",
+     .run = [](GuestControl& guest, const ControlArgument& argument,
+               Answer answer) { answer(guest.AddNic(argument.text).map(NicReply)); }},
+    {.name = "net-remove",
+     .argument = Kind::kNumber,
+     .member = "nic",
+     .placeholder = "NUMBER",
+     .needs = "a NIC's number, for example 1",
+     .help = "ask the guest to let go of a NIC",
+     .run = [](GuestControl& guest, const ControlArgument& argument,
+               Answer answer) { guest.RemoveNic(NicNumber(argument), Later(std::move(answer))); }},
+};
+
+}  // namespace
+
+std::span<const ControlCommand> ControlCommands() { return kCommands; }
+
+const ControlCommand* FindControlCommand(std::string_view name) {
+  const auto* const found =
+      std::find_if(std::begin(kCommands), std::end(kCommands),
+                   [name](const ControlCommand& command) { return command.name == name; });
+  return found == std::end(kCommands) ? nullptr : found;
+}
+
+}  // namespace veneer
