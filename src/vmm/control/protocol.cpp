@@ -40,7 +40,7 @@ Result<ControlArgument> ReadArgument(const Json& json, const ControlCommand& com
   const bool number = command.argument == ControlArgumentKind::kSize ||
                       command.argument == ControlArgumentKind::kNumber;
   if (member == json.end() || !(number ? member->is_number_unsigned() : member->is_string())) {
-    return UsageError("{} needs \"{}\", {}", command.name, command.member,
+    return UsageError("\"{}\" needs \"{}\", {}", command.name, command.member,
                       number ? "a whole number" : "a text");
   }
   if (number) {
