@@ -52,8 +52,6 @@ class XenbusBackend::Impl : public std::enable_shared_from_this<XenbusBackend::I
   Result<void> Start();
   void Stop() { watch_.reset(); }
 
-  const std::string& front() const { return front_; }
-  const std::string& back() const { return back_; }
   XenbusState state() const { return state_; }
 
   XsResult<void> Announce(const XenbusKeys& keys);
@@ -344,8 +342,6 @@ XenbusBackend::XenbusBackend(std::shared_ptr<Impl> impl) : impl_(std::move(impl)
 
 XenbusBackend::~XenbusBackend() { impl_->Stop(); }
 
-const std::string& XenbusBackend::front_path() const { return impl_->front(); }
-const std::string& XenbusBackend::back_path() const { return impl_->back(); }
 XenbusState XenbusBackend::state() const { return impl_->state(); }
 
 XsResult<void> XenbusBackend::Announce(const XenbusKeys& keys) { return impl_->Announce(keys); }

@@ -62,12 +62,6 @@ void HvmParams::Preset(std::uint32_t index, std::uint64_t value) {
   values_[index] = value;
 }
 
-std::uint64_t HvmParams::Peek(std::uint32_t index) const {
-  VENEER_CHECK(index < HVM_NR_PARAMS);
-  const MutexLock lock(mutex_);
-  return values_[index];
-}
-
 void HvmParams::StartOver() {
   const MutexLock lock(mutex_);
   for (const unsigned index :

@@ -61,11 +61,6 @@ bool Physmap::IsRam(Gfn gfn) const {
   });
 }
 
-std::optional<Gfn> Physmap::SharedInfoAt() const {
-  const MutexLock lock(mutex_);
-  return FindSharedInfo();
-}
-
 std::optional<Gfn> Physmap::FindSharedInfo() const {
   for (const auto& [gfn, kind] : specials_) {
     if (kind == Special::kSharedInfo) {

@@ -138,17 +138,7 @@ XenResult<EventChannels::PollOutcome> EventChannels::Poll(
       return PollOutcome::kReady;
     }
   }
-  if (state_->pollers.TakeKick(vcpu)) {
-    return PollOutcome::kKicked;
-  }
   return state_->pollers.Wait(vcpu, ports, deadline_ns, state_->lock);
-}
-
-void EventChannels::KickPoll(std::uint32_t vcpu) {
-  const MutexLock lock(state_->lock);
-  if (state_->VcpuExists(vcpu)) {
-    state_->pollers.Kick(vcpu);
-  }
 }
 
 bool EventChannels::IsPending(EvtchnPort port) const {

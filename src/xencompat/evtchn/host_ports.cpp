@@ -139,20 +139,4 @@ XenResult<void> EventChannels::Notify(EvtchnPort host_port) {
   return {};
 }
 
-std::optional<EvtchnPort> EventChannels::GuestPortOf(EvtchnPort host_port) const {
-  const MutexLock lock(state_->lock);
-  const Port* port = state_->host.FindInUse(host_port);
-  if (port == nullptr || port->state != PortState::kInterdomain) {
-    return std::nullopt;
-  }
-  return EvtchnPort{port->remote_port};
-}
-
-int EventChannels::HostEventFd(EvtchnPort guest_port) const {
-  const MutexLock lock(state_->lock);
-  const Port* port = state_->guest.FindInUse(guest_port);
-  const auto endpoint = port == nullptr ? nullptr : state_->EndpointOf(*port);
-  return endpoint == nullptr ? -1 : endpoint->event_fd();
-}
-
 }  // namespace veneer

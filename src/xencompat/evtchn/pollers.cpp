@@ -16,8 +16,6 @@ Pollers::Pollers(std::uint32_t vcpus) {
   }
 }
 
-bool Pollers::TakeKick(std::uint32_t vcpu) { return std::exchange(slots_[vcpu]->kicked, false); }
-
 PollOutcome Pollers::Wait(std::uint32_t vcpu, std::span<const EvtchnPort> ports,
                           std::optional<std::uint64_t> deadline_ns, Mutex& lock) {
   Slot& slot = *slots_[vcpu];
@@ -29,7 +27,6 @@ PollOutcome Pollers::Wait(std::uint32_t vcpu, std::span<const EvtchnPort> ports,
   slot.ready = false;
   polling_.push_back(&slot);
 
-  const auto done = [&slot] { return slot.ready || slot.kicked; };
   if (deadline_ns) {
     // Steady time is CLOCK_MONOTONIC. A deadline beyond what it can count is as good as the last
     // one that it can.
@@ -37,20 +34,17 @@ PollOutcome Pollers::Wait(std::uint32_t vcpu, std::span<const EvtchnPort> ports,
     const auto limit = static_cast<std::uint64_t>(nanoseconds::max().count());
     const nanoseconds deadline(static_cast<std::int64_t>(std::min(*deadline_ns, limit)));
     const std::chrono::steady_clock::time_point end(deadline);
-    while (!done() && slot.changed.WaitUntil(lock, end)) {
+    while (!slot.ready && slot.changed.WaitUntil(lock, end)) {
     }
   } else {
-    while (!done()) {
+    while (!slot.ready) {
       slot.changed.Wait(lock);
     }
   }
 
   polling_.erase(std::find(polling_.begin(), polling_.end(), &slot));
   slot.polling = false;
-  if (slot.ready) {
-    return PollOutcome::kReady;
-  }
-  return std::exchange(slot.kicked, false) ? PollOutcome::kKicked : PollOutcome::kTimeout;
+  return slot.ready ? PollOutcome::kReady : PollOutcome::kTimeout;
 }
 
 void Pollers::Wake(EvtchnPort port) {
@@ -60,11 +54,6 @@ void Pollers::Wake(EvtchnPort port) {
       slot->changed.NotifyOne();
     }
   }
-}
-
-void Pollers::Kick(std::uint32_t vcpu) {
-  slots_[vcpu]->kicked = true;
-  slots_[vcpu]->changed.NotifyOne();
 }
 
 }  // namespace veneer

@@ -17,13 +17,10 @@ class Pollers {
  public:
   explicit Pollers(std::uint32_t vcpus);
 
-  // True, once, if the vCPU was kicked.
-  bool TakeKick(std::uint32_t vcpu);
   EventChannels::PollOutcome Wait(std::uint32_t vcpu, std::span<const EvtchnPort> ports,
                                   std::optional<std::uint64_t> deadline_ns, Mutex& lock)
       REQUIRES(lock);
   void Wake(EvtchnPort port);
-  void Kick(std::uint32_t vcpu);
 
  private:
   struct Slot {
@@ -31,7 +28,6 @@ class Pollers {
     std::vector<EvtchnPort> ports;  // sorted; meaningful while polling
     bool polling = false;
     bool ready = false;
-    bool kicked = false;
   };
   std::vector<std::unique_ptr<Slot>> slots_;
   std::vector<Slot*> polling_;

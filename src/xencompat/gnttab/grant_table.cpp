@@ -110,26 +110,6 @@ GrantStatus GrantTable::CopyFrom(GrantRef ref, std::uint32_t offset, std::span<s
   return status;
 }
 
-GrantStatus GrantTable::CopyTo(GrantRef ref, std::uint32_t offset,
-                               std::span<const std::byte> data) {
-  if (offset > kPageSize || data.size() > kPageSize - offset) {
-    return GrantStatus::kBadCopyArg;
-  }
-  GrantTableState::CopyPart part;
-  GrantStatus status = state_->AcquireForCopy(ref.value, kHostDomId.value, true, &part);
-  if (status != GrantStatus::kOkay) {
-    return status;
-  }
-  if (offset < part.start || offset + data.size() > part.start + part.length) {
-    status = GrantStatus::kGeneralError;
-  } else if (!state_->memory.WriteBytes(part.frame.Address() + offset, data)) {
-    status = GrantStatus::kBadPage;
-  }
-  state_->ReleaseCopy(part, true);
-  state_->copies.Add();
-  return status;
-}
-
 void GrantTable::SeedReserved(GrantRef ref, Gfn frame) {
   VENEER_CHECK(ref.value < GNTTAB_NR_RESERVED_ENTRIES && (frame.value >> 32U) == 0);
   const MutexLock lock(state_->lock);

@@ -175,7 +175,6 @@ class Session {
       }
       default:
         channels_.RaiseIfPending(input_.Vcpu());
-        channels_.KickPoll(input_.Vcpu());
     }
   }
 

@@ -95,11 +95,6 @@ class Session {
             input_.Ref(), input_.Take<std::uint16_t>(),
             std::span(buffer_).first(input_.Take<std::uint16_t>() % buffer_.size())));
         break;
-      case 5:
-        static_cast<void>(
-            table_.CopyTo(input_.Ref(), input_.Take<std::uint16_t>(),
-                          std::span(buffer_).first(input_.Take<std::uint16_t>() % buffer_.size())));
-        break;
       default:
         table_.ReleaseMany(held_);
     }

@@ -63,8 +63,6 @@ class XenbusBackend {
   // Leaves the keys. The driver's Disconnect() is not called.
   ~XenbusBackend();
 
-  const std::string& front_path() const;
-  const std::string& back_path() const;
   XenbusState state() const;
 
   // Changes keys below the back-end's path and, if connected, writes its state again, which makes

@@ -13,9 +13,8 @@ namespace veneer {
 // Thread-safe.
 class HvmParams {
  public:
-  // The machine's own access: any index below HVM_NR_PARAMS.
+  // The machine's: any index below HVM_NR_PARAMS.
   void Preset(std::uint32_t index, std::uint64_t value);
-  std::uint64_t Peek(std::uint32_t index) const;
 
   // A new guest begins: what the old one has set is gone. What the machine presets stays.
   void StartOver();

@@ -48,8 +48,6 @@ class Physmap {
   void StartOver();
 
   bool IsRam(Gfn gfn) const;
-  // Where shared_info is, or nothing.
-  std::optional<Gfn> SharedInfoAt() const;
 
   std::uint64_t populated_pages() const;
   // The most that Populate() will go to; at first all of the RAM.

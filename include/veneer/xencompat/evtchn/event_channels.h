@@ -121,16 +121,14 @@ class EventChannels {
 
   // ---- SCHEDOP_poll.
 
-  enum class PollOutcome { kReady, kTimeout, kKicked };
-  // Blocks the thread of `vcpu` until one of `ports` is pending, `deadline_ns` (CLOCK_MONOTONIC,
-  // ns; nullopt: none) has passed, or KickPoll(). EINVAL for too many ports or one that is not in
+  enum class PollOutcome { kReady, kTimeout };
+  // Blocks the thread of `vcpu` until one of `ports` is pending or `deadline_ns` (CLOCK_MONOTONIC,
+  // ns; nullopt: none) has passed. EINVAL for too many ports or one that is not in
   // use, ENOENT for no such vCPU. One thread at a time per vCPU. Interrupts raised inside KVM do
   // not end the wait: callers give a near deadline to a guest that runs with interrupts enabled and
   // let the guest see a spurious wake.
   XenResult<PollOutcome> Poll(std::uint32_t vcpu, std::span<const EvtchnPort> ports,
                               std::optional<std::uint64_t> deadline_ns);
-  // Ends the poll of `vcpu`, or its next one if none is under way.
-  void KickPoll(std::uint32_t vcpu);
   bool IsPending(EvtchnPort port) const;
 
   // ---- Domain 0: back-ends, xenstore, console. Ports returned here are domain 0's.
@@ -154,11 +152,6 @@ class EventChannels {
   // one or two atomic words in shared memory, and an upcall if none is pending. EINVAL for a port
   // not in use.
   XenResult<void> Notify(EvtchnPort host_port);
-  // The guest port at the other end of `host_port`, if any.
-  std::optional<EvtchnPort> GuestPortOf(EvtchnPort host_port) const;
-  // The eventfd that sending on `guest_port` writes, or -1 if there is none: what the observer was
-  // told.
-  int HostEventFd(EvtchnPort guest_port) const;
 
   // Raises VIRQ_* on `vcpu` if the guest has bound it; nothing otherwise. Global ones are kept with
   // the vCPU they were moved to and ignore `vcpu`.

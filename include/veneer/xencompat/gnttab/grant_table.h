@@ -60,11 +60,10 @@ class GrantTable {
   // Gives all of `grants` back under one lock and empties it.
   void ReleaseMany(std::vector<PinnedGrant>& grants);
 
-  // Copies from or to a grant of the guest's without a lasting mapping; unlike Map() also for
+  // Copies from a grant of the guest's without a lasting mapping; unlike Map() also for
   // version 2 sub-page grants. kBadCopyArg if the range leaves the page, kGeneralError if it leaves
   // what is granted.
   GrantStatus CopyFrom(GrantRef ref, std::uint32_t offset, std::span<std::byte> out);
-  GrantStatus CopyTo(GrantRef ref, std::uint32_t offset, std::span<const std::byte> data);
 
   // What a toolstack does for entries 0 (console) and 1 (xenstore): grants `frame` to domain 0.
   // CHECKs that `ref` is one of the reserved entries. Before the guest runs.

@@ -125,7 +125,6 @@ TEST_P(SoftReset, MemoryKeepsItsContentAndLosesThePagesOfOurs) {
   EXPECT_EQ(domain_.physmap().populated_pages(), XenGuest::kRamPages - 1);
 
   domain_.StartOver(0);
-  EXPECT_EQ(domain_.physmap().SharedInfoAt(), std::nullopt);
   for (const Gfn frame : {kShared, kGrants}) {
     EXPECT_FALSE(guest_.memory->HasOverlay(frame.Address()));
     EXPECT_EQ(guest_.memory->Read<std::uint64_t>(frame.Address()), 0x1234U);
@@ -199,8 +198,8 @@ TEST_P(SoftReset, AreasAndParametersOfTheOldGuestAreForgotten) {
 
   domain_.StartOver(0);
   EXPECT_FALSE(domain_.runstate(0).HasArea());
-  EXPECT_EQ(domain_.params().Peek(HVM_PARAM_CALLBACK_IRQ), 0U);
-  EXPECT_EQ(domain_.params().Peek(HVM_PARAM_STORE_PFN), 77U);
+  EXPECT_EQ(domain_.params().Get(HVM_PARAM_CALLBACK_IRQ), 0U);
+  EXPECT_EQ(domain_.params().Get(HVM_PARAM_STORE_PFN), 77U);
   // It may be registered anew, once for each guest.
   EXPECT_TRUE(domain_.RegisterVcpuInfo(0, 0, Gfn{13}, 64));
   EXPECT_FALSE(domain_.RegisterVcpuInfo(0, 0, Gfn{14}, 64));

@@ -60,7 +60,6 @@ TEST_F(Bindings, BindInterdomainNeedsAPortThatWaitsForTheGuest) {
   EXPECT_EQ(status->status, std::uint32_t{EVTCHNSTAT_interdomain});
   EXPECT_EQ(status->remote_dom, 0U);
   EXPECT_EQ(status->remote_port, host.value);
-  EXPECT_EQ(channels_.GuestPortOf(host), *local);
 }
 
 TEST_F(Bindings, LoopbackConnectsTwoPortsOfTheGuest) {
@@ -131,7 +130,6 @@ TEST_F(Bindings, ClosedAndReservedPortsRefuseEverything) {
     ExpectError(channels_.Send(bad), XEN_EINVAL);
     ExpectError(channels_.BindVcpu(bad, 0), XEN_EINVAL);
     EXPECT_FALSE(channels_.IsPending(bad));
-    EXPECT_EQ(channels_.HostEventFd(bad), -1);
   }
   ExpectError(channels_.Unmask(EvtchnPort{4096}), XEN_EINVAL);
   ExpectError(channels_.Unmask(EvtchnPort{0}), XEN_EINVAL);
@@ -189,7 +187,6 @@ TEST_F(Bindings, ResetClosesEverythingAndLeavesDomainZeroWaiting) {
   for (std::uint32_t port = 1; port < 8; ++port) {
     EXPECT_EQ(StatusOf(EvtchnPort{port}), std::uint32_t{EVTCHNSTAT_closed});
   }
-  EXPECT_EQ(channels_.GuestPortOf(host), std::nullopt);
   EXPECT_TRUE(channels_.BindVirq(VIRQ_TIMER, 1));
   EXPECT_TRUE(channels_.BindInterdomain(0, host));
 }

@@ -1,4 +1,4 @@
-// SCHEDOP_poll: errors, readiness, wake-ups from other threads, deadlines and kicks.
+// SCHEDOP_poll: errors, readiness, wake-ups from other threads, and deadlines.
 #include <array>
 #include <thread>
 
@@ -44,16 +44,6 @@ TEST_F(Polling, ADeadlineThatHasPassedEndsIt) {
   EXPECT_EQ(channels_.Poll(0, {}, 1), Outcome::kTimeout);
 }
 
-TEST_F(Polling, AKickIsKeptForTheNextPollOfThatVcpuOnce) {
-  const EvtchnPort port = *channels_.BindIpi(0);
-  channels_.KickPoll(1);
-  channels_.KickPoll(1);
-  channels_.KickPoll(77);
-  EXPECT_EQ(channels_.Poll(0, std::array{port}, 1), Outcome::kTimeout);
-  EXPECT_EQ(channels_.Poll(1, std::array{port}, std::nullopt), Outcome::kKicked);
-  EXPECT_EQ(channels_.Poll(1, std::array{port}, 1), Outcome::kTimeout);
-}
-
 TEST_F(Polling, AnEventOnAnotherThreadEndsItEvenIfMasked) {
   const EvtchnPort a = *channels_.BindIpi(0);
   const EvtchnPort b = *channels_.BindIpi(0);
@@ -63,14 +53,6 @@ TEST_F(Polling, AnEventOnAnotherThreadEndsItEvenIfMasked) {
     EXPECT_EQ(channels_.Poll(1, std::array{b, a}, ~std::uint64_t{0}), Outcome::kReady);
   });
   EXPECT_TRUE(channels_.Send(b));
-  poller.join();
-}
-
-TEST_F(Polling, AKickOnAnotherThreadEndsIt) {
-  const EvtchnPort port = *channels_.BindIpi(0);
-  std::thread poller(
-      [&] { EXPECT_EQ(channels_.Poll(1, std::array{port}, std::nullopt), Outcome::kKicked); });
-  channels_.KickPoll(1);
   poller.join();
 }
 

@@ -121,9 +121,6 @@ void HostThread(EventGuest& guest, std::uint32_t seed) {
       case 4:
         channels.RaiseVirq(random() % EventGuest::kVcpus, VIRQ_TIMER);
         break;
-      case 5:
-        channels.KickPoll(random() % EventGuest::kVcpus);
-        break;
       default:
         if (!mine.empty()) {
           EXPECT_TRUE(channels.Notify(mine[random() % mine.size()]));

@@ -16,23 +16,17 @@ class HostCopy : public ::testing::Test {
     buffer_.resize(length);
     return table_.CopyFrom(GrantRef{ref}, offset, buffer_);
   }
-  GrantStatus To(std::uint32_t ref, std::uint32_t offset, std::size_t length) {
-    buffer_.assign(length, std::byte{0x77});
-    return table_.CopyTo(GrantRef{ref}, offset, buffer_);
-  }
 
   GrantGuest guest_{GrantTable::Options{.max_frames = 2}};
   GrantTable& table_ = *guest_.table;
   std::vector<std::byte> buffer_;
 };
 
-TEST_F(HostCopy, MovesBytesBothWaysAndLeavesNoFlags) {
+TEST_F(HostCopy, MovesBytesAndLeavesNoFlags) {
   guest_.GrantV1(9, 3);
   ASSERT_TRUE(guest_.memory->Write<std::uint32_t>(Gpa{3 * kPageSize + 4092}, 0x01020304U));
   EXPECT_EQ(From(9, 4092, 4), GrantStatus::kOkay);
   EXPECT_EQ(buffer_[0], std::byte{4});
-  EXPECT_EQ(To(9, 0, 2), GrantStatus::kOkay);
-  EXPECT_EQ(guest_.memory->Read<std::uint32_t>(Gpa{3 * kPageSize}), 0x7777U);
   EXPECT_EQ(guest_.FlagsV1(9).load(), GTF_permit_access);
 }
 
@@ -42,14 +36,11 @@ TEST_F(HostCopy, RangesEndAtThePage) {
   EXPECT_EQ(From(9, 1, kPageSize), GrantStatus::kBadCopyArg);
   EXPECT_EQ(From(9, kPageSize, 0), GrantStatus::kOkay);
   EXPECT_EQ(From(9, kPageSize, 1), GrantStatus::kBadCopyArg);
-  EXPECT_EQ(To(9, 0xffffffff, 1), GrantStatus::kBadCopyArg);
-  EXPECT_EQ(To(9, 4096, 1), GrantStatus::kBadCopyArg);
 }
 
 TEST_F(HostCopy, ErrorsAreThoseOfTheGrant) {
   guest_.GrantV1(9, 3, GTF_permit_access | GTF_readonly);
   EXPECT_EQ(From(9, 0, 4), GrantStatus::kOkay);
-  EXPECT_EQ(To(9, 0, 4), GrantStatus::kGeneralError);
   EXPECT_EQ(From(700, 0, 4), GrantStatus::kBadGntref);
   guest_.GrantV1(10, GrantGuest::kPages);
   EXPECT_EQ(From(10, 0, 4), GrantStatus::kBadPage);
@@ -61,10 +52,8 @@ TEST_F(HostCopy, SubPageGrantsAllowTheirPartOnly) {
   ASSERT_EQ(table_.SetVersion(2), 2U);
   guest_.GrantV2(9, 3, GTF_permit_access | GTF_sub_page, kHostDomId.value, 100, 50);
   EXPECT_EQ(From(9, 100, 50), GrantStatus::kOkay);
-  EXPECT_EQ(To(9, 149, 1), GrantStatus::kOkay);
   EXPECT_EQ(From(9, 99, 1), GrantStatus::kGeneralError);
   EXPECT_EQ(From(9, 100, 51), GrantStatus::kGeneralError);
-  EXPECT_EQ(To(9, 150, 1), GrantStatus::kGeneralError);
   EXPECT_EQ(guest_.StatusV2(9).load(), 0U);
   // A length beyond the page is bounded by the page.
   guest_.GrantV2(9, 3, GTF_permit_access | GTF_sub_page, kHostDomId.value, 4000, 0xffff);

@@ -38,7 +38,6 @@ TEST_P(PhysmapCalls, SharedInfoIsInOnePlace) {
   EXPECT_EQ(Add(XENMAPSPACE_shared_info, 0, kBarFrame), 0);
   EXPECT_FALSE(Overlaid(7));
   EXPECT_TRUE(Overlaid(kBarFrame));
-  EXPECT_EQ(guest_.domain->physmap().SharedInfoAt(), Gfn{kBarFrame});
 }
 
 TEST_P(PhysmapCalls, AVcpuWithAnInfoOfItsOwnKeepsItsClock) {
@@ -63,7 +62,7 @@ TEST_P(PhysmapCalls, AGrantFrameIsInOnePlace) {
   EXPECT_EQ(Add(XENMAPSPACE_grant_table, 1, kBarFrame + 1), 0) << "pushes the other out";
   EXPECT_EQ(Add(XENMAPSPACE_grant_table, 0, kBarFrame), 0);
   EXPECT_EQ(Add(XENMAPSPACE_shared_info, 0, kBarFrame), 0) << "pushes it out again";
-  EXPECT_EQ(guest_.domain->physmap().SharedInfoAt(), Gfn{kBarFrame});
+  EXPECT_TRUE(Overlaid(kBarFrame));
 }
 
 TEST_P(PhysmapCalls, WhatCannotBeMapped) {
@@ -84,13 +83,11 @@ TEST_P(PhysmapCalls, FramesThatHoldNothing) {
        {XenGuest::kRamPages, XenGuest::kHole.value, std::uint64_t{0xffffffff}, ~std::uint64_t{0}}) {
     EXPECT_EQ(Add(XENMAPSPACE_shared_info, 0, gfn), -XEN_EINVAL) << gfn;
   }
-  EXPECT_EQ(guest_.domain->physmap().SharedInfoAt(), std::nullopt);
 }
 
 TEST_P(PhysmapCalls, AFailedMoveLeavesThePageWhereItWas) {
   ASSERT_EQ(Add(XENMAPSPACE_shared_info, 0, 7), 0);
   EXPECT_EQ(Add(XENMAPSPACE_shared_info, 0, XenGuest::kHole.value), -XEN_EINVAL);
-  EXPECT_EQ(guest_.domain->physmap().SharedInfoAt(), Gfn{7});
   EXPECT_TRUE(Overlaid(7));
 }
 
