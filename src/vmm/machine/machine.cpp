@@ -13,9 +13,7 @@
 #include "vcpu_setup.h"
 #include "vcpu_thread.h"
 #include "veneer/vmm/base/log.h"
-#include "veneer/vmm/boot/acpi/acpi_tables.h"
-#include "veneer/vmm/boot/acpi/mp_table.h"
-#include "veneer/vmm/boot/boot_loader.h"
+#include "veneer/vmm/boot/boot_source.h"
 #include "veneer/vmm/boot/memory_layout.h"
 #include "veneer/vmm/kvm/vm.h"
 #include "veneer/vmm/pvm/pvm_assists.h"
@@ -87,11 +85,12 @@ class MachineImpl final : public Machine, private PowerControl {
   void CollectStatistics() override;
 
  private:
+  void ChooseBoot();
   Result<void> LayOutMemory();
   Result<void> MakeMainboard();
   Result<void> MakeIdeDisks();
   Result<void> MakeE1000Nics();
-  Result<PreparedBoot> LoadGuest();
+  Result<PreparedBoot> PrepareGuest();
   Result<void> MakeXen(const KvmSystem& system, const PreparedBoot& boot);
   Result<void> MakeVcpus(const KvmSystem& system);
   Result<void> FilterMsrs();
@@ -110,6 +109,7 @@ class MachineImpl final : public Machine, private PowerControl {
   EventLoop& loop_;
 
   // In the order in which each needs what stands above it.
+  std::unique_ptr<BootSource> boot_;
   std::vector<GuestMemory::Range> ram_;
   std::unique_ptr<GuestMemory> memory_;
   std::unique_ptr<Vm> vm_;
@@ -129,13 +129,14 @@ class MachineImpl final : public Machine, private PowerControl {
 };
 
 Result<void> MachineImpl::Assemble(const KvmSystem& system) {
+  ChooseBoot();
   VENEER_TRY(LayOutMemory());
   VENEER_TRY_ASSIGN(vm_, Vm::Create(system, Vm::Options{}));
   VENEER_TRY(vm_->AddMemory(*memory_));
   VENEER_TRY(MakeMainboard());
   VENEER_TRY(MakeIdeDisks());
   VENEER_TRY(MakeE1000Nics());
-  VENEER_TRY_ASSIGN(const PreparedBoot boot, LoadGuest());
+  VENEER_TRY_ASSIGN(const PreparedBoot boot, PrepareGuest());
   boot_entry_ = boot.entry;
   if (config_.xen.enabled) {
     VENEER_TRY(MakeXen(system, boot));
@@ -144,15 +145,26 @@ Result<void> MachineImpl::Assemble(const KvmSystem& system) {
   return MakeVcpus(system);
 }
 
+void MachineImpl::ChooseBoot() {
+  BootConfig kernel;
+  kernel.kernel = config_.kernel;
+  kernel.initrd = config_.initrd;
+  kernel.cmdline = AddToCmdline(config_, host_);
+  kernel.entry = config_.entry;
+  panic_marked_ = kernel.cmdline.find(kPanicMarker) != std::string::npos;
+  boot_ = MakeDirectKernel(std::move(kernel));
+}
+
 Result<void> MachineImpl::LayOutMemory() {
   VENEER_TRY_ASSIGN(ram_, MemoryLayout(MaxMemoryBytes(config_)));
-  std::vector<GuestMemory::Range> ranges = ram_;
+  std::vector<GuestMemory::Range> ranges = boot_->LayOut(ram_);
+  ranges.insert(ranges.end(), ram_.begin(), ram_.end());
   if (config_.xen.enabled) {
     ranges.push_back(kGrantArea);
     ranges.push_back(kSpecialPages);
-    std::sort(ranges.begin(), ranges.end(),
-              [](const auto& a, const auto& b) { return a.base < b.base; });
   }
+  std::sort(ranges.begin(), ranges.end(),
+            [](const auto& a, const auto& b) { return a.base < b.base; });
   VENEER_TRY_ASSIGN(memory_, GuestMemory::Create(ranges, {.backing = config_.memory_backing}));
   return {};
 }
@@ -199,31 +211,17 @@ Result<void> MachineImpl::MakeE1000Nics() {
   return {};
 }
 
-Result<PreparedBoot> MachineImpl::LoadGuest() {
-  AcpiConfig acpi;
+Result<PreparedBoot> MachineImpl::PrepareGuest() {
+  BootMachine machine;
   for (unsigned i = 0; i < config_.vcpus; ++i) {
-    acpi.processors.push_back({static_cast<std::uint8_t>(i), static_cast<std::uint8_t>(i)});
+    machine.acpi.processors.push_back({static_cast<std::uint8_t>(i), static_cast<std::uint8_t>(i)});
   }
-  VENEER_TRY_ASSIGN(const AcpiTables tables, WriteAcpiTables(*memory_, kAcpiTablesDefault, acpi));
-  VENEER_TRY(WriteMpTable(*memory_, acpi));
-
-  BootConfig boot;
-  boot.kernel = config_.kernel;
-  boot.initrd = config_.initrd;
-  boot.cmdline = AddToCmdline(config_, host_);
-  boot.entry = config_.entry;
-  boot.rsdp = tables.rsdp;
-  boot.ram = ram_;
-  boot.special.push_back(E820Entry{tables.range.base, tables.range.size, E820Type::kReserved});
+  machine.ram = ram_;
   if (config_.xen.enabled) {
-    boot.special.push_back(E820Entry{kSpecialPages.base, kSpecialPages.size, E820Type::kReserved});
+    machine.special.push_back(
+        E820Entry{kSpecialPages.base, kSpecialPages.size, E820Type::kReserved});
   }
-  panic_marked_ = boot.cmdline.find(kPanicMarker) != std::string::npos;
-  VENEER_TRY_ASSIGN(PreparedBoot prepared, PrepareBoot(boot, *memory_));
-  LogInfo("loaded {} ({}), entry {:#x}", config_.kernel, prepared.kernel.description,
-          prepared.entry.rip);
-  LogDebug("kernel command line: {}", boot.cmdline);
-  return prepared;
+  return boot_->Prepare(machine, *memory_);
 }
 
 Result<void> MachineImpl::MakeXen(const KvmSystem& system, const PreparedBoot& boot) {

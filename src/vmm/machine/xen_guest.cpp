@@ -78,7 +78,7 @@ EvtchnPort MustHave(const XenResult<EvtchnPort>& port) {
 Result<std::unique_ptr<XenGuest>> XenGuest::Create(Parts parts,
                                                    std::span<const GuestMemory::Range> ram,
                                                    const PreparedBoot& boot) {
-  std::unique_ptr<XenGuest> guest(new XenGuest(std::move(parts)));
+  std::unique_ptr<XenGuest> guest(new XenGuest(std::move(parts), boot.starts_another));
   VENEER_TRY(guest->MakeDomain(ram, boot));
   VENEER_TRY(guest->MakeStore());
   VENEER_TRY(guest->MakeConsole());
@@ -93,13 +93,11 @@ Result<std::unique_ptr<XenGuest>> XenGuest::Create(Parts parts,
   return guest;
 }
 
-XenGuest::XenGuest(Parts parts)
+XenGuest::XenGuest(Parts parts, bool starts_another)
     : parts_(std::move(parts)),
       clocks_(parts_.config.vcpus),
       kernel_watch_(parts_.memory,
-                    parts_.config.entry == KernelEntry::kDecompressor
-                        ? KernelWatch::Expects::kAtBoot
-                        : KernelWatch::Expects::kNothing,
+                    starts_another ? KernelWatch::Expects::kAtBoot : KernelWatch::Expects::kNothing,
                     parts_.msrs_changed) {}
 
 XenGuest::~XenGuest() {

@@ -98,7 +98,8 @@ class XenGuest final : private XenMachineHooks {
   std::uint64_t MemoryBytes() const { return domain_->physmap().populated_pages() * kPageSize; }
 
  private:
-  explicit XenGuest(Parts parts);
+  // `starts_another`: see PreparedBoot.
+  XenGuest(Parts parts, bool starts_another);
   // Decides between KVM's Xen support and Veneer's own ways.
   void ChoosePath();
   Result<void> MakeDomain(std::span<const GuestMemory::Range> ram, const PreparedBoot& boot);

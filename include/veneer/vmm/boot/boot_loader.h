@@ -55,6 +55,8 @@ struct BootEntry {
 struct PreparedBoot {
   BootEntry entry;
   LoadedKernel kernel;
+  // What is entered unpacks or loads another kernel, which nobody outside the guest has seen.
+  bool starts_another = false;
   std::vector<E820Entry> e820;
   Gpa initrd;
   std::uint64_t initrd_size = 0;  // bytes; 0: none

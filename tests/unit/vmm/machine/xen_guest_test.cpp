@@ -55,6 +55,7 @@ class XenGuestTest : public ::testing::Test {
     nics_ = E1000Nics::Create({config_, *memory_, mainboard_.pci(), metrics_}).value();
     const std::vector<GuestMemory::Range> ram = {{Gpa{0}, kRamBytes}};
     PreparedBoot boot;
+    boot.starts_another = starts_another_;
     boot.kernel.segments = {
         {.base = kText, .file_size = 0x4000, .memory_size = 0x4000, .executable = true}};
     guest_ = XenGuest::Create({.config = config_,
@@ -131,6 +132,7 @@ class XenGuestTest : public ::testing::Test {
   }
   std::string Node(const std::string& path) { return guest_->store().Read(path).value_or("-"); }
 
+  bool starts_another_ = false;
   MachineConfig config_;
   const std::array<GuestMemory::Range, 3> ranges_ = {GuestMemory::Range{Gpa{0}, kRamBytes},
                                                      kGrantArea, kSpecialPages};
@@ -270,7 +272,7 @@ TEST_F(XenGuestTest, MsrsThatLeaveAreThoseThatAreAnswered) {
 }
 
 TEST_F(XenGuestTest, AGuestThatUnpacksItselfHasItsEferWritesSeen) {
-  config_.entry = KernelEntry::kDecompressor;
+  starts_another_ = true;
   Create();
   EXPECT_THAT(guest_->Msrs(), Contains(Field(&MsrRange::first, kMsrEfer)));
 }
@@ -314,7 +316,7 @@ TEST_F(XenGuestInKvm, TheGuestsInstructionsStayAsTheyAre) {
                                              0x0f, 0x01, 0xc1, 0xc3, 0xcc, 0xcc, 0xcc, 0xcc,
                                              0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc};
   ASSERT_TRUE(memory_->WriteBytes(kText + 0x2000, std::as_bytes(std::span(pair))));
-  config_.entry = KernelEntry::kDecompressor;
+  starts_another_ = true;
   Create();
   std::array<std::uint8_t, 32> found{};
   ASSERT_TRUE(memory_->ReadBytes(kText + 0x2000, std::as_writable_bytes(std::span(found))));
