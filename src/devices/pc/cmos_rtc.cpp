@@ -29,6 +29,9 @@ constexpr std::uint8_t kEquipment = 0x14;
 constexpr std::uint8_t kBaseMemory = 0x15;      // KiB, below 640 KiB
 constexpr std::uint8_t kExtendedMemory = 0x17;  // KiB above 1 MiB, also at 0x30
 constexpr std::uint8_t kExtendedMemoryFound = 0x30;
+constexpr std::uint8_t kBootFlags = 0x38;
+constexpr std::uint8_t kAnyFloppyWillDo = 0x01;  // whatever its boot sector's signature
+constexpr std::uint8_t kBootOrder = 0x3d;
 constexpr std::uint8_t kMemoryAbove16M = 0x34;  // 64 KiB units, below 4 GiB
 constexpr std::uint8_t kMemoryAbove4G = 0x5b;   // 64 KiB units, three bytes
 constexpr std::uint8_t kChecksumFirst = 0x10;
@@ -133,6 +136,12 @@ CmosRtc::CmosRtc(const Clock& clock, InterruptLine& line, const Memory& memory)
   ram_[kChecksum] = static_cast<std::uint8_t>(sum >> 8U);
   ram_[kChecksum + 1] = static_cast<std::uint8_t>(sum);
   seen_us_ = Now();
+}
+
+void CmosRtc::SetBootOrder(BootDevice first, BootDevice second) {
+  ram_[kBootFlags] = kAnyFloppyWillDo;
+  ram_[kBootOrder] = static_cast<std::uint8_t>(static_cast<unsigned>(first) |
+                                               (static_cast<unsigned>(second) << 4U));
 }
 
 Result<void> CmosRtc::Attach(Bus& ports) { return ports.Attach(kIndexPort, 2, *this); }

@@ -40,6 +40,10 @@ class CmosRtc final : public BusDevice {
   // wire that wakes a sleeping PC. With a lock of this object held.
   void SetAlarmHandler(std::function<void()> on_alarm) { on_alarm_ = std::move(on_alarm); }
 
+  // Before the vCPUs run: which disks a BIOS tries, as SeaBIOS's boot.c reads it.
+  enum class BootDevice : std::uint8_t { kHardDisk = 2, kCdrom = 3 };
+  void SetBootOrder(BootDevice first, BootDevice second);
+
   Result<void> Attach(Bus& ports);
 
   std::uint64_t Read(std::uint64_t offset, unsigned size) override;

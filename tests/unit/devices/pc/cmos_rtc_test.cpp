@@ -170,6 +170,14 @@ TEST_F(CmosRtcTest, MemorySizesAreWhereBiosesPutThem) {
   EXPECT_EQ(static_cast<unsigned>(Get(0x2e) << 8 | Get(0x2f)), sum);
 }
 
+TEST_F(CmosRtcTest, ABiosFindsTheOrderOfItsDisks) {
+  rtc_.SetBootOrder(CmosRtc::BootDevice::kCdrom, CmosRtc::BootDevice::kHardDisk);
+  EXPECT_EQ(Get(0x3d), 0x23) << "the first in the low digit";
+  EXPECT_EQ(Get(0x38) & 1, 1);
+  rtc_.SetBootOrder(CmosRtc::BootDevice::kHardDisk, CmosRtc::BootDevice::kCdrom);
+  EXPECT_EQ(Get(0x3d), 0x32);
+}
+
 TEST_F(CmosRtcTest, SmallMemoriesDoNotUnderflow) {
   CmosRtc small(clock_, line_, CmosRtc::Memory{kMiB / 2, 0});
   PortBus ports;
