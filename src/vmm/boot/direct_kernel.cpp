@@ -1,8 +1,9 @@
+#include "direct_kernel.h"
+
 #include <utility>
 
 #include "veneer/vmm/base/log.h"
 #include "veneer/vmm/boot/acpi/mp_table.h"
-#include "veneer/vmm/boot/boot_source.h"
 
 namespace veneer {
 namespace {
@@ -17,19 +18,8 @@ class DirectKernel final : public BootSource {
   }
 
   Result<PreparedBoot> Prepare(const BootMachine& machine, GuestMemory& memory) override {
-    VENEER_TRY_ASSIGN(const AcpiTables tables,
-                      WriteAcpiTables(memory, kAcpiTablesDefault, machine.acpi));
-    VENEER_TRY(WriteMpTable(memory, machine.acpi));
-    BootConfig boot = config_;
-    boot.rsdp = tables.rsdp;
-    boot.ram = machine.ram;
-    boot.special = machine.special;
-    boot.special.push_back(E820Entry{tables.range.base, tables.range.size, E820Type::kReserved});
-    VENEER_TRY_ASSIGN(PreparedBoot prepared, PrepareBoot(boot, memory));
-    prepared.starts_another = boot.entry == KernelEntry::kDecompressor;
-    LogInfo("loaded {} ({}), entry {:#x}", boot.kernel, prepared.kernel.description,
-            prepared.entry.rip);
-    LogDebug("kernel command line: {}", boot.cmdline);
+    VENEER_TRY_ASSIGN(PreparedBoot prepared, PrepareKernel(config_, machine, memory));
+    prepared.starts_another = config_.entry == KernelEntry::kDecompressor;
     return prepared;
   }
 
@@ -38,6 +28,22 @@ class DirectKernel final : public BootSource {
 };
 
 }  // namespace
+
+Result<PreparedBoot> PrepareKernel(BootConfig config, const BootMachine& machine,
+                                   GuestMemory& memory) {
+  VENEER_TRY_ASSIGN(const AcpiTables tables,
+                    WriteAcpiTables(memory, kAcpiTablesDefault, machine.acpi));
+  VENEER_TRY(WriteMpTable(memory, machine.acpi));
+  config.rsdp = tables.rsdp;
+  config.ram = machine.ram;
+  config.special = machine.special;
+  config.special.push_back(E820Entry{tables.range.base, tables.range.size, E820Type::kReserved});
+  VENEER_TRY_ASSIGN(PreparedBoot prepared, PrepareBoot(config, memory));
+  LogInfo("loaded {} ({}), entry {:#x}", config.kernel, prepared.kernel.description,
+          prepared.entry.rip);
+  LogDebug("kernel command line: {}", config.cmdline);
+  return prepared;
+}
 
 std::unique_ptr<BootSource> MakeDirectKernel(BootConfig config) {
   return std::make_unique<DirectKernel>(std::move(config));

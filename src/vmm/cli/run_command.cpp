@@ -6,6 +6,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <memory>
@@ -132,6 +133,9 @@ Result<void> Session::Prepare() {
                     ClaimName(options_, ControlFolder(geteuid(), std::getenv("XDG_RUNTIME_DIR"))));
   VENEER_TRY_ASSIGN(serial_output_, OpenOutput(options_.machine.serial, "--serial"));
   VENEER_TRY_ASSIGN(console_output_, OpenOutput(options_.machine.xen.console, "--console"));
+  if (!options_.boot_reason.empty()) {
+    LogInfo("{} {}", options_.machine.name, options_.boot_reason);
+  }
   VENEER_TRY_ASSIGN(system_, KvmSystem::Open());
   const bool speed_wanted = !options_.metrics_file.empty();
   VENEER_TRY_ASSIGN(host_, ProbeHost(*system_, HostClock(), speed_wanted));
@@ -210,14 +214,22 @@ Result<MachineStop> Session::RunOnce() {
   VENEER_TRY(WatchSignals(*loop));
   ArmTimeout(*loop);
 
+  const bool console_on_stdio = options_.machine.xen.console.kind == CharacterTarget::Kind::kStdio;
+  // A boot loader that knows the PV console only has the terminal until something speaks on the
+  // serial port, if that is where the user looks.
+  std::atomic<bool> loader_on_stdio =
+      options_.machine.boot == BootKind::kPvhLoader &&
+      options_.machine.xen.console.kind == CharacterTarget::Kind::kOff &&
+      options_.machine.serial.kind == CharacterTarget::Kind::kStdio;
   std::unique_ptr<Machine> machine;
   std::unique_ptr<ConsoleInput> input;
   MachineOutputs outputs;
-  outputs.serial = [this](std::span<const std::byte> text) {
+  outputs.serial = [this, &loader_on_stdio](std::span<const std::byte> text) {
+    loader_on_stdio = false;
     WriteAll(serial_output_.get(), text);
   };
-  outputs.console = [this](std::span<const std::byte> text) {
-    WriteAll(console_output_.get(), text);
+  outputs.console = [this, &loader_on_stdio](std::span<const std::byte> text) {
+    WriteAll(loader_on_stdio ? serial_output_.get() : console_output_.get(), text);
   };
   outputs.debug = [](std::span<const std::byte> text) {
     // The guest's own words: shown, but never taken for ours.
@@ -239,7 +251,6 @@ Result<MachineStop> Session::RunOnce() {
                                             std::move(outputs)));
 
   std::optional<RawTerminal> terminal;
-  const bool console_on_stdio = options_.machine.xen.console.kind == CharacterTarget::Kind::kStdio;
   if (console_on_stdio || options_.machine.serial.kind == CharacterTarget::Kind::kStdio) {
     terminal.emplace();
     EscapeParser escapes(
@@ -256,8 +267,9 @@ Result<MachineStop> Session::RunOnce() {
     const bool raw = terminal->active();
     input = std::make_unique<ConsoleInput>(
         *loop, STDIN_FILENO,
-        [&machine, console_on_stdio](std::span<const std::byte> text) {
-          return console_on_stdio ? machine->ConsoleInput(text) : machine->SerialInput(text);
+        [&machine, &loader_on_stdio, console_on_stdio](std::span<const std::byte> text) {
+          return console_on_stdio || loader_on_stdio ? machine->ConsoleInput(text)
+                                                     : machine->SerialInput(text);
         },
         [escapes, raw](std::span<const std::byte> text) mutable {
           return raw ? escapes.Filter(text) : std::vector(text.begin(), text.end());

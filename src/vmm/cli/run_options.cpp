@@ -8,6 +8,7 @@
 #include <CLI/Formatter.hpp>
 #include <CLI/Validators.hpp>
 
+#include "boot_choice.h"
 #include "config_file.h"
 #include "nearest_word.h"
 #include "pv_switches.h"
@@ -158,6 +159,16 @@ void CheckTogether(const CLI::App& command, RunOptions& options) {
   if (machine.memory_max_bytes > machine.memory_bytes && !machine.xen.enabled) {
     throw CLI::ValidationError("--memory-max", "a guest without Xen (--xen off) has no balloon");
   }
+  if (!options.image.empty()) {
+    DiskConfig disk;
+    disk.path = options.image;
+    machine.disks.insert(machine.disks.begin(), std::move(disk));
+  }
+  Result<std::string> boot = ChooseBoot(options.boot, {}, machine);
+  if (!boot) {
+    throw CLI::ValidationError(boot.error().message);
+  }
+  options.boot_reason = std::move(*boot);
   if (const Result<void> possible = CheckPvSwitches(machine); !possible) {
     throw CLI::ValidationError(possible.error().message);
   }
@@ -260,9 +271,17 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
   MachineConfig& machine = options.machine;
   DeclareConfigFile(command);
   command.option_defaults()->group("Guest");
+  command.add_option("image", options.image, "Disk image to boot, the first of the disks")
+      ->type_name("IMAGE");
+  command
+      .add_option("--boot", options.boot,
+                  "What boots the disks, without --kernel: grub, GRUB for PVH guests (Debian's "
+                  "grub-xen-host) with a disk's own grub.cfg, through PV drivers; bios, SeaBIOS "
+                  "(Debian's seabios), from IDE disks and CD-ROMs; the one of them that is faster "
+                  "and possible; or another such file")
+      ->type_name("auto|grub|bios|PATH");
   command.add_option("--kernel", machine.kernel, "Kernel: a bzImage or an ELF vmlinux")
-      ->type_name("FILE")
-      ->required();
+      ->type_name("FILE");
   command.add_option("--initrd", machine.initrd, "Initial RAM disk")->type_name("FILE");
   command
       .add_option("--cmdline", machine.cmdline,
@@ -409,7 +428,8 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
       "or\n"
       "input; 3 the guest crashed; 4 an instruction this host cannot perform; 5 timeout;\n"
       "128+N ended by signal N.\n\n"
-      "Example:\n"
+      "Examples:\n"
+      "  veneer run disk.img --memory 512M\n"
       "  veneer run --kernel bzImage --initrd initrd.cpio --memory 256M --cpus 2 \\\n"
       "             --cmdline console=ttyS0");
 }

@@ -17,6 +17,9 @@ inline constexpr std::string_view kNoControlSocket = "off";
 
 struct RunOptions {
   MachineConfig machine;
+  std::string image;             // a disk before all others; empty: none
+  std::string boot;              // --boot; empty: not given
+  std::string boot_reason;       // for the log; may be empty
   bool name_chosen = false;      // by the user; else another free one will do
   std::string control_socket;    // path; empty: the usual place; kNoControlSocket: none
   unsigned timeout_seconds = 0;  // 0: none

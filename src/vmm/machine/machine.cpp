@@ -146,6 +146,11 @@ Result<void> MachineImpl::Assemble(const KvmSystem& system) {
 }
 
 void MachineImpl::ChooseBoot() {
+  if (config_.boot != BootKind::kKernel) {
+    boot_ = config_.boot == BootKind::kPvhLoader ? MakePvhLoader(config_.boot_file)
+                                                 : MakeFirmware(config_.boot_file);
+    return;
+  }
   BootConfig kernel;
   kernel.kernel = config_.kernel;
   kernel.initrd = config_.initrd;
@@ -189,6 +194,11 @@ Result<void> MachineImpl::MakeMainboard() {
                                                     .debug_output = outputs_.debug},
                                   [this](Gsi gsi) { return vm_->Line(gsi); });
   mainboard_->serial().SetRoomCallback(outputs_.serial_room);
+  if (config_.boot == BootKind::kFirmware) {
+    const auto first = std::ranges::find_if(config_.disks, ShownAsIde);
+    const bool cdrom_first = first != config_.disks.end() && first->cdrom;
+    VENEER_TRY(mainboard_->AttachForFirmware(cdrom_first));
+  }
   return mainboard_->Attach();
 }
 

@@ -53,6 +53,12 @@ Result<void> Mainboard::Attach() {
   return pci_.AddDevice(0, 0, host_bridge_);
 }
 
+Result<void> Mainboard::AttachForFirmware(bool cdrom_first) {
+  using enum CmosRtc::BootDevice;
+  rtc_.SetBootOrder(cdrom_first ? kCdrom : kHardDisk, cdrom_first ? kHardDisk : kCdrom);
+  return fw_cfg_.Attach(ports_);
+}
+
 void Mainboard::Flush() {
   serial_.Flush();
   debug_port_.Flush();

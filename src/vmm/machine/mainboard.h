@@ -9,6 +9,7 @@
 #include "veneer/devices/pc/acpi_pm.h"
 #include "veneer/devices/pc/cmos_rtc.h"
 #include "veneer/devices/pc/debug_port.h"
+#include "veneer/devices/pc/fw_cfg.h"
 #include "veneer/devices/pc/i8042.h"
 #include "veneer/devices/pc/serial_16550.h"
 #include "veneer/devices/pci/pci_bridges.h"
@@ -50,6 +51,9 @@ class Mainboard {
   // Puts everything on the buses. More PCI devices may follow; then pci().AssignResources().
   Result<void> Attach();
 
+  // What a BIOS asks a PC. `cdrom_first`: before hard disks. Before the vCPUs run.
+  Result<void> AttachForFirmware(bool cdrom_first);
+
   Serial16550& serial() { return serial_; }
   AcpiPm& acpi_pm() { return acpi_pm_; }
   PciHost& pci() { return pci_; }
@@ -74,6 +78,7 @@ class Mainboard {
   PostPort post_port_;
   PciHost pci_;
   PciHostBridge host_bridge_;
+  FwCfg fw_cfg_;
 };
 
 }  // namespace veneer

@@ -54,7 +54,29 @@ CpuidTable GuestCpuid(const CpuidTable& supported, const KvmCapabilities& capabi
   return table;
 }
 
+namespace {
+
+// The last 16 bytes of the BIOS's copy below 1 MiB. A real processor begins at the ones below 4
+// GiB, where there is nothing here.
+Result<void> EnterAtReset(Vcpu& vcpu) {
+  SystemRegisters system = vcpu.GetSystemRegisters();
+  system.cs.selector = 0xf000;
+  system.cs.base = 0xf0000;
+  if (!vcpu.SetSystemRegisters(system)) {
+    return HostError("KVM does not take the registers for the firmware's entry");
+  }
+  Registers registers;
+  registers.rip = 0xfff0;
+  vcpu.SetRegisters(registers);
+  return {};
+}
+
+}  // namespace
+
 Result<void> EnterKernel(Vcpu& vcpu, const BootEntry& entry) {
+  if (entry.protocol == BootProtocol::kReset) {
+    return EnterAtReset(vcpu);
+  }
   constexpr std::uint8_t kCodeType = 0xb;  // execute, read, accessed
   constexpr std::uint8_t kDataType = 0x3;  // read, write, accessed
   constexpr std::uint8_t kBusyTss = 0xb;

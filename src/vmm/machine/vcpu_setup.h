@@ -13,7 +13,7 @@ namespace veneer {
 CpuidTable GuestCpuid(const CpuidTable& supported, const KvmCapabilities& capabilities,
                       const HostProfile& host, unsigned vcpu, unsigned vcpus);
 
-// Puts the boot CPU at the kernel's first instruction.
+// Puts the boot CPU, which is as after its creation, at the first instruction.
 Result<void> EnterKernel(Vcpu& vcpu, const BootEntry& entry);
 
 }  // namespace veneer

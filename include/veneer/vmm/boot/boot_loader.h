@@ -34,12 +34,15 @@ struct BootConfig {
 // The boot CPU's state at the first instruction. Whatever is not named here is as after reset, with
 // interrupts off; RFLAGS is 2.
 struct BootEntry {
-  // Either protocol: flat segments from base 0 with a limit of 4 GiB, code in CS, data in DS, ES,
+  // kLinux64 and kPvh: flat segments from base 0 with a limit of 4 GiB, code in CS, data in DS, ES,
   // FS, GS and SS; a busy TSS with base 0 and limit 0x67 in TR; selectors as below; CR0.PE on.
   //
   // kLinux64: a 64-bit CS, CR0.PG, CR4.PAE, EFER.LME and EFER.LMA on, CR3 = page_table, RSI = info.
   //
   // kPvh: a 32-bit CS, paging off, EBX = info.
+  //
+  // kReset: as after reset, but for CS, whose base lets RIP lead to the BIOS below 1 MiB; nothing
+  // else counts.
   BootProtocol protocol = BootProtocol::kLinux64;
   std::uint64_t rip = 0;
   std::uint64_t rsp = 0;

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "veneer/vmm/base/result.h"
@@ -41,5 +42,12 @@ class BootSource {
 // A kernel that is loaded and entered directly; of `config`, the files, the command line and the
 // entry count.
 std::unique_ptr<BootSource> MakeDirectKernel(BootConfig config);
+
+// A boot loader for PVH guests, such as GRUB's grub-i386-xen_pvh.bin, which finds a kernel on the
+// guest's disks itself. `path`: its ELF file.
+std::unique_ptr<BootSource> MakePvhLoader(std::string path);
+
+// A PC's BIOS that knows Xen, SeaBIOS, which boots IDE disks. `path`: its image, of up to 256 KiB.
+std::unique_ptr<BootSource> MakeFirmware(std::string path);
 
 }  // namespace veneer

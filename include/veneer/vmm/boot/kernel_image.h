@@ -26,6 +26,7 @@ enum class KernelEntry {
 enum class BootProtocol {
   kLinux64,  // long mode, RSI = boot_params
   kPvh,      // 32-bit protected mode without paging, EBX = hvm_start_info
+  kReset,    // real mode, where a PC's processor begins after a reset
 };
 
 // A piece of the kernel in guest memory.

@@ -16,6 +16,13 @@ namespace veneer {
 enum class OnReboot { kRestart, kExit };
 enum class OnCrash { kExit, kPause };
 
+// What the guest begins with.
+enum class BootKind {
+  kKernel,     // the kernel that `MachineConfig::kernel` names
+  kPvhLoader,  // a boot loader for PVH guests, which reads the disks through PV drivers
+  kFirmware,   // a PC's BIOS, which reads IDE disks
+};
+
 // Where a character device's output goes.
 struct CharacterTarget {
   enum class Kind { kStdio, kFile, kOff };
@@ -71,8 +78,10 @@ struct XenConfig {
 
 struct MachineConfig {
   std::string name = "veneer";
-  std::string kernel;  // path
-  std::string initrd;  // path; empty: none
+  BootKind boot = BootKind::kKernel;
+  std::string boot_file;  // path of the boot loader or firmware; of kKernel, none
+  std::string kernel;     // path
+  std::string initrd;     // path; empty: none
   std::string cmdline;
   KernelEntry entry = KernelEntry::kAuto;
   std::uint64_t memory_bytes = std::uint64_t{256} << 20U;

@@ -49,6 +49,18 @@ class EnterKernelTest : public ::testing::Test {
   ScriptedVcpu vcpu_{*memory_};
 };
 
+TEST_F(EnterKernelTest, FirmwareBeginsAtTheEndOfTheFirstMebibyte) {
+  vcpu_.system.cs = {};
+  vcpu_.system.cs.base = 0xffff0000;
+  BootEntry entry;
+  entry.protocol = BootProtocol::kReset;
+  ASSERT_TRUE(EnterKernel(vcpu_, entry));
+  EXPECT_EQ(vcpu_.system.cs.base + vcpu_.registers.rip, 0xffff0U);
+  EXPECT_EQ(vcpu_.system.cs.selector, 0xf000);
+  EXPECT_EQ(vcpu_.system.cr0, 0x60000010U);
+  EXPECT_EQ(vcpu_.registers.rflags, 2U);
+}
+
 class EnterEither : public EnterKernelTest, public ::testing::WithParamInterface<BootProtocol> {};
 
 TEST_P(EnterEither, StartsAtTheEntryWithInterruptsOffAndOnlyTheInfoRegisterSet) {

@@ -1,0 +1,144 @@
+#include "boot_choice.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <fstream>
+
+namespace veneer {
+namespace {
+
+bool Readable(const std::string& path) { return access(path.c_str(), R_OK) == 0; }
+
+bool IsElf(const std::string& path) {
+  std::array<char, 4> magic{};
+  std::ifstream(path, std::ios::binary).read(magic.data(), magic.size());
+  return std::memcmp(magic.data(),
+                     "\x7f"
+                     "ELF",
+                     magic.size()) == 0;
+}
+
+// Why a boot loader that has PV drivers only can do nothing, or nothing.
+std::string PvLoaderObstacle(const MachineConfig& machine) {
+  if (!machine.xen.enabled) {
+    return "--xen off";
+  }
+  if (!machine.xen.pv.disk) {
+    return "--pv disk=off";
+  }
+  if (!machine.xen.pv.console) {
+    return "--pv console=off";
+  }
+  if (!IsPvDisk(machine.disks.front())) {
+    return "a first disk with bus=ide";
+  }
+  return {};
+}
+
+Result<std::string> UsePvhLoader(const std::string& file, MachineConfig& machine) {
+  if (const std::string obstacle = PvLoaderObstacle(machine); !obstacle.empty()) {
+    return UsageError(
+        "GRUB for PVH guests reads disks and speaks through PV drivers, which {} "
+        "rules out: leave that away, or use --boot bios",
+        obstacle);
+  }
+  if (!Readable(file)) {
+    return UsageError(
+        "'{}' is not there or not yours to read; GRUB for PVH guests is in Debian's "
+        "package grub-xen-host: apt install grub-xen-host",
+        file);
+  }
+  machine.boot = BootKind::kPvhLoader;
+  machine.boot_file = file;
+  return fmt::format("is booted from its disk by {}, through PV drivers alone", file);
+}
+
+Result<std::string> UseBios(const std::string& file, MachineConfig& machine) {
+  if (!machine.xen.enabled) {
+    return UsageError(
+        "--boot bios with --xen off: the BIOS takes its tables from Xen's interface; leave --xen "
+        "off "
+        "away, or name a kernel with --kernel");
+  }
+  if (!Readable(file)) {
+    return UsageError(
+        "'{}' is not there or not yours to read; SeaBIOS is in Debian's package "
+        "seabios: apt install seabios",
+        file);
+  }
+  std::string note;
+  if (std::ranges::none_of(machine.disks, IsIdeDisk)) {
+    machine.disks.front().bus = DiskBus::kBoth;
+    note = fmt::format(", which finds '{}' on the IDE bus until the guest unplugs it there",
+                       machine.disks.front().path);
+  }
+  machine.boot = BootKind::kFirmware;
+  machine.boot_file = file;
+  return fmt::format("is booted from its disk by {}{}", file, note);
+}
+
+// The one that is faster, if the disks and what is installed allow it.
+Result<std::string> UseWhatIsThere(const BootFiles& files, MachineConfig& machine) {
+  const std::string obstacle = PvLoaderObstacle(machine);
+  if (obstacle.empty() && Readable(files.grub)) {
+    return UsePvhLoader(files.grub, machine);
+  }
+  if (!Readable(files.bios)) {
+    return UsageError(
+        "nothing is installed that boots a disk: apt install grub-xen-host (or seabios)");
+  }
+  VENEER_TRY_ASSIGN(std::string reason, UseBios(files.bios, machine));
+  return reason + fmt::format(" (GRUB for PVH guests would be faster, but {})",
+                              obstacle.empty() ? "is not installed: apt install grub-xen-host"
+                                               : "cannot be used with " + obstacle);
+}
+
+Result<void> CheckNothingForAKernel(const MachineConfig& machine) {
+  if (!machine.initrd.empty() || !machine.cmdline.empty()) {
+    return UsageError(
+        "--initrd and --cmdline are for a kernel that --kernel names; a boot loader on the disk "
+        "has "
+        "its own");
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::string> ChooseBoot(std::string_view asked, const BootFiles& files,
+                               MachineConfig& machine) {
+  if (!machine.kernel.empty()) {
+    if (!asked.empty()) {
+      return UsageError("--boot {} and --kernel contradict each other: leave one of them out",
+                        asked);
+    }
+    machine.boot = BootKind::kKernel;
+    return std::string();
+  }
+  VENEER_TRY(CheckNothingForAKernel(machine));
+  if (machine.disks.empty()) {
+    return UsageError(
+        "nothing to boot: name a disk image (veneer run IMAGE) or a kernel (--kernel FILE)");
+  }
+  if (asked.empty() || asked == "auto") {
+    return UseWhatIsThere(files, machine);
+  }
+  if (asked == "grub") {
+    return UsePvhLoader(files.grub, machine);
+  }
+  if (asked == "bios") {
+    return UseBios(files.bios, machine);
+  }
+  const std::string path(asked);
+  if (asked.find('/') == std::string_view::npos) {
+    return UsageError(
+        "--boot: '{}' is not auto, grub, bios or the path of a boot loader or BIOS (with a '/')",
+        asked);
+  }
+  return IsElf(path) ? UsePvhLoader(path, machine) : UseBios(path, machine);
+}
+
+}  // namespace veneer

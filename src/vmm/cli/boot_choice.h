@@ -1,0 +1,25 @@
+// What a guest is booted by: --boot, and what follows from the other options.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "veneer/vmm/base/result.h"
+#include "veneer/vmm/machine/machine_config.h"
+
+namespace veneer {
+
+// Where Debian's packages put what boots disks.
+struct BootFiles {
+  std::string grub = "/usr/lib/grub-xen/grub-i386-xen_pvh.bin";
+  std::string bios = "/usr/share/seabios/bios-256k.bin";
+};
+
+// Sets `machine.boot` and what belongs to it; if a BIOS boots and no disk is on the IDE bus, the
+// first is put there too. `asked` is --boot's value, empty if it was not given. Returns why, for
+// the log; nothing to say of a kernel that was named. UsageError if nothing is named that could
+// boot, or if what could is not installed.
+Result<std::string> ChooseBoot(std::string_view asked, const BootFiles& files,
+                               MachineConfig& machine);
+
+}  // namespace veneer

@@ -1,0 +1,118 @@
+#include "src/vmm/cli/boot_choice.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "run_options_fixture.h"
+
+namespace veneer {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class BootChoiceTest : public ::testing::Test {
+ protected:
+  BootChoiceTest() { machine_.disks.push_back({.path = "disk.img"}); }
+  std::string Refusal(std::string_view asked) {
+    const auto chosen = ChooseBoot(asked, files_, machine_);
+    return chosen ? "(accepted)" : chosen.error().message;
+  }
+
+  BootFiles files_{.grub = "/proc/self/exe", .bios = "/proc/self/maps"};
+  MachineConfig machine_;
+};
+
+TEST_F(BootChoiceTest, AKernelThatIsNamedIsBooted) {
+  machine_.kernel = "k";
+  EXPECT_THAT(ChooseBoot("", files_, machine_).value(), IsEmpty());
+  EXPECT_EQ(machine_.boot, BootKind::kKernel);
+  EXPECT_THAT(Refusal("grub"), HasSubstr("--kernel"));
+}
+
+TEST_F(BootChoiceTest, WithoutOneTheDiskIsBootedByGrub) {
+  for (const char* asked : {"", "auto", "grub"}) {
+    EXPECT_THAT(ChooseBoot(asked, files_, machine_).value(), HasSubstr(files_.grub));
+    EXPECT_EQ(machine_.boot, BootKind::kPvhLoader);
+    EXPECT_EQ(machine_.boot_file, files_.grub);
+  }
+}
+
+TEST_F(BootChoiceTest, AnotherLoaderOrBiosIsNamedByItsPath) {
+  EXPECT_EQ(Refusal("/proc/self/exe"), "(accepted)");
+  EXPECT_EQ(machine_.boot, BootKind::kPvhLoader);
+  EXPECT_EQ(machine_.boot_file, "/proc/self/exe");
+  EXPECT_EQ(Refusal("/proc/self/maps"), "(accepted)");
+  EXPECT_EQ(machine_.boot, BootKind::kFirmware);
+  EXPECT_EQ(machine_.boot_file, "/proc/self/maps");
+  EXPECT_THAT(Refusal("loader"), HasSubstr("'loader'"));
+}
+
+TEST_F(BootChoiceTest, TheBiosFindsTheFirstDiskOnTheIdeBus) {
+  machine_.disks.push_back({.path = "data.img"});
+  EXPECT_THAT(ChooseBoot("bios", files_, machine_).value(), HasSubstr("'disk.img'"));
+  EXPECT_EQ(machine_.boot, BootKind::kFirmware);
+  EXPECT_EQ(machine_.boot_file, files_.bios);
+  EXPECT_EQ(machine_.disks[0].bus, DiskBus::kBoth);
+  EXPECT_EQ(machine_.disks[1].bus, DiskBus::kPv);
+}
+
+TEST_F(BootChoiceTest, AnIdeDiskThatIsThereIsEnoughForTheBios) {
+  machine_.disks.push_back({.path = "image.iso", .bus = DiskBus::kIde, .cdrom = true});
+  EXPECT_EQ(Refusal("bios"), "(accepted)");
+  EXPECT_EQ(machine_.disks[0].bus, DiskBus::kPv);
+}
+
+TEST_F(BootChoiceTest, AutoTakesTheBiosWhereGrubCannotBeUsedAndSaysWhy) {
+  machine_.disks[0].bus = DiskBus::kIde;
+  EXPECT_THAT(ChooseBoot("auto", files_, machine_).value(), HasSubstr("bus=ide"));
+  EXPECT_EQ(machine_.boot, BootKind::kFirmware);
+  machine_.disks[0].bus = DiskBus::kPv;
+  files_.grub = "/nonexistent";
+  EXPECT_THAT(ChooseBoot("", files_, machine_).value(), HasSubstr("apt install grub-xen-host"));
+  files_.bios = "/nonexistent";
+  EXPECT_THAT(Refusal("auto"), AllOf(HasSubstr("grub-xen-host"), HasSubstr("seabios")));
+  EXPECT_THAT(Refusal("bios"), HasSubstr("apt install seabios"));
+}
+
+TEST_F(BootChoiceTest, TheBiosNeedsXen) {
+  machine_.xen.enabled = false;
+  machine_.disks[0].bus = DiskBus::kIde;
+  EXPECT_THAT(Refusal("bios"), HasSubstr("--xen off"));
+}
+
+TEST_F(BootChoiceTest, WhatCannotBootIsSaid) {
+  machine_.cmdline = "quiet";
+  EXPECT_THAT(Refusal(""), HasSubstr("--cmdline"));
+  machine_.cmdline.clear();
+  machine_.disks.clear();
+  EXPECT_THAT(Refusal(""), AllOf(HasSubstr("--kernel"), HasSubstr("IMAGE")));
+}
+
+TEST_F(BootChoiceTest, AMissingGrubIsNamedWithItsPackage) {
+  files_.grub = "/nonexistent";
+  EXPECT_THAT(Refusal("grub"), HasSubstr("apt install grub-xen-host"));
+}
+
+TEST_F(BootChoiceTest, GrubNeedsPvDisksAndThePvConsole) {
+  machine_.xen.pv.console = false;
+  EXPECT_THAT(Refusal("grub"), HasSubstr("--pv console=off"));
+  machine_.xen.pv.disk = false;
+  EXPECT_THAT(Refusal("grub"), HasSubstr("--pv disk=off"));
+  machine_.xen.enabled = false;
+  EXPECT_THAT(Refusal("grub"), HasSubstr("--xen off"));
+  machine_.xen = {};
+  machine_.disks[0].bus = DiskBus::kIde;
+  EXPECT_THAT(Refusal("grub"), HasSubstr("bus=ide"));
+}
+
+TEST_F(RunOptionsTest, AnImageIsTheFirstDisk) {
+  EXPECT_THAT(Refusal("disk.img --disk path=data.img --kernel k"), HasSubstr("accepted"));
+  ASSERT_EQ(options_.machine.disks.size(), 2U);
+  EXPECT_EQ(options_.machine.disks[0].path, "disk.img");
+  EXPECT_EQ(options_.machine.disks[1].path, "data.img");
+}
+
+}  // namespace
+}  // namespace veneer
