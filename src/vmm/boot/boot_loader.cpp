@@ -71,8 +71,8 @@ Result<PreparedBoot> PrepareBoot(const BootConfig& config, GuestMemory& memory) 
   VENEER_TRY(CheckKernelInRam(boot.kernel, boot.e820));
   VENEER_TRY(WriteCmdline(config.cmdline, boot.kernel.limits, memory));
   LoadedInitrd initrd;
-  if (!config.initrd.empty()) {
-    VENEER_TRY_ASSIGN(initrd, LoadInitrd(config.initrd, boot.e820, boot.kernel, memory));
+  if (!config.initrds.empty()) {
+    VENEER_TRY_ASSIGN(initrd, LoadInitrd(config.initrds, boot.e820, boot.kernel, memory));
     boot.initrd = initrd.base;
     boot.initrd_size = initrd.size;
   }

@@ -1,6 +1,11 @@
 #include "initrd.h"
 
 #include <algorithm>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
 
 #include "byte_source.h"
 #include "guest_copy.h"
@@ -45,25 +50,49 @@ std::optional<Gpa> PlaceInitrd(std::uint64_t size, std::span<const E820Entry> ma
   return best;
 }
 
-Result<LoadedInitrd> LoadInitrd(const std::string& path, std::span<const E820Entry> map,
+namespace {
+
+constexpr std::uint64_t kAlignment = 4;
+
+struct Part {
+  const std::string& path;
+  std::unique_ptr<FileSource> file;
+  std::uint64_t offset;  // in the whole
+};
+
+std::string Trouble(const std::string& path) { return fmt::format("cannot use initrd '{}'", path); }
+
+}  // namespace
+
+Result<LoadedInitrd> LoadInitrd(std::span<const std::string> paths, std::span<const E820Entry> map,
                                 const LoadedKernel& kernel, GuestMemory& memory) {
-  const auto load = [&]() -> Result<LoadedInitrd> {
-    VENEER_TRY_ASSIGN(const std::unique_ptr<FileSource> file, FileSource::Open(path));
-    const std::optional<Gpa> base = PlaceInitrd(file->size(), map, kernel);
-    if (!base) {
-      return UsageError(
-          "its {} KiB do not fit into the guest's {} MiB of memory beside the kernel, which ends "
-          "at {} KiB: give the guest more memory or use a smaller initrd",
-          (file->size() + 1023) >> 10U, memory.TotalBytes() >> 20U, kernel.end.value >> 10U);
+  std::vector<Part> parts;
+  std::uint64_t size = 0;
+  for (const std::string& path : paths) {
+    auto file = FileSource::Open(path);
+    if (!file) {
+      return WithContext(std::move(file).error(), Trouble(path));
     }
-    VENEER_TRY(CopyToGuest(*file, 0, file->size(), memory, *base));
-    return LoadedInitrd{*base, file->size()};
-  };
-  auto loaded = load();
-  if (!loaded) {
-    return WithContext(std::move(loaded).error(), fmt::format("cannot use initrd '{}'", path));
+    const std::uint64_t offset = (size + kAlignment - 1) / kAlignment * kAlignment;
+    size = offset + (*file)->size();
+    parts.push_back({path, std::move(*file), offset});
   }
-  return loaded;
+  const std::optional<Gpa> base = PlaceInitrd(size, map, kernel);
+  if (!base) {
+    return UsageError(
+        "cannot use initrd '{}': its {} KiB do not fit into the guest's {} MiB of memory beside "
+        "the "
+        "kernel, which ends at {} KiB: give the guest more memory or use a smaller initrd",
+        fmt::join(paths, "', '"), (size + 1023) >> 10U, memory.TotalBytes() >> 20U,
+        kernel.end.value >> 10U);
+  }
+  for (const Part& part : parts) {
+    auto copied = CopyToGuest(*part.file, 0, part.file->size(), memory, *base + part.offset);
+    if (!copied) {
+      return WithContext(std::move(copied).error(), Trouble(part.path));
+    }
+  }
+  return LoadedInitrd{*base, size};
 }
 
 }  // namespace veneer

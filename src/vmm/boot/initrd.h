@@ -24,8 +24,9 @@ struct LoadedInitrd {
   std::uint64_t size = 0;  // bytes
 };
 
-// UsageError naming the file if it cannot be read or does not fit.
-Result<LoadedInitrd> LoadInitrd(const std::string& path, std::span<const E820Entry> map,
+// Loads the files one behind the other, each from a multiple of four bytes on, as Linux unpacks
+// several archives. UsageError naming the file if one cannot be read or they do not fit.
+Result<LoadedInitrd> LoadInitrd(std::span<const std::string> paths, std::span<const E820Entry> map,
                                 const LoadedKernel& kernel, GuestMemory& memory);
 
 }  // namespace veneer

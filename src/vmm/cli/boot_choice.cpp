@@ -97,7 +97,7 @@ Result<std::string> UseWhatIsThere(const BootFiles& files, MachineConfig& machin
 }
 
 Result<void> CheckNothingForAKernel(const MachineConfig& machine) {
-  if (!machine.initrd.empty() || !machine.cmdline.empty()) {
+  if (!machine.initrds.empty() || !machine.cmdline.empty()) {
     return UsageError(
         "--initrd and --cmdline are for a kernel that --kernel names; a boot loader on the disk "
         "has "

@@ -282,7 +282,11 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
       ->type_name("auto|grub|bios|PATH");
   command.add_option("--kernel", machine.kernel, "Kernel: a bzImage or an ELF vmlinux")
       ->type_name("FILE");
-  command.add_option("--initrd", machine.initrd, "Initial RAM disk")->type_name("FILE");
+  command
+      .add_option("--initrd", machine.initrds,
+                  "Initial RAM disk; several are given to the kernel one behind the other")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
   command
       .add_option("--cmdline", machine.cmdline,
                   "Kernel command line, for example \"console=ttyS0\"")

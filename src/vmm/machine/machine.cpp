@@ -153,7 +153,7 @@ void MachineImpl::ChooseBoot() {
   }
   BootConfig kernel;
   kernel.kernel = config_.kernel;
-  kernel.initrd = config_.initrd;
+  kernel.initrds = config_.initrds;
   kernel.cmdline = AddToCmdline(config_, host_);
   kernel.entry = config_.entry;
   panic_marked_ = kernel.cmdline.find(kPanicMarker) != std::string::npos;

@@ -17,8 +17,8 @@
 namespace veneer {
 
 struct BootConfig {
-  std::string kernel;  // path
-  std::string initrd;  // path; empty: none
+  std::string kernel;                // path
+  std::vector<std::string> initrds;  // paths, to be one behind the other
   std::string cmdline;
   KernelEntry entry = KernelEntry::kAuto;
   // Guest address of the ACPI RSDP, if there are ACPI tables.

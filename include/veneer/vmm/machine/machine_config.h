@@ -79,9 +79,9 @@ struct XenConfig {
 struct MachineConfig {
   std::string name = "veneer";
   BootKind boot = BootKind::kKernel;
-  std::string boot_file;  // path of the boot loader or firmware; of kKernel, none
-  std::string kernel;     // path
-  std::string initrd;     // path; empty: none
+  std::string boot_file;             // path of the boot loader or firmware; of kKernel, none
+  std::string kernel;                // path
+  std::vector<std::string> initrds;  // paths, to be one behind the other
   std::string cmdline;
   KernelEntry entry = KernelEntry::kAuto;
   std::uint64_t memory_bytes = std::uint64_t{256} << 20U;

@@ -54,7 +54,7 @@ class PrepareBootTest : public ::testing::Test {
 TEST_F(PrepareBootTest, FillsBootParams) {
   const Bytes initrd = Pattern(5000, 4);
   const TempFile initrd_file(initrd);
-  config_.initrd = initrd_file.path();
+  config_.initrds = {initrd_file.path()};
   config_.cmdline = "console=ttyS0 quiet";
   config_.rsdp = Gpa{0xe0000};
   const auto boot = Prepare();
@@ -123,7 +123,7 @@ TEST_F(PrepareBootTest, KeepsWhatABzImagesHeaderSays) {
 TEST_F(PrepareBootTest, FillsPvhStartInfo) {
   const TempFile initrd_file(Pattern(5000, 4));
   config_.entry = KernelEntry::kPvh;
-  config_.initrd = initrd_file.path();
+  config_.initrds = {initrd_file.path()};
   config_.cmdline = "xen";
   config_.rsdp = Gpa{0xe0000};
   const auto boot = Prepare();

@@ -59,11 +59,27 @@ TEST(PlaceInitrd, UnalignedPlacesDoNotReachIntoTheKernel) {
   EXPECT_EQ(PlaceInitrd(0x100, MapFor(32), kernel), Gpa{0xfff000});
 }
 
+std::vector<std::string> One(const std::string& path) { return {path}; }
+
+TEST(LoadInitrd, CopiesSeveralFilesEachFromAMultipleOfFourOn) {
+  const auto memory = FlatMemory(32);
+  const TempFile first(Pattern(5, 1));
+  const TempFile second(Pattern(7, 2));
+  const std::vector<std::string> paths = {first.path(), second.path()};
+  const auto initrd = LoadInitrd(paths, MapFor(32), KernelAt(0x1000000, 0x1800000), *memory);
+  ASSERT_TRUE(initrd) << initrd.error().message;
+  EXPECT_EQ(initrd->size, 8U + 7U);
+  EXPECT_EQ(ReadGuest(*memory, initrd->base.value, 5), Pattern(5, 1));
+  EXPECT_EQ(ReadGuest(*memory, initrd->base.value + 5, 3), Bytes(3));
+  EXPECT_EQ(ReadGuest(*memory, initrd->base.value + 8, 7), Pattern(7, 2));
+}
+
 TEST(LoadInitrd, CopiesTheFile) {
   const auto memory = FlatMemory(32);
   const Bytes content = Pattern(100001, 8);
   const TempFile file(content);
-  const auto initrd = LoadInitrd(file.path(), MapFor(32), KernelAt(0x1000000, 0x1800000), *memory);
+  const auto initrd =
+      LoadInitrd(One(file.path()), MapFor(32), KernelAt(0x1000000, 0x1800000), *memory);
   ASSERT_TRUE(initrd) << initrd.error().message;
   EXPECT_EQ(initrd->size, 100001U);
   EXPECT_EQ(ReadGuest(*memory, initrd->base.value, content.size()), content);
@@ -73,17 +89,17 @@ TEST(LoadInitrd, SaysSizesWhenItDoesNotFit) {
   const auto memory = FlatMemory(32);
   const TempFile file(Pattern(1, 1));
   ASSERT_EQ(ftruncate(file.fd(), std::int64_t{1} << 40), 0);
-  EXPECT_THAT(
-      UsageMessage(LoadInitrd(file.path(), MapFor(32), KernelAt(0x1000000, 0x1800000), *memory)),
-      AllOf(HasSubstr(file.path()), HasSubstr("1073741824 KiB"), HasSubstr("32 MiB")));
+  EXPECT_THAT(UsageMessage(LoadInitrd(One(file.path()), MapFor(32), KernelAt(0x1000000, 0x1800000),
+                                      *memory)),
+              AllOf(HasSubstr(file.path()), HasSubstr("1073741824 KiB"), HasSubstr("32 MiB")));
 }
 
 TEST(LoadInitrd, EmptyOrMissingFileIsAnError) {
   const auto memory = FlatMemory(32);
   const LoadedKernel kernel = KernelAt(0x1000000, 0x1800000);
-  EXPECT_THAT(UsageMessage(LoadInitrd(TempFile({}).path(), MapFor(32), kernel, *memory)),
+  EXPECT_THAT(UsageMessage(LoadInitrd(One(TempFile({}).path()), MapFor(32), kernel, *memory)),
               HasSubstr("empty"));
-  EXPECT_THAT(UsageMessage(LoadInitrd("/nonexistent", MapFor(32), kernel, *memory)),
+  EXPECT_THAT(UsageMessage(LoadInitrd(One("/nonexistent"), MapFor(32), kernel, *memory)),
               AllOf(HasSubstr("initrd '/nonexistent'"), HasSubstr("No such file")));
 }
 

@@ -71,7 +71,7 @@ TEST_F(RunOptionsTest, TakesEveryOption) {
       "--kernel k --initrd i --cmdline \"a b\" --memory 1G --cpus 32 --name n --entry pvh "
       "--host-cmdline off --serial off --on-reboot exit --on-crash pause --timeout 9 "
       "--log-level debug --log-file l --metrics m");
-  EXPECT_EQ(options_.machine.initrd, "i");
+  EXPECT_EQ(options_.machine.initrds, std::vector<std::string>{"i"});
   EXPECT_EQ(options_.machine.cmdline, "a b");
   EXPECT_EQ(options_.machine.memory_bytes, 1024 * kMiB);
   EXPECT_EQ(options_.machine.vcpus, 32U);
