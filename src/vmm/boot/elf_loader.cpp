@@ -110,9 +110,32 @@ std::optional<std::uint64_t> PvhEntry(std::span<NoteSegment> notes, const GuestM
   return std::nullopt;
 }
 
+// Whether a header of the Multiboot specification, version 1 or 2, is where it has to be: in the
+// first 8 or 32 KiB of the file. A packed one has been read past that, and says no.
+bool IsMultiboot(ByteSource& source) {
+  constexpr std::uint32_t kMagic1 = 0x1badb002;
+  constexpr std::uint32_t kMagic2 = 0xe85250d6;
+  constexpr std::size_t kPlace1 = 8 << 10U;
+  constexpr std::size_t kPlace2 = 32 << 10U;
+  std::vector<std::uint32_t> words(kPlace2 / sizeof(std::uint32_t));
+  if (!source.ReadSome(0, std::as_writable_bytes(std::span(words)))) {
+    return false;
+  }
+  const auto end1 = words.begin() + kPlace1 / sizeof(std::uint32_t);
+  return std::find(words.begin(), end1, kMagic1) != end1 ||
+         std::find(words.begin(), words.end(), kMagic2) != words.end();
+}
+
 Result<void> SetEntry(LoadedKernel& kernel, const ElfFile& file,
-                      std::optional<std::uint64_t> pvh_entry, KernelEntry wanted) {
+                      std::optional<std::uint64_t> pvh_entry, ByteSource& source,
+                      KernelEntry wanted) {
   if (!file.is_64bit && !pvh_entry) {
+    if (IsMultiboot(source)) {
+      return UsageError(
+          "this is a Multiboot kernel, which a boot loader such as GRUB starts: boot the disk that "
+          "it "
+          "is on (veneer run IMAGE), or use a Linux kernel");
+    }
     return UsageError("this is a 32-bit kernel without a PVH entry: use an x86-64 one");
   }
   if (wanted == KernelEntry::kPvh && !pvh_entry) {
@@ -161,7 +184,7 @@ Result<LoadedKernel> LoadElf(ByteSource& source, KernelEntry entry, GuestMemory&
     }
   }
   VENEER_TRY(ReadExtents(source, std::move(extents), memory));
-  VENEER_TRY(SetEntry(kernel, file, PvhEntry(notes, memory), entry));
+  VENEER_TRY(SetEntry(kernel, file, PvhEntry(notes, memory), source, entry));
   return kernel;
 }
 

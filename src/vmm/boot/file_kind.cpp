@@ -3,6 +3,8 @@
 #include <array>
 #include <cstring>
 
+#include "efi_program.h"
+
 namespace veneer {
 namespace {
 
@@ -40,6 +42,9 @@ constexpr std::array kKinds = {
 }  // namespace
 
 std::string_view DescribeFile(std::span<const std::byte> head) {
+  if (const std::string_view efi = DescribeEfiProgram(head); !efi.empty()) {
+    return efi;
+  }
   for (const Kind& kind : kKinds) {
     if (head.size() >= kind.offset + kind.magic.size() &&
         std::memcmp(head.data() + kind.offset, kind.magic.data(), kind.magic.size()) == 0) {

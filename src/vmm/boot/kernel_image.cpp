@@ -3,6 +3,7 @@
 #include <array>
 
 #include "bzimage.h"
+#include "efi_program.h"
 #include "elf_file.h"
 #include "elf_loader.h"
 #include "file_kind.h"
@@ -23,7 +24,10 @@ Result<LoadedKernel> LoadKernelFrom(ByteSource& source, KernelEntry entry, Guest
   if (HasBzImageMagic(head)) {
     return LoadBzImage(source, entry, memory);
   }
-  return UsageError("a bzImage or an ELF vmlinux is needed, and this is {}", DescribeFile(head));
+  std::array<std::byte, kEfiHeadBytes> more{};
+  VENEER_TRY_ASSIGN(const std::size_t in_all, source.ReadSome(0, more));
+  return UsageError("a bzImage or an ELF vmlinux is needed, and this is {}",
+                    DescribeFile(std::span(more).first(in_all)));
 }
 
 Result<LoadedKernel> LoadKernel(const std::string& path, KernelEntry entry, GuestMemory& memory) {

@@ -221,6 +221,15 @@ TEST_F(LoadElf, MissingOrBadPvhEntryIsAnError) {
   EXPECT_THAT(Message(MakeElf64(spec), KernelEntry::kPvh), HasSubstr("entry point"));
 }
 
+TEST_F(LoadElf, AMultibootKernelIsNamed) {
+  for (const std::uint32_t magic : {0x1badb002U, 0xe85250d6U}) {
+    ElfSpec spec = OneSegment();
+    std::memcpy(spec.segments[0].data.data() + 0x100, &magic, sizeof magic);
+    EXPECT_THAT(Message(MakeElf32(spec)), HasSubstr("Multiboot"));
+    EXPECT_THAT(Message(PackGzip(MakeElf32(spec))), HasSubstr("gzip"));
+  }
+}
+
 TEST_F(LoadElf, ThirtyTwoBitKernelNeedsAPvhEntry) {
   ElfSpec spec = OneSegment();
   EXPECT_THAT(Message(MakeElf32(spec)), HasSubstr("32-bit kernel"));

@@ -95,5 +95,43 @@ TEST(LoadKernel, SaysWhatAForeignFileSeemsToBe) {
   EXPECT_THAT(UsageMessage(Load(Bytes(1), *memory)), HasSubstr("nothing that looks like"));
 }
 
+// An EFI program with the PE header's fields that tell them apart.
+Bytes MakeEfiProgram(std::uint16_t machine, std::string_view section, std::string_view at_4 = {}) {
+  Bytes file(0x1000);
+  const auto put = [&file](std::size_t offset, const auto& value) {
+    std::memcpy(file.data() + offset, &value, sizeof value);
+  };
+  const auto put_text = [&file](std::size_t offset, std::string_view text) {
+    std::memcpy(file.data() + offset, text.data(), text.size());
+  };
+  constexpr std::uint32_t kPe = 0x80;
+  constexpr std::uint16_t kOptional = 0xf0;
+  put_text(0, "MZ");
+  put_text(4, at_4);
+  put(0x3c, kPe);
+  put_text(kPe, "PE");
+  put(kPe + 4, machine);
+  put(kPe + 6, std::uint16_t{3});
+  put(kPe + 20, kOptional);
+  put_text(kPe + 24 + kOptional, ".text");
+  put_text(kPe + 24 + kOptional + 2 * 40, section);
+  return file;
+}
+
+TEST(LoadKernel, EfiProgramsAreToldApart) {
+  const auto memory = FlatMemory(32);
+  const auto message = [&memory](const Bytes& file) { return UsageMessage(Load(file, *memory)); };
+  EXPECT_THAT(message(MakeEfiProgram(0x8664, ".linux")), HasSubstr("unified kernel image"));
+  EXPECT_THAT(message(MakeEfiProgram(0x8664, ".data")), HasSubstr("an EFI program, not"));
+  EXPECT_THAT(message(MakeEfiProgram(0xaa64, ".linux")), HasSubstr("ARM64"));
+  EXPECT_THAT(message(MakeEfiProgram(0xaa64, ".data", "zimg")), HasSubstr("zboot"));
+  Bytes cut = MakeEfiProgram(0x8664, ".linux");
+  cut.resize(0x90);
+  EXPECT_THAT(message(cut), HasSubstr("EFI"));
+  Bytes wild = MakeEfiProgram(0x8664, ".linux");
+  std::memset(wild.data() + 0x3c, 0xff, 4);
+  EXPECT_THAT(message(wild), HasSubstr("EFI"));
+}
+
 }  // namespace
 }  // namespace veneer::testing
