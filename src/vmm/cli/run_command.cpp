@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 
+#include "boot_trouble.h"
 #include "claim_name.h"
 #include "console_input.h"
 #include "exit_code.h"
@@ -221,6 +222,12 @@ Result<MachineStop> Session::RunOnce() {
       options_.machine.boot == BootKind::kPvhLoader &&
       options_.machine.xen.console.kind == CharacterTarget::Kind::kOff &&
       options_.machine.serial.kind == CharacterTarget::Kind::kStdio;
+  BootTrouble trouble(options_.machine.boot);
+  const auto look_for_trouble = [this, &trouble](std::span<const std::byte> text) {
+    if (const std::string_view meaning = trouble.OnOutput(text); !meaning.empty()) {
+      LogWarning("{}: {}", options_.machine.name, meaning);
+    }
+  };
   std::unique_ptr<Machine> machine;
   std::unique_ptr<ConsoleInput> input;
   MachineOutputs outputs;
@@ -228,10 +235,12 @@ Result<MachineStop> Session::RunOnce() {
     loader_on_stdio = false;
     WriteAll(serial_output_.get(), text);
   };
-  outputs.console = [this, &loader_on_stdio](std::span<const std::byte> text) {
+  outputs.console = [this, &loader_on_stdio, look_for_trouble](std::span<const std::byte> text) {
+    look_for_trouble(text);
     WriteAll(loader_on_stdio ? serial_output_.get() : console_output_.get(), text);
   };
-  outputs.debug = [](std::span<const std::byte> text) {
+  outputs.debug = [look_for_trouble](std::span<const std::byte> text) {
+    look_for_trouble(text);
     // The guest's own words: shown, but never taken for ours.
     LogDebug("guest: {}",
              std::string_view(reinterpret_cast<const char*>(text.data()), text.size()));
