@@ -1,9 +1,12 @@
 #include "veneer/host/net/net_config.h"
 
 #include <net/if.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <fstream>
 #include <limits>
 
 #include <arpa/inet.h>
@@ -25,6 +28,13 @@ std::optional<std::uint32_t> ParseAddress(std::string_view text) {
     return std::nullopt;
   }
   return ntohl(address.s_addr);
+}
+
+// Whether an interface can have that address (RFC 1122 3.2.1.3): not "this network", loopback, a
+// group or reserved.
+bool IsUnicast(std::uint32_t address) {
+  const std::uint32_t first = address >> 24U;
+  return first != 0 && first != 127 && first < 224;
 }
 
 // 0 for what is no number from `least`, which is above 0, to `most`.
@@ -70,6 +80,8 @@ class NetParser {
   Result<void> SetQueues(std::string_view key, std::string_view value);
   Result<void> SetNetwork(std::string_view key, std::string_view value);
   Result<void> SetRestrict(std::string_view key, std::string_view value);
+  Result<void> SetHostLoopback(std::string_view key, std::string_view value);
+  Result<void> SetNameServer(std::string_view key, std::string_view value);
   Result<void> AddForward(std::string_view key, std::string_view value);
   Result<void> SetModel(std::string_view key, std::string_view value);
   Result<void> SetMac(std::string_view key, std::string_view value);
@@ -93,6 +105,9 @@ Result<NetConfig> NetParser::Parse(std::string_view text) {
     keys.push_back(key);
   }
   VENEER_TRY(SetOptions(std::span(parts).subspan(1), keys, *this));
+  if (IsE1000Nic(config_) && config_.mtu > kMaxE1000Mtu) {
+    return UsageError("mtu={} is more than an e1000 takes, which is {}", config_.mtu, kMaxE1000Mtu);
+  }
   return config_;
 }
 
@@ -127,6 +142,8 @@ Result<std::vector<NetParser::Key>> NetParser::SetLink(std::string_view part) {
     config_.link = UserNet{};
     return std::vector<Key>{{"net", &NetParser::SetNetwork},
                             {"restrict", &NetParser::SetRestrict},
+                            {"host-loopback", &NetParser::SetHostLoopback},
+                            {"dns", &NetParser::SetNameServer},
                             {"hostfwd", &NetParser::AddForward, /*repeatable=*/true}};
   }
   if (kind == "socket" && !value.empty()) {
@@ -183,6 +200,12 @@ Result<void> NetParser::SetNetwork(std::string_view key, std::string_view value)
     return UsageError("{}={} is the address of a host; the last {} bits must be 0", key, value,
                       32 - prefix);
   }
+  if (!IsUnicast(*network)) {
+    return UsageError(
+        "{}={} is not a network that a guest can be in: 0.x, 127.x and from 224.x on "
+        "are none; 10.0.2.0/24 is usual",
+        key, value);
+  }
   user().network = *network;
   user().prefix = prefix;
   return {};
@@ -190,6 +213,19 @@ Result<void> NetParser::SetNetwork(std::string_view key, std::string_view value)
 
 Result<void> NetParser::SetRestrict(std::string_view key, std::string_view value) {
   VENEER_TRY_ASSIGN(user().restricted, ParseOptionSwitch(key, value));
+  return {};
+}
+
+Result<void> NetParser::SetHostLoopback(std::string_view key, std::string_view value) {
+  VENEER_TRY_ASSIGN(user().host_loopback, ParseOptionSwitch(key, value));
+  return {};
+}
+
+Result<void> NetParser::SetNameServer(std::string_view key, std::string_view value) {
+  user().name_server = ParseAddress(value);
+  if (!user().name_server || !IsUnicast(*user().name_server)) {
+    return UsageError("{}={} is not a name server's IPv4 address, such as 9.9.9.9", key, value);
+  }
   return {};
 }
 
@@ -273,9 +309,24 @@ std::optional<MacAddress> ParseMac(std::string_view text) {
   return group || mac == MacAddress{} ? std::nullopt : std::optional(mac);
 }
 
-MacAddress DefaultMac(std::string_view guest, unsigned number) {
+std::string OwnerIdentity() {
+  std::string host;
+  std::ifstream("/etc/machine-id") >> host;
+  if (host.empty()) {
+    std::array<char, 256> name{};
+    static_cast<void>(gethostname(name.data(), name.size() - 1));
+    host = name.data();
+  }
+  return fmt::format("{}/{}", host, geteuid());
+}
+
+MacAddress DefaultMac(std::string_view owner, std::string_view guest, unsigned number) {
   std::uint32_t hash = 2166136261U;  // FNV-1a
   const auto add = [&hash](std::uint8_t byte) { hash = (hash ^ byte) * 16777619U; };
+  for (const char c : owner) {
+    add(static_cast<std::uint8_t>(c));
+  }
+  add(0);
   for (const char c : guest) {
     add(static_cast<std::uint8_t>(c));
   }
@@ -293,7 +344,7 @@ Result<void> IdentifyNics(std::string_view guest, std::span<NetConfig> nics) {
       }
     }
     if (!nic.mac) {
-      nic.mac = DefaultMac(guest, *nic.number);
+      nic.mac = DefaultMac(OwnerIdentity(), guest, *nic.number);
     }
   }
   for (auto nic = nics.begin(); nic != nics.end(); ++nic) {

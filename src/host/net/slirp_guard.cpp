@@ -18,11 +18,6 @@ unsigned Word(std::span<const std::byte> frame, std::size_t at) {
   return Byte(frame, at) << 8U | Byte(frame, at + 1);
 }
 
-bool IsFragment(std::span<const std::byte> frame) {
-  constexpr unsigned kMoreOrOffset = 0x3fff;
-  return Word(frame, kIp - 2) == kIpv4 && (Word(frame, kIp + 6) & kMoreOrOffset) != 0;
-}
-
 // Whether the frame can make libslirp open a socket: any but one of a TCP connection that is there
 // already, and what is neither kind of IP.
 bool MayOpenSocket(std::span<const std::byte> frame) {
@@ -48,19 +43,13 @@ bool MayOpenSocket(std::span<const std::byte> frame) {
 
 }  // namespace
 
-bool SlirpGuard::Admits(std::span<const std::byte> frame, std::size_t sockets,
-                        std::uint64_t now_ns) {
-  if (sockets >= kMaxSockets && MayOpenSocket(frame)) {
-    return false;
-  }
-  if (!IsFragment(frame)) {
-    return true;
-  }
-  if (fragments_.DelayNs(now_ns) > 0) {
-    return false;
-  }
-  fragments_.Charge(std::max<std::uint64_t>(frame.size(), kLeastFragment), now_ns);
-  return true;
+std::size_t SlirpGuard::MaxSockets(std::size_t files) {
+  constexpr std::size_t kLeast = 16;
+  return std::clamp(files / 4, kLeast, kMaxSockets);
+}
+
+bool SlirpGuard::Admits(std::span<const std::byte> frame, std::size_t sockets, std::size_t most) {
+  return sockets < most || !MayOpenSocket(frame);
 }
 
 }  // namespace veneer

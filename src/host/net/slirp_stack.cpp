@@ -1,5 +1,6 @@
 #include "slirp_stack.h"
 
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include <netinet/in.h>
 
 #include "plain_frame.h"
+#include "slirp_guard.h"
 #include "veneer/vmm/base/clock.h"
 
 namespace veneer {
@@ -26,6 +28,11 @@ constexpr unsigned kMostInputs = 64;
 constexpr std::uint32_t kHost = 2;
 constexpr std::uint32_t kNameServer = 3;
 constexpr std::uint32_t kFirstGuest = 15;
+
+std::size_t FilesOfProcess() {
+  rlimit limit{};
+  return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 0;
+}
 
 std::int64_t NowNs() { return static_cast<std::int64_t>(HostClock().MonotonicNs()); }
 
@@ -49,7 +56,8 @@ SlirpConfig Configuration(const UserNet& net, std::uint32_t mtu) {
   config.vnetmask = Address(~std::uint32_t{0} << (32 - net.prefix));
   config.vhost = Address(net.network + kHost);
   config.vdhcp_start = Address(net.network + kFirstGuest);
-  config.vnameserver = Address(net.network + kNameServer);
+  config.vnameserver = Address(net.name_server.value_or(net.network + kNameServer));
+  config.disable_host_loopback = !net.host_loopback;
   config.in6_enabled = true;
   config.vprefix_addr6 = Address6(0);
   config.vprefix_len = kPrefix6;
@@ -85,9 +93,14 @@ const SlirpCb& SlirpStack::Callbacks() {
     cb.timer_mod = [](void* timer, std::int64_t expiry_ms, void*) {
       static_cast<Timer*>(timer)->expiry_ms = expiry_ms;
     };
-    cb.register_poll_fd = [](int, void*) {};  // found by Fill()
+    cb.register_poll_fd = [](int fd, void* self) {
+      static_cast<SlirpStack*>(self)->open_.insert(fd);
+    };
     cb.unregister_poll_fd = [](int fd, void* self) {
-      static_cast<SlirpStack*>(self)->sockets_.Forget(fd);
+      auto& stack = *static_cast<SlirpStack*>(self);
+      stack.sockets_.Forget(fd);
+      stack.open_.erase(fd);
+      stack.closed_ = true;
     };
     cb.notify = [](void* self) { static_cast<SlirpStack*>(self)->changed_ = true; };
     return cb;
@@ -99,6 +112,7 @@ Result<std::unique_ptr<SlirpStack>> SlirpStack::Create(const UserNet& net, std::
   VENEER_TRY_ASSIGN(const SlirpApi* api, LoadSlirpApi());
   VENEER_TRY_ASSIGN(SlirpSockets sockets, SlirpSockets::Create());
   std::unique_ptr<SlirpStack> stack(new SlirpStack(*api, std::move(sockets)));
+  stack->most_sockets_ = SlirpGuard::MaxSockets(FilesOfProcess());
   const SlirpConfig config = Configuration(net, mtu);
   const MutexLock lock(SlirpMutex());
   stack->slirp_ = api->new_(&config, &Callbacks(), stack.get());
@@ -151,29 +165,55 @@ Result<void> SlirpStack::Forward(const UserNet& net) {
   return {};
 }
 
-void SlirpStack::Input(std::span<const std::byte> frame) {
-  if (!guard_.Admits(frame, sockets_.count(), HostClock().MonotonicNs())) {
-    return;
+void SlirpStack::OnDropped(const char* what) {
+  LogGuest(limiter_, "user-mode network: dropped {}", what);
+}
+
+bool SlirpStack::Input(std::span<const std::byte> frame) {
+  if (FragmentQueue::IsFragment(frame)) {
+    const std::uint64_t dropped = fragments_.dropped();
+    const auto whole = fragments_.Take(frame, HostClock().MonotonicNs());
+    if (fragments_.dropped() != dropped) {
+      OnDropped("datagrams whose fragments are not all there, overlap or are too many");
+    }
+    if (!whole) {
+      return fragments_.dropped() == dropped;
+    }
+    frame = *whole;
+  }
+  if (!SlirpGuard::Admits(frame, open_.size(), most_sockets_)) {
+    OnDropped("what would open more connections than it may have at once");
+    return false;
+  }
+  if (!segments_.Admits(frame)) {
+    OnDropped("TCP segments that are too far ahead of those that are missing");
+    return false;
   }
   {
     const MutexLock lock(SlirpMutex());
     changed_ = true;
+    closed_ = false;
     api_.input_(slirp_, reinterpret_cast<const std::uint8_t*>(frame.data()),  // bytes, the C way
                 static_cast<int>(frame.size()));
   }
+  segments_.Taken(closed_);
   // The host's side of a guest that only sends must get on, and the guard know how many sockets
   // there are.
   if (++inputs_ == kMostInputs) {
     Advance();
   }
+  return true;
 }
 
 void SlirpStack::OnFrame(std::span<const std::byte> frame) {
+  segments_.Sent(frame);
   if (!room_.empty()) {
     in_room_ = PutFrame(frame, std::exchange(room_, {}));
     return;
   }
-  static_cast<void>(queue_.Push(frame));
+  if (!queue_.Push(frame)) {
+    OnDropped("frames that the guest does not take in time");
+  }
 }
 
 std::optional<std::size_t> SlirpStack::Output(std::span<const iovec> room) {
@@ -230,6 +270,9 @@ void SlirpStack::Fill() {
       },
       this);
   sockets_.End();
+  if (open_.empty()) {
+    segments_.Clear();
+  }
   std::optional<std::int64_t> deadline_ns;
   const auto at_most = [&deadline_ns](std::int64_t ns) {
     deadline_ns = std::min(ns, deadline_ns.value_or(ns));

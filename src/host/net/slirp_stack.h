@@ -8,11 +8,13 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 
+#include "fragment_queue.h"
 #include "frame_queue.h"
+#include "held_segments.h"
 #include "slirp_api.h"
-#include "slirp_guard.h"
 #include "slirp_sockets.h"
 #include "veneer/host/net/net_config.h"
 #include "veneer/vmm/base/log.h"
@@ -28,8 +30,9 @@ class SlirpStack {
   SlirpStack& operator=(const SlirpStack&) = delete;
   ~SlirpStack();
 
-  // A frame of the guest's with nothing left to be done.
-  void Input(std::span<const std::byte> frame);
+  // A frame of the guest's with nothing left to be done. False if it was dropped, because of some
+  // limit.
+  bool Input(std::span<const std::byte> frame);
   // See NetChannel::Receive().
   std::optional<std::size_t> Output(std::span<const iovec> room);
   // Does what sockets and timers wait for. True if there was anything.
@@ -50,6 +53,7 @@ class SlirpStack {
   static const SlirpCb& Callbacks();
   Result<void> Forward(const UserNet& net);
   void OnFrame(std::span<const std::byte> frame);
+  void OnDropped(const char* what);
   void RunTimers();
   // Asks libslirp anew what it waits for.
   void Fill();
@@ -59,7 +63,11 @@ class SlirpStack {
   Slirp* slirp_ = nullptr;
   std::map<Timer*, std::unique_ptr<Timer>> timers_;
   FrameQueue queue_;
-  SlirpGuard guard_;
+  FragmentQueue fragments_;
+  HeldSegments segments_;
+  std::set<int> open_;  // its sockets, listening ones too
+  std::size_t most_sockets_ = 0;
+  bool closed_ = false;   // a socket, since the last frame went in
   unsigned inputs_ = 0;   // since the last Fill()
   bool changed_ = true;   // libslirp may wait for something else now
   bool drained_ = false;  // Output() had nothing when last asked

@@ -1,11 +1,14 @@
 #include "user_link.h"
 
 #include <algorithm>
+#include <fstream>
 #include <utility>
 #include <vector>
 
 #include "plain_frame.h"
+#include "resolvers.h"
 #include "veneer/vmm/base/check.h"
+#include "veneer/vmm/base/log.h"
 
 namespace veneer {
 namespace {
@@ -14,6 +17,30 @@ namespace {
 // 65535 bytes: with larger segments it says nothing, and each full socket buffer costs a
 // retransmission timeout.
 constexpr std::uint32_t kLargestMtu = 32768;
+// What an e1000's driver takes until it is told otherwise.
+constexpr std::uint32_t kE1000Mtu = 1500;
+
+std::uint32_t MtuFor(const NetConfig& config) {
+  if (config.mtu != 0) {
+    return std::min(config.mtu, kLargestMtu);
+  }
+  return IsE1000Nic(config) ? kE1000Mtu : kLargestMtu;
+}
+
+// The name server of the user-mode network hands on to the host's, if that has an IPv4 address.
+void CheckResolver(const UserNet& net) {
+  if (net.name_server || net.restricted) {
+    return;
+  }
+  std::ifstream file("/etc/resolv.conf");
+  const Resolvers resolvers = FindResolvers(file);
+  if (!resolvers.ipv4) {
+    LogWarning(
+        "--net user: the guest's DNS will not answer: this host's /etc/resolv.conf names {}; name "
+        "another server with dns=ADDRESS",
+        resolvers.any ? "no name server with an IPv4 address" : "no name server");
+  }
+}
 
 class UserChannel final : public NetChannel {
  public:
@@ -24,8 +51,7 @@ class UserChannel final : public NetChannel {
     if (!plain) {
       return NetSent::kRefused;
     }
-    stack_.Input(*plain);
-    return NetSent::kSent;
+    return stack_.Input(*plain) ? NetSent::kSent : NetSent::kRefused;
   }
   std::optional<std::size_t> Receive(virtio_net_hdr& header, std::span<const iovec> room) override {
     header = {};
@@ -44,7 +70,8 @@ class UserChannel final : public NetChannel {
 }  // namespace
 
 Result<std::unique_ptr<NetLink>> UserLink::Open(const UserNet& net, const NetConfig& config) {
-  const std::uint32_t mtu = config.mtu != 0 ? std::min(config.mtu, kLargestMtu) : kLargestMtu;
+  const std::uint32_t mtu = MtuFor(config);
+  CheckResolver(net);
   VENEER_TRY_ASSIGN(std::unique_ptr<SlirpStack> stack, SlirpStack::Create(net, mtu));
   return std::unique_ptr<NetLink>(
       new UserLink(std::move(stack), {.name = "user", .offloads = false, .queues = 1, .mtu = mtu}));

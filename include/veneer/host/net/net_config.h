@@ -23,9 +23,11 @@ std::string ToString(const MacAddress& mac);
 // Nothing for anything else than six pairs of hexadecimal digits, and for what no NIC can have: a
 // group address or all zeros.
 std::optional<MacAddress> ParseMac(std::string_view text);
-// The same for the same guest and number: locally administered, with QEMU's and Xen's usual
-// beginning.
-MacAddress DefaultMac(std::string_view guest, unsigned number);
+// The same for the same guest of the same user on the same host, and number: with QEMU's and Xen's
+// usual beginning. `owner`: see OwnerIdentity().
+MacAddress DefaultMac(std::string_view owner, std::string_view guest, unsigned number);
+// What tells this host and user from others: the host's machine-id(5), or its name without one.
+std::string OwnerIdentity();
 
 // A tap of the host's: an existing one by its name, or one that Veneer makes and takes away again.
 struct TapNet {
@@ -48,7 +50,9 @@ struct HostForward {
 struct UserNet {
   std::uint32_t network = 0x0a000200;  // 10.0.2.0, host byte order
   unsigned prefix = 24;
-  bool restricted = false;  // no way out; forwarded ports still come in
+  bool restricted = false;                   // no way out; forwarded ports still come in
+  bool host_loopback = true;                 // 10.0.2.2 leads to the host's loopback
+  std::optional<std::uint32_t> name_server;  // host byte order; empty: the network's own, 10.0.2.3
   std::vector<HostForward> forwards;
 };
 
@@ -82,11 +86,14 @@ inline bool IsPvNic(const NetConfig& nic) { return nic.model != NicModel::kE1000
 inline bool IsE1000Nic(const NetConfig& nic) { return nic.model != NicModel::kPv; }
 
 inline constexpr unsigned kMaxNetQueues = 16;
-// What `mtu` can be, bytes: what every IPv4 host takes, and the most that a link takes.
+// What `mtu` can be, bytes: what every IPv4 host takes, and the most that a link takes, or an
+// e1000.
 inline constexpr std::uint32_t kMinMtu = 576;
 inline constexpr std::uint32_t kMaxMtu = 65520;
+inline constexpr std::uint32_t kMaxE1000Mtu = 16110;
 
-// "tap[=NAME][,bridge=BR][,script=FILE][,queues=N]", "user[,net=ADDRESS/BITS][,restrict=on|off]
+// "tap[=NAME][,bridge=BR][,script=FILE][,queues=N]",
+// "user[,net=ADDRESS/BITS][,restrict=on|off][,host-loopback=on|off][,dns=ADDRESS]
 // [,hostfwd=tcp|udp:[ADDRESS]:PORT-[ADDRESS]:PORT]..." or "socket=PATH", each with
 // "[,model=pv|e1000|both][,mac=MAC][,mtu=BYTES][,bps=RATE][,pcap=FILE][,poll=MICROSECONDS]". A
 // comma in a value is written twice. bps: bits per second, K being 1000. UsageError names the key
@@ -94,7 +101,7 @@ inline constexpr std::uint32_t kMaxMtu = 65520;
 Result<NetConfig> ParseNet(std::string_view text);
 
 // Gives each NIC that has no number the first that none of the others has, and each that has no
-// address that of the guest and its number. UsageError for two with the same address.
+// address its DefaultMac() here. UsageError for two with the same address.
 Result<void> IdentifyNics(std::string_view guest, std::span<NetConfig> nics);
 
 }  // namespace veneer

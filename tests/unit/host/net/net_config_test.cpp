@@ -23,16 +23,20 @@ TEST(Mac, ThereAndBack) {
 }
 
 TEST(Mac, TheDefaultIsTheGuestsOwn) {
-  EXPECT_EQ(DefaultMac("web", 0), DefaultMac("web", 0));
+  EXPECT_EQ(DefaultMac(OwnerIdentity(), "web", 0), DefaultMac(OwnerIdentity(), "web", 0));
   std::set<std::string> all;
-  for (const char* guest : {"web", "web-2", "db", ""}) {
-    for (const unsigned number : {0U, 1U, 2U, 15U}) {
-      const std::string text = ToString(DefaultMac(guest, number));
-      EXPECT_TRUE(text.starts_with("52:54:00:")) << text;
-      all.insert(text);
+  for (const char* owner : {"0123456789abcdef0123456789abcdef/0", "host/0", "host/1000"}) {
+    for (const char* guest : {"web", "web-2", "db", ""}) {
+      for (const unsigned number : {0U, 1U, 2U, 15U}) {
+        const std::string text = ToString(DefaultMac(owner, guest, number));
+        EXPECT_TRUE(text.starts_with("52:54:00:")) << text;
+        all.insert(text);
+      }
     }
   }
-  EXPECT_EQ(all.size(), 16U);
+  EXPECT_EQ(all.size(), 48U) << "guests of other hosts and users have other addresses";
+  EXPECT_EQ(OwnerIdentity(), OwnerIdentity());
+  EXPECT_GT(OwnerIdentity().size(), 2U);
 }
 
 TEST(ParseNet, JustTheLink) {
@@ -81,6 +85,35 @@ TEST(ParseNet, EveryKey) {
   EXPECT_EQ(tap->queues, 4U);
 }
 
+TEST(ParseNet, WhereTheGuestMayGo) {
+  const UserNet usual = std::get<UserNet>(ParseNet("user")->link);
+  EXPECT_TRUE(usual.host_loopback);
+  EXPECT_EQ(usual.name_server, std::nullopt);
+  const UserNet net = std::get<UserNet>(ParseNet("user,host-loopback=off,dns=9.9.9.9")->link);
+  EXPECT_FALSE(net.host_loopback);
+  EXPECT_EQ(net.name_server, 0x09090909U);
+  for (const char* bad : {"user,dns=::1", "user,dns=127.0.0.53", "user,dns=", "user,dns=x",
+                          "user,host-loopback=maybe", "tap,dns=9.9.9.9"}) {
+    EXPECT_FALSE(ParseNet(bad).has_value()) << bad;
+  }
+}
+
+TEST(ParseNet, NetworksThatNobodyCanBeIn) {
+  for (const char* bad : {"user,net=127.0.0.0/8", "user,net=0.0.0.0/8", "user,net=224.0.0.0/24",
+                          "user,net=255.0.0.0/8"}) {
+    EXPECT_THAT(ParseNet(bad).error().message, HasSubstr("is not a network that a guest can be in"))
+        << bad;
+  }
+  EXPECT_TRUE(ParseNet("user,net=10.0.0.0/8").has_value());
+}
+
+TEST(ParseNet, AnE1000HasAnMtuOfItsOwn) {
+  EXPECT_EQ(ParseNet("tap,model=e1000,mtu=16110")->mtu, 16110U);
+  for (const char* bad : {"user,model=e1000,mtu=16111", "user,mtu=65520,model=both"}) {
+    EXPECT_THAT(ParseNet(bad).error().message, HasSubstr("is more than an e1000 takes")) << bad;
+  }
+}
+
 TEST(ParseNet, Models) {
   EXPECT_EQ(ParseNet("user")->model, NicModel::kPv);
   EXPECT_EQ(ParseNet("user,model=pv")->model, NicModel::kPv);
@@ -97,16 +130,16 @@ TEST(IdentifyNics, GivesTheFirstNumberThatIsFreeAndItsAddress) {
   nics[3].mac = ParseMac("52:54:00:12:34:56");
   ASSERT_TRUE(IdentifyNics("web", nics));
   EXPECT_EQ(nics[0].number, 1U);
-  EXPECT_EQ(nics[0].mac, DefaultMac("web", 1));
+  EXPECT_EQ(nics[0].mac, DefaultMac(OwnerIdentity(), "web", 1));
   EXPECT_EQ(nics[1].number, 3U);
   EXPECT_EQ(nics[3].mac, ParseMac("52:54:00:12:34:56"));
 }
 
 TEST(IdentifyNics, TwoCannotHaveOneAddress) {
   std::vector<NetConfig> nics(3);
-  nics[2].mac = DefaultMac("web", 0);
+  nics[2].mac = DefaultMac(OwnerIdentity(), "web", 0);
   EXPECT_EQ(IdentifyNics("web", nics).error().message,
-            "NIC 0 has the address " + ToString(DefaultMac("web", 0)) +
+            "NIC 0 has the address " + ToString(DefaultMac(OwnerIdentity(), "web", 0)) +
                 " already; choose another for NIC 2 (mac=)");
 }
 

@@ -1,5 +1,7 @@
 // What a guest finds on a user-mode network: addresses, names, the host, and the way out.
+#include <algorithm>
 #include <random>
+#include <utility>
 
 #include <gmock/gmock.h>
 
@@ -28,6 +30,13 @@ TEST(UserLink, SaysWhatItIs) {
   EXPECT_EQ(facts.mtu, 32768U);
   EXPECT_EQ(UserNic(",mtu=1500").link->facts().mtu, 1500U);
   EXPECT_EQ(UserNic(",mtu=65520").link->facts().mtu, 32768U);
+}
+
+// Its driver takes no larger frame until the guest tells it to.
+TEST(UserLink, AnE1000HasTheUsualMtu) {
+  EXPECT_EQ(UserNic(",model=e1000").link->facts().mtu, 1500U);
+  EXPECT_EQ(UserNic(",model=both").link->facts().mtu, 1500U);
+  EXPECT_EQ(UserNic(",model=e1000,mtu=9000").link->facts().mtu, 9000U);
 }
 
 TEST(UserLink, TheHostAnswersArpAndPing) {
@@ -89,6 +98,74 @@ TEST(UserLink, ADatagramAndItsAnswer) {
     return testing::IsIpv4(frame, testing::kUdp) && At16(frame, testing::kL4Header + 2) == 4000;
   });
   EXPECT_THAT(testing::UdpPayload(answer), ::testing::ElementsAreArray(Text("to guest")));
+}
+
+// As a guest sends it over an Ethernet, and as it comes back.
+TEST(UserLink, TheLargestDatagramAndItsAnswer) {
+  constexpr std::size_t kLargest = 65507;
+  constexpr std::size_t kPart = 1480;
+  UserNic nic(",mtu=1500");
+  const HostSocket server = HostSocket::Bound(SOCK_DGRAM);
+  Frame payload(kLargest);
+  for (std::size_t i = 0; i < payload.size(); ++i) {
+    payload[i] = static_cast<std::byte>(i / 3);
+  }
+  const Frame whole =
+      testing::UdpFrame(testing::kGuestIp, 4000, testing::kHostIp, server.port(), payload);
+  const std::span<const std::byte> datagram = std::span(whole).subspan(testing::kL4Header);
+  std::vector<std::byte> buffer(kLargest + 1);
+  for (unsigned round = 1; round <= 20; ++round) {
+    for (std::size_t at = 0; at < datagram.size(); at += kPart) {
+      const std::size_t bytes = std::min(kPart, datagram.size() - at);
+      Frame part =
+          testing::Ipv4Frame(testing::kUdp, testing::kGuestIp, testing::kHostIp, bytes).frame();
+      part.insert(part.end(), datagram.begin() + static_cast<long>(at),
+                  datagram.begin() + static_cast<long>(at + bytes));
+      if (at == 0) {
+        testing::Set16(part, testing::kL4Header + testing::kUdpChecksum, 0);  // there is none
+      }
+      testing::Set16(part, testing::kIpHeader + 4, round);
+      testing::Set16(part, testing::kIpHeader + 6,
+                     static_cast<unsigned>(at / 8) | (at + bytes < datagram.size() ? 0x2000U : 0U));
+      ASSERT_EQ(nic.pump.Send(part), NetSent::kSent);
+    }
+    sockaddr_in from{};
+    socklen_t size = sizeof from;
+    ASSERT_EQ(recvfrom(server.fd(), buffer.data(), buffer.size(), 0,
+                       reinterpret_cast<sockaddr*>(&from), &size),
+              static_cast<ssize_t>(kLargest));
+    ASSERT_TRUE(std::equal(payload.begin(), payload.end(), buffer.begin()));
+    ASSERT_EQ(
+        sendto(server.fd(), payload.data(), kLargest, 0, reinterpret_cast<sockaddr*>(&from), size),
+        static_cast<ssize_t>(kLargest));
+    std::size_t back = 0;
+    ASSERT_TRUE(nic.pump.Until([&] {
+      for (const Frame& frame : std::exchange(nic.pump.frames, {})) {
+        back += testing::IsIpv4(frame, testing::kUdp) ? frame.size() - testing::kL4Header : 0;
+      }
+      return back >= kLargest + 8;
+    })) << round;
+    EXPECT_EQ(back, kLargest + 8);
+  }
+}
+
+TEST(UserLink, TheHostsLoopbackCanBeClosed) {
+  UserNic nic(",host-loopback=off");
+  const HostSocket server = HostSocket::Bound(SOCK_DGRAM);
+  nic.pump.Send(
+      testing::UdpFrame(testing::kGuestIp, 4000, testing::kHostIp, server.port(), Text("to host")),
+      testing::PartialChecksum(testing::kUdpChecksum));
+  ASSERT_TRUE(nic.pump.Until([] { return true; }));
+  char byte = 0;
+  EXPECT_EQ(recv(server.fd(), &byte, 1, MSG_DONTWAIT), -1);
+}
+
+TEST(UserLink, AnotherNameServerIsToldByDhcp) {
+  UserNic nic(",dns=9.9.9.9");
+  nic.pump.Send(testing::DhcpFrame(1), testing::PartialChecksum(testing::kUdpChecksum));
+  const Frame offer = nic.pump.WaitFor(
+      [](const Frame& frame) { return testing::DhcpOption(frame, 53).has_value(); });
+  EXPECT_EQ(testing::DhcpOption(offer, 6).value_or(0), 0x09090909U);
 }
 
 TEST(UserLink, ADatagramWithAWrongChecksumGoesNowhere) {

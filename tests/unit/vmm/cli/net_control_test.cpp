@@ -27,7 +27,7 @@ class NetControlTest : public DeviceControlTest<NetControl, Nics, NetConfig, uns
 };
 
 TEST_F(NetControlTest, TheConfigurationFollowsForTheNextBoot) {
-  const std::string zero = "0 " + ToString(DefaultMac("web", 0));
+  const std::string zero = "0 " + ToString(DefaultMac(OwnerIdentity(), "web", 0));
   configs_ = {ParseNet("user").value()};  // without number and address, as the user may leave it
   guest_.OnControl([&] { ASSERT_TRUE(devices_->Add(configs_[0])); });
   Make();

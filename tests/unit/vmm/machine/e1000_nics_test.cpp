@@ -56,7 +56,7 @@ TEST_F(E1000NicsTest, EachHasASlotOfItsOwnAndItsOwnNumber) {
   AddNic("both");
   const auto nics = Create().value();
   EXPECT_THAT(Numbers(*nics), ElementsAre(0, 2));
-  EXPECT_EQ(nics->List()[1].mac, DefaultMac("guest", 2));
+  EXPECT_EQ(nics->List()[1].mac, DefaultMac(OwnerIdentity(), "guest", 2));
   EXPECT_EQ(IdOf(3), kE1000);
   EXPECT_EQ(IdOf(4), kE1000);
   EXPECT_EQ(IdOf(5), kEmpty);

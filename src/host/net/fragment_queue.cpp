@@ -1,0 +1,120 @@
+#include "fragment_queue.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "veneer/host/net/internet_checksum.h"
+
+namespace veneer {
+namespace {
+
+constexpr std::size_t kEthernet = 14;
+constexpr std::size_t kIp = kEthernet;
+constexpr std::size_t kIpv4Header = 20;
+constexpr std::size_t kRoomForHeaders = kEthernet + 60;
+constexpr std::size_t kMostBytes = 65535;  // of a datagram with its header
+constexpr unsigned kTypeIpv4 = 0x0800;
+constexpr unsigned kMoreFragments = 0x2000;
+constexpr unsigned kOffset = 0x1fff;
+
+}  // namespace
+
+bool FragmentQueue::IsFragment(std::span<const std::byte> frame) {
+  return frame.size() >= kIp + 8 && GetBig16(frame, kIp - 2) == kTypeIpv4 &&
+         (GetBig16(frame, kIp + 6) & (kMoreFragments | kOffset)) != 0;
+}
+
+FragmentQueue::Datagram& FragmentQueue::Find(const Key& key, std::uint64_t now_ns) {
+  while (!datagrams_.empty() && datagrams_.front().begun_ns + kLongestNs < now_ns) {
+    datagrams_.pop_front();
+    ++dropped_;
+  }
+  const auto it = std::ranges::find(datagrams_, key, &Datagram::key);
+  if (it != datagrams_.end()) {
+    return *it;
+  }
+  if (datagrams_.size() >= kMostDatagrams) {
+    datagrams_.pop_front();
+    ++dropped_;
+  }
+  Datagram& datagram = datagrams_.emplace_back();
+  datagram.key = key;
+  datagram.begun_ns = now_ns;
+  datagram.bytes = std::make_unique_for_overwrite<std::byte[]>(kRoomForHeaders + kMostBytes);
+  return datagram;
+}
+
+void FragmentQueue::Drop(const Datagram& datagram) {
+  ++dropped_;
+  datagrams_.remove_if([&datagram](const Datagram& one) { return &one == &datagram; });
+}
+
+std::optional<std::span<const std::byte>> FragmentQueue::Take(std::span<const std::byte> frame,
+                                                              std::uint64_t now_ns) {
+  if (frame.size() < kIp + kIpv4Header) {
+    ++dropped_;
+    return std::nullopt;
+  }
+  const std::size_t header = (std::to_integer<std::size_t>(frame[kIp]) & 0xfU) * 4;
+  const std::size_t total = GetBig16(frame, kIp + 2);
+  const unsigned field = GetBig16(frame, kIp + 6);
+  const std::size_t offset = std::size_t{field & kOffset} * kUnit;
+  const bool last = (field & kMoreFragments) == 0;
+  if (header < kIpv4Header || total <= header || kIp + total > frame.size()) {
+    ++dropped_;
+    return std::nullopt;
+  }
+  const std::span<const std::byte> part = frame.subspan(kIp + header, total - header);
+  if (header + offset + part.size() > kMostBytes || (!last && part.size() % kUnit != 0)) {
+    ++dropped_;
+    return std::nullopt;
+  }
+  Datagram& datagram = Find({GetBig32(frame, kIp + 12), GetBig32(frame, kIp + 16),
+                             static_cast<std::uint16_t>(GetBig16(frame, kIp + 4)),
+                             std::to_integer<std::uint8_t>(frame[kIp + 9])},
+                            now_ns);
+  const std::size_t first = offset / kUnit;
+  const std::size_t end = (offset + part.size() + kUnit - 1) / kUnit;
+  bool overlaps = false;
+  for (std::size_t i = first; i < end; ++i) {
+    overlaps = overlaps || datagram.there.test(i);
+    datagram.there.set(i);
+  }
+  datagram.reach = std::max(datagram.reach, offset + part.size());
+  if (last && datagram.payload == 0) {
+    datagram.payload = offset + part.size();
+  }
+  if (overlaps || (datagram.payload != 0 && datagram.reach > datagram.payload)) {
+    Drop(datagram);
+    return std::nullopt;
+  }
+  datagram.units += end - first;
+  std::memcpy(datagram.bytes.get() + kRoomForHeaders + offset, part.data(), part.size());
+  if (offset == 0) {
+    datagram.header_bytes = kEthernet + header;
+    std::memcpy(datagram.bytes.get() + kRoomForHeaders - datagram.header_bytes, frame.data(),
+                datagram.header_bytes);
+  }
+  if (datagram.header_bytes == 0 || datagram.payload == 0 ||
+      datagram.units != (datagram.payload + kUnit - 1) / kUnit) {
+    return std::nullopt;
+  }
+  whole_ = std::move(datagram);
+  datagrams_.remove_if([&datagram](const Datagram& one) { return &one == &datagram; });
+  const std::size_t bytes = whole_.header_bytes + whole_.payload;
+  if (bytes - kEthernet > kMostBytes) {
+    ++dropped_;  // its first fragment has more options than the last
+    return std::nullopt;
+  }
+  const std::span<std::byte> datagram_frame(
+      whole_.bytes.get() + kRoomForHeaders - whole_.header_bytes, bytes);
+  const std::span<std::byte> ip = datagram_frame.subspan(kIp, whole_.header_bytes - kEthernet);
+  PutBig16(ip, 2, static_cast<std::uint32_t>(bytes - kEthernet));
+  PutBig16(ip, 6, 0);
+  PutBig16(ip, 10, 0);
+  PutBig16(ip, 10, static_cast<std::uint16_t>(~Fold(SumBig16(ip))));
+  return datagram_frame;
+}
+
+}  // namespace veneer
