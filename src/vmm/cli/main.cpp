@@ -13,6 +13,9 @@
 #include "check_command.h"
 #include "ctl_command.h"
 #include "exit_code.h"
+#include "file_limit.h"
+#include "list_command.h"
+#include "machine_summary.h"
 #include "run_command.h"
 #include "run_options.h"
 #include "usage_text.h"
@@ -25,8 +28,19 @@ int UsageFailure(const std::string& what, const char* command) {
   return static_cast<int>(veneer::ExitCode::kUsage);
 }
 
-// By itself, because CLI11 reads a configuration file for a program but not for a subcommand.
+constexpr char kFirstRun[] =
+    "veneer: 'veneer run' needs a kernel, a bzImage or vmlinux. For example, with this host's "
+    "own:\n"
+    "  veneer run --kernel /boot/vmlinuz-$(uname -r) --initrd /boot/initrd.img-$(uname -r) \\\n"
+    "             --memory 1G --cmdline console=ttyS0\n"
+    "'veneer check' says what this host can do, 'veneer run --help' lists the options.\n";
+
+// By itself, because its errors and its help are about it alone.
 int Run(int argc, char** argv) {
+  if (argc == 1) {
+    static_cast<void>(std::fputs(kFirstRun, stderr));
+    return static_cast<int>(veneer::ExitCode::kUsage);
+  }
   CLI::App run{"Boot a guest", "veneer run"};
   veneer::RunOptions options;
   veneer::DeclareRunOptions(run, options);
@@ -38,6 +52,11 @@ int Run(int argc, char** argv) {
     }
     return UsageFailure(veneer::UsageText(run, error), "veneer run");
   }
+  if (options.dry_run) {
+    static_cast<void>(std::fputs(veneer::MachineSummary(options).c_str(), stdout));
+    return static_cast<int>(veneer::ExitCode::kOk);
+  }
+  veneer::RaiseFileLimit();
   return veneer::RunCommand(options);
 }
 
@@ -48,6 +67,7 @@ int Main(int argc, char** argv) {
   CLI::App app{
       "Veneer runs unmodified Linux guests on KVM and shows them a Xen-compatible machine.",
       "veneer"};
+  app.set_version_flag("--version", std::string("veneer ") + VENEER_VERSION, "Print the version");
   app.require_subcommand(1);
 
   app.add_subcommand("run", "Boot a guest");
@@ -55,6 +75,21 @@ int Main(int argc, char** argv) {
   veneer::CtlOptions ctl_options;
   CLI::App* ctl = app.add_subcommand("ctl", "Control a guest that runs");
   veneer::DeclareCtlOptions(*ctl, ctl_options);
+
+  bool list_json = false;
+  CLI::App* list = app.add_subcommand(
+      "list", "List your guests that run (those at the usual place for control sockets)");
+  list->add_flag("--json", list_json, "Write JSON instead of a table");
+
+  veneer::WaitOptions wait_options;
+  CLI::App* wait = app.add_subcommand("wait", "Wait until a guest has ended");
+  wait->add_option("name", wait_options.name, "The guest's name (run --name)")->required();
+  wait->add_option("--socket", wait_options.socket,
+                   "The guest's control socket (run --control-socket)")
+      ->type_name("PATH");
+  wait->add_option("--timeout", wait_options.timeout_seconds,
+                   "Give up after this many seconds (exit code 5)")
+      ->type_name("SECONDS");
 
   bool json = false;
   CLI::App* check =
@@ -69,7 +104,11 @@ int Main(int argc, char** argv) {
   CLI::App* version = app.add_subcommand("version", "Print the version");
 
   const auto is_named = [&](const CLI::App* command) { return command->get_name() == argv[1]; };
-  if (argc > 1 && argv[1][0] != '-' && app.get_subcommands(is_named).empty()) {
+  if (argc == 1) {
+    static_cast<void>(std::fputs(app.help().c_str(), stderr));
+    return static_cast<int>(veneer::ExitCode::kUsage);
+  }
+  if (argv[1][0] != '-' && app.get_subcommands(is_named).empty()) {
     return UsageFailure(fmt::format("there is no command '{}'", argv[1]), "veneer");
   }
   try {
@@ -84,6 +123,12 @@ int Main(int argc, char** argv) {
   }
   if (ctl->parsed()) {
     return veneer::CtlCommand(ctl_options);
+  }
+  if (list->parsed()) {
+    return veneer::ListCommand(list_json);
+  }
+  if (wait->parsed()) {
+    return veneer::WaitCommand(wait_options);
   }
   if (check->parsed()) {
     return veneer::CheckCommand(json);

@@ -66,7 +66,10 @@ Result<std::uint64_t> ParseMemory(const std::string& text) {
 
 Result<std::string> ParseName(const std::string& text) {
   if (!IsGuestName(text)) {
-    return UsageError("'{}' is not a name of up to 48 letters, digits, '-', '_' and '.'", text);
+    return UsageError(
+        "'{}' is not a name of up to 48 letters, digits, '-', '_' and '.' that begins "
+        "with a letter, a digit or '_'",
+        text);
   }
   return text;
 }
@@ -169,6 +172,10 @@ void CheckTogether(const CLI::App& command, RunOptions& options) {
     throw CLI::ValidationError(boot.error().message);
   }
   options.boot_reason = std::move(*boot);
+  if (!machine.xen.enabled && machine.xen.console.kind != CharacterTarget::Kind::kOff) {
+    throw CLI::ValidationError(
+        "--console", "a guest without Xen (--xen off) has no PV console; use --serial and ttyS0");
+  }
   if (const Result<void> possible = CheckPvSwitches(machine); !possible) {
     throw CLI::ValidationError(possible.error().message);
   }
@@ -337,17 +344,22 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
       "path=nbd://HOST[:PORT][/EXPORT] or path=nbd+unix:///[EXPORT]?socket=FILE, and what "
       "follows it after commas: bus=pv|ide|both media=disk|cdrom format=raw|qcow2|auto vdev=xvda "
       "readonly=on direct=on "
-      "cache=writeback|none|unsafe queues=N discard=off serial=TEXT bps=RATE iops=RATE poll=US",
+      "cache=writeback|none|unsafe queues=N discard=off serial=TEXT bps=RATE iops=RATE poll=US. A "
+      "comma in a value, such as a path, is written twice",
       "path=FILE[,...]");
   command.option_defaults()->group("Networks");
   AddRepeated<NetConfig>(
       command, "--net", machine.nics, &ParseNet,
       "NIC, once for each: user (a network of its own behind the host's sockets, with DHCP and "
-      "DNS; the host is 10.0.2.2; needs no rights), tap[=NAME] (a tap of the host's, or one made "
+      "DNS; the host is 10.0.2.2, with all that listens at its loopback; needs no rights), "
+      "tap[=NAME] (a tap of the host's, or one made "
       "for it) or socket=PATH (passt), and what follows it after commas. user: "
-      "net=ADDRESS/BITS restrict=on hostfwd=tcp|udp:[ADDRESS]:PORT-[ADDRESS]:PORT (from the "
-      "host's port to the guest's; repeatable). tap: bridge=NAME script=FILE queues=N. All: "
-      "model=pv|e1000|both mac=MAC mtu=BYTES bps=BITS pcap=FILE poll=US",
+      "net=ADDRESS/BITS restrict=on host-loopback=off dns=ADDRESS "
+      "hostfwd=tcp|udp:[ADDRESS]:PORT-[ADDRESS]:PORT (from the host's port to the guest's; "
+      "repeatable; the host's is open to the host alone, at 127.0.0.1, unless its address is "
+      "another, such as 0.0.0.0 for all). tap: bridge=NAME script=FILE queues=N. All: "
+      "model=pv|e1000|both mac=MAC mtu=BYTES bps=BITS pcap=FILE poll=US. A comma in a value, such "
+      "as a path, is written twice",
       "user|tap|socket=PATH[,...]");
   command.option_defaults()->group("Guest");
   AddChoice<OnReboot>(command, "--on-reboot", machine.on_reboot,
@@ -408,6 +420,8 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
                   "Where 'veneer ctl' reaches the guest, or off (default: NAME.sock in "
                   "/run/veneer for root, in $XDG_RUNTIME_DIR/veneer for others)")
       ->type_name("PATH|off");
+  command.add_flag("--dry-run", options.dry_run,
+                   "Print the machine that would be made, and make none");
   command
       .add_option("--timeout", options.timeout_seconds,
                   "End the run after this many seconds (exit code 5)")
@@ -435,7 +449,11 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
       "Examples:\n"
       "  veneer run disk.img --memory 512M\n"
       "  veneer run --kernel bzImage --initrd initrd.cpio --memory 256M --cpus 2 \\\n"
-      "             --cmdline console=ttyS0");
+      "             --cmdline console=ttyS0\n"
+      "  veneer run --kernel bzImage --disk path=root.img --cmdline 'root=/dev/xvda console=hvc0' "
+      "\\\n"
+      "             --console stdio --net user,hostfwd=tcp::2222-:22 --name web\n"
+      "  veneer run --config guest.toml --dry-run");
 }
 
 }  // namespace veneer

@@ -23,6 +23,7 @@ struct RunOptions {
   bool name_chosen = false;      // by the user; else another free one will do
   std::string control_socket;    // path; empty: the usual place; kNoControlSocket: none
   unsigned timeout_seconds = 0;  // 0: none
+  bool dry_run = false;          // only say what would be made
   LogLevel log_level = LogLevel::kInfo;
   std::string log_file;      // empty: stderr
   std::string metrics_file;  // empty: none

@@ -81,7 +81,7 @@ bool IsGuestName(std::string_view name) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
            c == '_' || c == '.';
   };
-  return !name.empty() && name.size() <= kLongest && name.front() != '.' &&
+  return !name.empty() && name.size() <= kLongest && name.front() != '.' && name.front() != '-' &&
          std::all_of(name.begin(), name.end(), fits);
 }
 
@@ -89,8 +89,14 @@ Result<std::string> ControlFolder(uid_t user, const char* xdg_runtime_dir) {
   if (user == 0) {
     return std::string("/run/veneer");
   }
-  if (xdg_runtime_dir == nullptr || *xdg_runtime_dir != '/') {
+  if (xdg_runtime_dir == nullptr || *xdg_runtime_dir == '\0') {
     return HostError("XDG_RUNTIME_DIR is not set, so there is no usual place for control sockets");
+  }
+  if (*xdg_runtime_dir != '/') {
+    return HostError(
+        "XDG_RUNTIME_DIR is '{}', which is no path from the root, so there is no usual "
+        "place for control sockets",
+        xdg_runtime_dir);
   }
   return std::string(xdg_runtime_dir) + "/veneer";
 }

@@ -14,7 +14,7 @@
 namespace veneer {
 
 // Whether `name` can be part of a file's name: 1 to 48 letters, digits, '-', '_' and '.', not
-// beginning with a '.'.
+// beginning with a '.', nor with a '-', which would make it an option.
 bool IsGuestName(std::string_view name);
 
 // The folder in which a user's guests have their sockets: /run/veneer for root, else

@@ -2,6 +2,7 @@
 
 #include <fstream>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "run_options_fixture.h"
@@ -164,6 +165,25 @@ TEST_F(RunOptionsTest, AFileCannotNameAnotherFile) {
   const ConfigText file("config = 'k'\n");
   EXPECT_EQ(Refusal("--config " + file.path()),
             file.path() + ", line 1: there is no option 'config'");
+}
+
+TEST_F(RunOptionsTest, WithoutXenThereIsNoPvConsole) {
+  EXPECT_EQ(Refusal("--kernel k --xen off --console stdio"),
+            "--console: a guest without Xen (--xen off) has no PV console; use --serial and ttyS0");
+}
+
+TEST_F(RunOptionsTest, NamesThatOtherCommandsWouldNotTakeAreRefused) {
+  for (const char* line : {"--kernel k --name .", "--kernel k --name=-x"}) {
+    CLI::App app;
+    RunOptions options;
+    DeclareRunOptions(app, options);
+    try {
+      app.parse(std::string(line));
+      ADD_FAILURE() << line;
+    } catch (const CLI::ParseError& error) {
+      EXPECT_THAT(error.what(), ::testing::HasSubstr("that begins with a letter, a digit or '_'"));
+    }
+  }
 }
 
 TEST_F(RunOptionsTest, SaysWhatAMistypedOptionMayBe) {

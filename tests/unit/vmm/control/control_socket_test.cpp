@@ -127,7 +127,7 @@ TEST(GuestName, IsPartOfAFileName) {
   for (const char* name : {"a", "web-1", "A_b.c", "9"}) {
     EXPECT_TRUE(IsGuestName(name)) << name;
   }
-  for (const char* name : {"", ".", "..", ".hidden", "a/b", "a b", "a\n", "\xc3\xa4"}) {
+  for (const char* name : {"", ".", "..", ".hidden", "-x", "-", "a/b", "a b", "a\n", "\xc3\xa4"}) {
     EXPECT_FALSE(IsGuestName(name)) << name;
   }
   EXPECT_TRUE(IsGuestName(std::string(48, 'x')));
@@ -142,6 +142,8 @@ TEST(ControlFolder, DependsOnTheUser) {
   for (const char* none : {static_cast<const char*>(nullptr), "", "relative"}) {
     EXPECT_FALSE(ControlFolder(1000, none));
   }
+  EXPECT_NE(ControlFolder(1000, "relative").error().message.find("is 'relative', which is no path"),
+            std::string::npos);
 }
 
 }  // namespace
