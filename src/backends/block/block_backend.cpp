@@ -98,9 +98,12 @@ XenbusKeys BlockBackend::Impl::Features() const {
 
 XenbusKeys BlockBackend::Impl::Properties() const {
   constexpr unsigned kReadonly = VDISK_READONLY;
+  const DiskImage::Facts facts = image_->facts();
+  // The size in units of 512 bytes whatever the sector's, as Linux has it, and as <xen/io/blkif.h>
+  // of Xen 4.20 came back to; the same holds for requests.
   return {{"sectors", Number(disk_.sectors)},
-          {"sector-size", "512"},
-          {"physical-sector-size", Number(image_->facts().physical_sector)},
+          {"sector-size", Number(facts.logical_sector)},
+          {"physical-sector-size", Number(facts.physical_sector)},
           {"info", Number(disk_.readonly ? kReadonly : 0)}};
 }
 

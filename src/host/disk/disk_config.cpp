@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "image_format.h"
 #include "veneer/vmm/base/option_list.h"
 
 namespace veneer {
@@ -17,7 +18,7 @@ class DiskParser {
   Result<DiskConfig> Parse(std::string_view text);
 
  private:
-  static const std::array<OptionKey<DiskParser>, 14> kKeys;
+  static const std::array<OptionKey<DiskParser>, 15> kKeys;
 
   Result<void> SetPath(std::string_view key, std::string_view value);
   Result<void> SetFormat(std::string_view key, std::string_view value);
@@ -30,6 +31,7 @@ class DiskParser {
   Result<void> SetSerial(std::string_view key, std::string_view value);
   Result<void> SetQueues(std::string_view key, std::string_view value);
   Result<void> SetPoll(std::string_view key, std::string_view value);
+  Result<void> SetLogicalBlock(std::string_view key, std::string_view value);
   template <bool DiskConfig::*kMember>
   Result<void> SetSwitch(std::string_view key, std::string_view value) {
     VENEER_TRY_ASSIGN(config_.*kMember, ParseOptionSwitch(key, value));
@@ -45,7 +47,7 @@ class DiskParser {
   bool cache_none_ = false;
 };
 
-const std::array<OptionKey<DiskParser>, 14> DiskParser::kKeys{{
+const std::array<OptionKey<DiskParser>, 15> DiskParser::kKeys{{
     {"path", &DiskParser::SetPath},
     {"format", &DiskParser::SetFormat},
     {"bus", &DiskParser::SetBus},
@@ -55,6 +57,7 @@ const std::array<OptionKey<DiskParser>, 14> DiskParser::kKeys{{
     {"direct", &DiskParser::SetSwitch<&DiskConfig::direct>},
     {"cache", &DiskParser::SetCache},
     {"queues", &DiskParser::SetQueues},
+    {"logical-block-size", &DiskParser::SetLogicalBlock},
     {"discard", &DiskParser::SetSwitch<&DiskConfig::discard>},
     {"serial", &DiskParser::SetSerial},
     {"bps", &DiskParser::SetRate<&DiskConfig::bytes_per_second>},
@@ -90,11 +93,14 @@ Result<void> DiskParser::CheckBus(const Keys& seen) {
     config_.readonly = true;
   }
   if (config_.bus == DiskBus::kIde) {
-    for (const std::string_view key : {"vdev", "queues", "poll"}) {
+    for (const std::string_view key : {"vdev", "queues", "poll", "logical-block-size"}) {
       if (seen.contains(key)) {
         return UsageError("the key {} is for PV disks; an IDE disk has no such thing", key);
       }
     }
+  } else if (config_.bus == DiskBus::kBoth && config_.logical_block_bytes > 512) {
+    return UsageError("an IDE disk has sectors of 512 bytes; leave out logical-block-size={}",
+                      config_.logical_block_bytes);
   }
   return {};
 }
@@ -105,14 +111,25 @@ Result<void> DiskParser::SetPath(std::string_view, std::string_view value) {
 }
 
 Result<void> DiskParser::SetFormat(std::string_view key, std::string_view value) {
+  if (value == "auto") {
+    return {};
+  }
   if (value == "raw") {
     config_.format = DiskFormat::kRaw;
-  } else if (value == "qcow2") {
-    config_.format = DiskFormat::kQcow2;
-  } else if (value != "auto") {
-    return UsageError("{}={} is not one of raw, qcow2 and auto", key, value);
+    return {};
   }
-  return {};
+  std::string known;
+  for (const ImageFormat& format : ImageFormats()) {
+    if (format.use == ImageFormat::Use::kNothing) {
+      continue;
+    }
+    if (format.key == value) {
+      config_.format = format.format;
+      return {};
+    }
+    known += fmt::format(", {}", format.key);
+  }
+  return UsageError("{}={} is not one of raw{} and auto", key, value, known);
 }
 
 Result<void> DiskParser::SetBus(std::string_view key, std::string_view value) {
@@ -171,6 +188,14 @@ Result<void> DiskParser::SetPoll(std::string_view key, std::string_view value) {
   constexpr std::uint64_t kLongestUs = 1000;
   VENEER_TRY_ASSIGN(const std::uint64_t poll_us, ParseOptionNumber(key, value, 0, kLongestUs));
   config_.poll_us = static_cast<unsigned>(poll_us);
+  return {};
+}
+
+Result<void> DiskParser::SetLogicalBlock(std::string_view key, std::string_view value) {
+  if (value != "512" && value != "4096") {
+    return UsageError("{}={} is neither 512 nor 4096", key, value);
+  }
+  config_.logical_block_bytes = value == "512" ? 512 : kLargestLogicalBlock;
   return {};
 }
 

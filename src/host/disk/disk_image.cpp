@@ -3,8 +3,9 @@
 
 #include <utility>
 
+#include "image_format.h"
 #include "nbd_image.h"
-#include "qcow2_image.h"
+#include "qemu_image.h"
 #include "raw_image.h"
 
 namespace veneer {
@@ -27,18 +28,26 @@ std::unique_ptr<DiskImage> ShareDiskImage(std::shared_ptr<DiskImage> image) {
   return std::make_unique<SharedDiskImage>(std::move(image));
 }
 
+Result<void> DecideDiskFormat(DiskConfig& config) {
+  if (config.format == DiskFormat::kAuto && !IsNbdUri(config.path)) {
+    VENEER_TRY_ASSIGN(config.format, DetectDiskFormat(config.path));
+    config.probed = true;
+  }
+  return {};
+}
+
 Result<std::unique_ptr<DiskImage>> OpenDiskImage(const DiskConfig& config) {
   if (IsNbdUri(config.path)) {
-    if (config.format == DiskFormat::kQcow2) {
+    if (const ImageFormat* const format = FindImageFormat(config.format)) {
       return UsageError(
-          "disk '{}' is served by an NBD server, which knows its format; leave out format=qcow2",
-          config.path);
+          "disk '{}' is served by an NBD server, which knows its format; leave out format={}",
+          config.path, format->key);
     }
     return NbdImage::Open(config, config.path);
   }
-  const bool qcow2 = config.format == DiskFormat::kQcow2 ||
-                     (config.format == DiskFormat::kAuto && ReadQcow2Header(config.path));
-  return qcow2 ? Qcow2Image::Open(config) : RawImage::Open(config);
+  DiskConfig decided = config;
+  VENEER_TRY(DecideDiskFormat(decided));
+  return decided.format == DiskFormat::kRaw ? RawImage::Open(decided) : QemuImage::Open(decided);
 }
 
 }  // namespace veneer

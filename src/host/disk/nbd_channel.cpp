@@ -52,6 +52,11 @@ void NbdChannel::Queue(DiskOperation& operation) {
     EndCommand(flight, EIO);
     return;
   }
+  if (const int error = owner_.flushes.error();
+      error != 0 && operation.action == DiskAction::kFlush) {
+    EndCommand(flight, error);
+    return;
+  }
   Send(flight);
   EndCommand(flight, 0);
   if (connection_->broken()) {
@@ -145,6 +150,9 @@ void NbdChannel::EndCommand(Flight& flight, int error) {
   }
   if (--flight.commands > 0) {
     return;
+  }
+  if (operation.error != 0 && operation.action == DiskAction::kFlush) {
+    owner_.flushes.Failed(operation.error);
   }
   ended_.push_back(&operation);
   flight.operation = nullptr;

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "flush_record.h"
 #include "nbd_connection.h"
 #include "veneer/host/disk/disk_image.h"
 #include "veneer/vmm/base/unique_fd.h"
@@ -23,6 +24,7 @@ class NbdChannel final : public DiskChannel {
   struct Owner {
     const std::string disk;           // what the log calls it
     std::atomic<bool> broken{false};  // logged already
+    FlushRecord flushes{};
   };
 
   // `owner` outlives it.

@@ -10,7 +10,6 @@ namespace veneer {
 namespace {
 
 constexpr std::uint64_t kUnit = 512;  // bytes
-constexpr std::uint64_t kLargestPhysicalSector = 4096;
 
 }  // namespace
 
@@ -35,14 +34,17 @@ Result<std::unique_ptr<DiskImage>> NbdImage::Open(const DiskConfig& config,
 }
 
 Result<void> NbdImage::Check(const NbdConnection::Facts& server, const DiskConfig& config) const {
-  if (server.bytes < kUnit) {
+  if (server.bytes < std::max<std::uint64_t>(kUnit, config.logical_block_bytes)) {
     return UsageError("disk '{}' is empty; give its image a size first", owner_.disk);
   }
-  if (server.least_block > kUnit) {
+  const std::uint64_t shown = config.logical_block_bytes != 0 ? config.logical_block_bytes
+                              : IsIdeDisk(config)             ? kUnit
+                                                              : kLargestLogicalBlock;
+  if (server.least_block > shown) {
     return UsageError(
-        "disk '{}' cannot be used: its NBD server takes blocks of {} bytes and up, and PV disks "
-        "have sectors of {}",
-        owner_.disk, server.least_block, kUnit);
+        "disk '{}' cannot be used: its NBD server takes blocks of {} bytes and up, and the guest's "
+        "are {} (give its server another block size, or take away bus or logical-block-size)",
+        owner_.disk, server.least_block, shown);
   }
   if (config.queues > 1 && !server.several_connections) {
     return UsageError(
@@ -55,14 +57,17 @@ Result<void> NbdImage::Check(const NbdConnection::Facts& server, const DiskConfi
 
 void NbdImage::Learn(const NbdConnection::Facts& server, const DiskConfig& config) {
   fixed_.readonly = config.readonly || server.readonly;
-  fixed_.physical_sector =
-      static_cast<std::uint32_t>(std::clamp(server.preferred_block, kUnit, kLargestPhysicalSector));
+  fixed_.logical_sector = config.logical_block_bytes != 0
+                              ? config.logical_block_bytes
+                              : (server.least_block > kUnit ? kLargestLogicalBlock : kUnit);
+  fixed_.physical_sector = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(
+      server.preferred_block, fixed_.logical_sector, kLargestLogicalBlock));
   fixed_.discard_granularity =
       config.discard && server.trim && !fixed_.readonly ? fixed_.physical_sector : 0;
-  bytes_ = server.bytes / kUnit * kUnit;
+  bytes_ = server.bytes / fixed_.logical_sector * fixed_.logical_sector;
   if (bytes_ != server.bytes) {
     LogWarning("disk '{}': the guest does not see its last {} bytes, which are no whole sector",
-               owner_.disk, server.bytes % kUnit);
+               owner_.disk, server.bytes % fixed_.logical_sector);
   }
   if (!fixed_.readonly && !server.flush) {
     LogWarning("disk '{}': its NBD server knows no flush, so that the guest's have no effect",
@@ -79,7 +84,7 @@ DiskImage::Facts NbdImage::facts() const {
 Result<void> NbdImage::Refresh() {
   VENEER_TRY_ASSIGN(const std::unique_ptr<NbdConnection> connection,
                     NbdConnection::Open(uri_, owner_.disk));
-  bytes_ = connection->facts().bytes / kUnit * kUnit;
+  bytes_ = connection->facts().bytes / fixed_.logical_sector * fixed_.logical_sector;
   return {};
 }
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstddef>
@@ -49,8 +50,7 @@ Result<Json> AskQemuImg(const std::string& disk, const std::string& layer) {
   const ChildProcess::Outcome& outcome = child->Wait();
   Json info = Json::parse(outcome.output, nullptr, false);
   if (!outcome.succeeded() || !info.is_object()) {
-    return UsageError("disk '{}' is no qcow2 image that can be used: {}", disk,
-                      OneLine(outcome.complaint, kQemuImg));
+    return RefusedByQemu(disk, "qcow2", OneLine(outcome.complaint, kQemuImg));
   }
   return info;
 }
@@ -118,6 +118,22 @@ Result<Layer> BackingOf(const std::string& disk, const Json& info) {
 
 }  // namespace
 
+tl::unexpected<Error> RefusedByQemu(const std::string& disk, std::string_view format,
+                                    const std::string& complaint) {
+  // The words with which QEMU's drivers speak of tables that cannot be right.
+  constexpr std::array<std::string_view, 5> kDamage{"orrupt", "nvalid", "repair", "overlap",
+                                                    "too small"};
+  if (std::ranges::any_of(kDamage, [&](std::string_view word) {
+        return complaint.find(word) != std::string::npos;
+      })) {
+    return UsageError(
+        "disk '{}' is damaged: {}; keep a copy, and try to repair it with qemu-img check -f {} -r "
+        "all '{}'",
+        disk, complaint, format, disk);
+  }
+  return UsageError("disk '{}' is no {} image that can be used: {}", disk, format, complaint);
+}
+
 std::optional<Qcow2Header> ReadQcow2Header(const std::string& path) {
   const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   Header header{};
@@ -161,6 +177,7 @@ Result<Qcow2Facts> CheckQcow2(const std::string& path, bool named) {
     }
     VENEER_TRY_ASSIGN(layer, BackingOf(path, info));
   }
+  facts.raw_base = layer.path;
   return facts;
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "veneer/vmm/base/result.h"
 
@@ -22,7 +23,13 @@ std::optional<Qcow2Header> ReadQcow2Header(const std::string& path);
 
 struct Qcow2Facts {
   std::uint32_t cluster_bytes = 65536;
+  std::string raw_base;  // the path of the raw image that all of it is based on; empty: none
 };
+
+// Why QEMU does not open an image, whose format it calls `format`, and what to do. `complaint` is
+// QEMU's.
+tl::unexpected<Error> RefusedByQemu(const std::string& disk, std::string_view format,
+                                    const std::string& complaint);
 
 // Looks at the image and all that it is based on, with Debian's qemu-img. UsageError for what is
 // not opened: encryption, external data files, backing files that are missing, of formats other

@@ -1,15 +1,17 @@
 #include "uring_channel.h"
 
+#include <fcntl.h>
 #include <linux/falloc.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
-#include "veneer/vmm/base/check.h"
 #include "veneer/vmm/base/clock.h"
 
 namespace veneer {
@@ -83,6 +85,43 @@ UringChannel::~UringChannel() {
 
 void UringChannel::Queue(DiskOperation& operation) {
   operation.error = 0;
+  if (operation.action == DiskAction::kWrite) {
+    if (files_.guard != nullptr && operation.offset == 0 && !GuardHeader(operation)) [[unlikely]] {
+      operation.error = EPERM;
+    }
+  } else if (operation.action == DiskAction::kFlush) {
+    operation.error = files_.flushes->error();
+  }
+  if (operation.error != 0) [[unlikely]] {
+    done_.push_back(&operation);
+    return;
+  }
+  Start(operation);
+}
+
+bool UringChannel::GuardHeader(DiskOperation& operation) {
+  Header& header = headers_.emplace_back();
+  header.owner = &operation;
+  std::size_t copied = 0;
+  std::vector<iovec> rest;
+  for (const iovec& part : operation.buffers) {
+    const std::size_t length = std::min(part.iov_len, Header::kBytes - copied);
+    std::memcpy(header.bytes.data() + copied, part.iov_base, length);
+    copied += length;
+    if (length < part.iov_len) {
+      rest.push_back({static_cast<std::byte*>(part.iov_base) + length, part.iov_len - length});
+    }
+  }
+  if (!files_.guard->Allows(std::span(header.bytes).first(copied))) {
+    headers_.pop_back();
+    return false;
+  }
+  operation.buffers = std::move(rest);
+  operation.buffers.insert(operation.buffers.begin(), iovec{header.bytes.data(), copied});
+  return true;
+}
+
+void UringChannel::Start(DiskOperation& operation) {
   if (FitsInline(operation)) {
     return WriteInline(operation);
   }
@@ -203,11 +242,59 @@ void UringChannel::Submit() {
     if (submitted == -EBUSY) {
       return;  // completions have to be collected first
     }
-    VENEER_CHECK(submitted >= 0 || submitted == -EINTR || submitted == -EAGAIN);
+    if (submitted <= 0 && submitted != -EINTR) {
+      TakeBack();
+    }
     while (!waiting_.empty() && Prepare(*waiting_.front())) {
       waiting_.pop_front();
     }
   }
+}
+
+// The kernel does not take what has been prepared, for want of memory: then system calls do it,
+// which need none to begin.
+void UringChannel::TakeBack() {
+  // Without a thread of the kernel's that polls, it looks at the queue's end when it is told to
+  // submit, and not before: what it has not consumed is ours.
+  io_uring_sq& queue = ring_.sq;
+  const unsigned begin = std::atomic_ref<unsigned>(*queue.khead).load(std::memory_order_acquire);
+  std::vector<DiskOperation*> operations;
+  for (unsigned at = begin; at != queue.sqe_tail; ++at) {
+    // Set by Prepare().
+    operations.push_back(
+        reinterpret_cast<DiskOperation*>(queue.sqes[at & (kSubmissions - 1)].user_data));
+  }
+  queue.sqe_head = begin;
+  queue.sqe_tail = begin;
+  std::atomic_ref<unsigned>(*queue.ktail).store(begin, std::memory_order_release);
+  for (DiskOperation* const operation : operations) {
+    if (Finish(*operation, PerformNow(*operation))) {
+      done_.push_back(operation);
+    }
+  }
+}
+
+// As in a completion: bytes, or an errno value below 0.
+int UringChannel::PerformNow(DiskOperation& operation) const {
+  const auto count = static_cast<int>(operation.buffers.size());
+  const auto offset = static_cast<off_t>(operation.offset);
+  ssize_t result = 0;
+  switch (operation.action) {
+    case DiskAction::kRead:
+      result = preadv(files_.file, operation.buffers.data(), count, offset);
+      break;
+    case DiskAction::kWrite:
+      result = pwritev(files_.file, operation.buffers.data(), count, offset);
+      break;
+    case DiskAction::kFlush:
+      result = fdatasync(files_.file);
+      break;
+    case DiskAction::kDiscard:
+      result = fallocate(files_.file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset,
+                         static_cast<off_t>(operation.length));
+      break;
+  }
+  return result < 0 ? -errno : static_cast<int>(result);
 }
 
 void UringChannel::Silence(bool silent) {
@@ -252,16 +339,24 @@ std::span<DiskOperation* const> UringChannel::Collect() {
   if (lone_read_ != nullptr || io_uring_sq_ready(&ring_) > 0 || !waiting_.empty()) {
     Submit();
   }
+  if (!headers_.empty()) {
+    std::erase_if(headers_, [this](const Header& header) {
+      return std::ranges::find(ended_, header.owner) != ended_.end();
+    });
+  }
   return ended_;
 }
 
 bool UringChannel::Finish(DiskOperation& operation, int result) {
   if (result == -EINTR || result == -EAGAIN) {
-    Queue(operation);
+    Start(operation);
     return false;
   }
   if (result < 0) {
     operation.error = -result;
+    if (operation.action == DiskAction::kFlush) {
+      files_.flushes->Failed(operation.error);
+    }
     return true;
   }
   if (operation.action == DiskAction::kFlush || operation.action == DiskAction::kDiscard) {
@@ -284,7 +379,7 @@ bool UringChannel::Finish(DiskOperation& operation, int result) {
   part->iov_base = static_cast<std::byte*>(part->iov_base) + moved;
   part->iov_len -= moved;
   operation.buffers.erase(operation.buffers.begin(), part);
-  Queue(operation);
+  Start(operation);
   return false;
 }
 

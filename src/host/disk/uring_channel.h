@@ -3,14 +3,19 @@
 // has it.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <list>
 #include <memory>
 #include <span>
 #include <vector>
 
 #include <liburing.h>
 
+#include "flush_record.h"
+#include "header_guard.h"
 #include "inline_writes.h"
 #include "veneer/host/disk/disk_image.h"
 #include "veneer/vmm/base/event_fd.h"
@@ -24,8 +29,10 @@ class UringChannel final : public DiskChannel {
     int direct_file = -1;  // past it, for what is aligned; -1: none
     std::uint32_t offset_alignment = 512;
     std::uint32_t memory_alignment = 512;
+    HeaderGuard* guard = nullptr;  // of what is written to the first sector; null: anything may be
+    FlushRecord* flushes = nullptr;  // the image's
   };
-  // The files stay open as long as the channel.
+  // The files stay open as long as the channel, and what they point at is there as long.
   static Result<std::unique_ptr<DiskChannel>> Create(const Files& files);
   ~UringChannel() override;
 
@@ -38,7 +45,17 @@ class UringChannel final : public DiskChannel {
 
  private:
   explicit UringChannel(const Files& files) : files_(files) {}
+  // A copy of a write's first bytes, which the guest could change after they have been looked at.
+  struct Header {
+    static constexpr std::size_t kBytes = 4096;  // of the largest sector
+    const DiskOperation* owner;
+    alignas(kBytes) std::array<std::byte, kBytes> bytes;
+  };
+
   void Silence(bool silent);
+  // False: the guest may not write that.
+  bool GuardHeader(DiskOperation& operation);
+  void Start(DiskOperation& operation);
   void QueueForRing(DiskOperation& operation);
   bool Prepare(DiskOperation& operation);
   bool FitsInline(const DiskOperation& operation) const;
@@ -46,6 +63,8 @@ class UringChannel final : public DiskChannel {
   bool MayBeLoneRead(const DiskOperation& operation) const;
   bool ReadFromCache(DiskOperation& operation);
   bool FitsDirect(const DiskOperation& operation) const;
+  void TakeBack();
+  int PerformNow(DiskOperation& operation) const;
   // True if it has ended; otherwise the rest of it has been queued again.
   bool Finish(DiskOperation& operation, int result);
 
@@ -61,6 +80,7 @@ class UringChannel final : public DiskChannel {
   DiskOperation* lone_read_ = nullptr;  // all that is queued, as far as known
   std::vector<DiskOperation*> done_;    // ended without io_uring, and not collected yet
   std::vector<DiskOperation*> ended_;
+  std::list<Header> headers_;  // of writes under way
 };
 
 }  // namespace veneer

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "veneer/host/disk/disk_image.h"
+
 namespace veneer {
 DiskControl::DiskControl(Disks& disks, EventLoop& loop, std::vector<DiskConfig>& configs,
                          std::uint64_t removal_limit_ns)
@@ -15,6 +17,7 @@ Result<std::string> DiskControl::Add(std::string_view text) {
   if (IsIdeDisk(config)) {
     return UsageError("an IDE disk cannot be added while the guest runs; only PV disks can");
   }
+  VENEER_TRY(DecideDiskFormat(config));
   VENEER_TRY_ASSIGN(config.vdev, disks_.Add(config));
   configs_.push_back(config);
   return config.vdev;

@@ -19,6 +19,7 @@
 #include "machine_control.h"
 #include "metrics_file.h"
 #include "terminal.h"
+#include "veneer/host/disk/disk_image.h"
 #include "veneer/vmm/base/clock.h"
 #include "veneer/vmm/base/event_loop.h"
 #include "veneer/vmm/base/log.h"
@@ -132,6 +133,9 @@ Result<void> Session::Prepare() {
   VENEER_TRY_ASSIGN(signals_, CatchSignals());
   VENEER_TRY_ASSIGN(control_socket_,
                     ClaimName(options_, ControlFolder(geteuid(), std::getenv("XDG_RUNTIME_DIR"))));
+  for (DiskConfig& disk : options_.machine.disks) {
+    VENEER_TRY(DecideDiskFormat(disk));
+  }
   VENEER_TRY_ASSIGN(serial_output_, OpenOutput(options_.machine.serial, "--serial"));
   VENEER_TRY_ASSIGN(console_output_, OpenOutput(options_.machine.xen.console, "--console"));
   if (!options_.boot_reason.empty()) {

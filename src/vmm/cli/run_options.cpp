@@ -342,9 +342,11 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
       command, "--disk", machine.disks, &ParseDisk,
       "Disk, once for each: path=FILE (a raw or qcow2 image or a block device) or "
       "path=nbd://HOST[:PORT][/EXPORT] or path=nbd+unix:///[EXPORT]?socket=FILE, and what "
-      "follows it after commas: bus=pv|ide|both media=disk|cdrom format=raw|qcow2|auto vdev=xvda "
-      "readonly=on direct=on "
-      "cache=writeback|none|unsafe queues=N discard=off serial=TEXT bps=RATE iops=RATE poll=US. A "
+      "follows it after commas: bus=pv|ide|both media=disk|cdrom "
+      "format=raw|qcow2|vmdk|vdi|vhdx|vpc|qed|qcow|parallels|bochs|cloop|dmg|auto (auto takes raw "
+      "and qcow2, once, and then keeps the guest from writing a header of any to its first sector) "
+      "vdev=xvda readonly=on direct=on cache=writeback|none|unsafe queues=N discard=off "
+      "logical-block-size=512|4096 serial=TEXT bps=RATE iops=RATE poll=US. A "
       "comma in a value, such as a path, is written twice",
       "path=FILE[,...]");
   command.option_defaults()->group("Networks");

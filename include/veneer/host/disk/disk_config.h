@@ -11,7 +11,22 @@
 
 namespace veneer {
 
-enum class DiskFormat { kAuto, kRaw, kQcow2 };
+enum class DiskFormat {
+  kAuto,  // raw or qcow2, by a look at the first bytes
+  kRaw,
+  kQcow2,
+  kQcow,
+  kQed,
+  kVmdk,
+  kVdi,
+  kVhdx,
+  kVpc,
+  kParallels,
+  kBochs,
+  kCloop,
+  kDmg,
+  kLuks,  // found, but never opened
+};
 
 // What a guest's flush means.
 enum class DiskCache {
@@ -29,6 +44,7 @@ enum class DiskBus {
 struct DiskConfig {
   std::string path;  // a file, a block device, or the URI of an NBD export
   DiskFormat format = DiskFormat::kAuto;
+  bool probed = false;  // the format was found by looking, see DecideDiskFormat()
   DiskBus bus = DiskBus::kPv;
   bool cdrom = false;  // a CD-ROM: read-only and on the IDE bus
   std::string vdev;    // "xvda"; empty: the first that is free
@@ -37,8 +53,9 @@ struct DiskConfig {
   DiskCache cache = DiskCache::kWriteback;
   unsigned queues = 1;  // offered to the guest, one thread each
   bool discard = true;
-  std::string serial;                  // shown to the guest; empty: none
-  std::uint64_t bytes_per_second = 0;  // 0: no limit
+  std::uint32_t logical_block_bytes = 0;  // 512 or 4096; 0: the device's own
+  std::string serial;                     // shown to the guest; empty: none
+  std::uint64_t bytes_per_second = 0;     // 0: no limit
   std::uint64_t requests_per_second = 0;
   // How long, at most, a queue's thread looks for more work before it sleeps, µs. It uses less,
   // down to nothing, as long as looking does not pay.
@@ -46,15 +63,17 @@ struct DiskConfig {
 };
 
 inline constexpr unsigned kMaxDiskQueues = 16;
+// Guests' pages are of that size.
+inline constexpr std::uint32_t kLargestLogicalBlock = 4096;
 
 inline bool IsPvDisk(const DiskConfig& disk) { return disk.bus != DiskBus::kIde; }
 inline bool IsIdeDisk(const DiskConfig& disk) { return disk.bus != DiskBus::kPv; }
 
-// "path=FILE[,format=raw|qcow2|auto][,bus=pv|ide|both][,media=disk|cdrom][,vdev=xvda]
+// "path=FILE[,format=raw|qcow2|vmdk|...|auto][,bus=pv|ide|both][,media=disk|cdrom][,vdev=xvda]
 // [,readonly=on|off][,direct=on|off][,cache=writeback|none|unsafe][,queues=N][,discard=on|off]
-// [,serial=TEXT][,bps=SIZE][,iops=N][,poll=MICROSECONDS]"; cache=none is writeback with direct=on.
-// A comma in a value is written twice. UsageError names the key that is unknown, missing, repeated
-// or has a wrong value.
+// [,logical-block-size=512|4096][,serial=TEXT][,bps=SIZE][,iops=N][,poll=MICROSECONDS]"; cache=none
+// is writeback with direct=on. A comma in a value is written twice. UsageError names the key that
+// is unknown, missing, repeated or has a wrong value.
 Result<DiskConfig> ParseDisk(std::string_view text);
 
 // The number by which PV disks are known: "xvda" is 51712, "xvdb" 51728. Nothing for a name that is

@@ -48,7 +48,8 @@ class DiskChannel {
 class DiskImage {
  public:
   struct Facts {
-    std::uint64_t bytes = 0;                // a multiple of 512
+    std::uint64_t bytes = 0;                // a multiple of logical_sector
+    std::uint32_t logical_sector = 512;     // bytes: what partition tables count in
     std::uint32_t physical_sector = 512;    // bytes: smaller writes cost a read
     std::uint32_t discard_granularity = 0;  // bytes; 0: no discard
     bool readonly = false;
@@ -62,8 +63,13 @@ class DiskImage {
   virtual Result<std::unique_ptr<DiskChannel>> OpenChannel() = 0;
 };
 
-// Opens and locks: a raw image, a qcow2 image, or the export of an NBD server. UsageError for a
-// path that is no disk image, or that somebody else writes.
+// Replaces format=auto by what the disk is now. Once for a disk, before its guest has first run:
+// what the guest writes must never choose the format. UsageError for an image that is neither raw
+// nor qcow2.
+Result<void> DecideDiskFormat(DiskConfig& config);
+
+// Opens and locks: a raw image, one of another format, or the export of an NBD server. UsageError
+// for a path that is no disk image, or that somebody else writes.
 Result<std::unique_ptr<DiskImage>> OpenDiskImage(const DiskConfig& config);
 
 // The same image for one more owner; it is closed when the last of them is gone.

@@ -102,7 +102,7 @@ TEST(ParseDisk, NamesWhatIsWrong) {
       {"path=a,path=b", "the key path is given twice"},
       {"path=a,vdev=sda", "vdev=sda is not a name such as xvda"},
       {"path=a,cache=writethrough", "cache=writethrough is not one of"},
-      {"path=a,format=vmdk", "format=vmdk is not one of raw, qcow2 and auto"},
+      {"path=a,format=vmdx", "format=vmdx is not one of raw, qcow2, qcow, qed, vmdk, vdi, vhdx, vpc, parallels, bochs, cloop, dmg and auto"},
       {"path=a,queues=0", "queues=0 is not a whole number from 1 to 16"},
       {"path=a,queues=17", "queues=17 is not"},
       {"path=a,queues=2x", "queues=2x is not"},

@@ -113,7 +113,7 @@ TEST_F(Qcow2ImageTest, IsNoQcow2Image) {
   const TemporaryFile raw(1U << 20U);
   config_.path = raw.path();
   config_.format = DiskFormat::kQcow2;
-  EXPECT_THAT(RefusalOf(config_), HasSubstr("is no qcow2 image; leave out format=qcow2"));
+  EXPECT_THAT(RefusalOf(config_), HasSubstr("is not a qcow2 image; leave out format=qcow2"));
   config_.path = "/nonexistent/disk.qcow2";
   EXPECT_THAT(RefusalOf(config_), HasSubstr("cannot open disk '/nonexistent/disk.qcow2'"));
 }
@@ -160,6 +160,24 @@ TEST_F(Qcow2ImageTest, WithoutTheProgramsForIt) {
   setenv("PATH", "/nonexistent", 1);
   EXPECT_THAT(RefusalOf(config_), HasSubstr("install Debian's package qemu-utils"));
   setenv("PATH", path.c_str(), 1);
+}
+
+TEST_F(Qcow2ImageTest, SaysHowToRepairADamagedOne) {
+  Make({});
+  const auto patch = [this](std::streamoff place, std::string_view bytes) {
+    std::fstream file(config_.path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(place);
+    file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  };
+  patch(79, "\x02");  // the image says so itself
+  EXPECT_THAT(RefusalOf(config_), HasSubstr("is damaged: "));
+  EXPECT_THAT(RefusalOf(config_),
+              HasSubstr("qemu-img check -f qcow2 -r all '" + config_.path + "'"));
+  ASSERT_TRUE(RunTool("qemu-img", {"check", "-f", "qcow2", "-r", "all", config_.path}).succeeded());
+  Open();
+  Close();
+  patch(46, "\x12\x34");  // where its first table is
+  EXPECT_THAT(RefusalOf(config_), HasSubstr("is damaged: "));
 }
 
 // The image of a Veneer that was killed can be opened again: the server has gone with it.
