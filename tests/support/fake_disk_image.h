@@ -1,6 +1,7 @@
 // A disk in memory that can fail, and can hold back what it has been told to do.
 #pragma once
 
+#include <cerrno>
 #include <condition_variable>
 #include <cstring>
 #include <functional>
@@ -23,16 +24,27 @@ class FakeDiskImage final : public DiskImage {
 
   Facts facts() const override {
     const std::scoped_lock lock(mutex_);
-    return Facts{
-        .bytes = bytes_, .physical_sector = 512, .discard_granularity = 512, .readonly = readonly_};
+    return Facts{.bytes = bytes_,
+                 .logical_sector = sector_,
+                 .physical_sector = sector_,
+                 .discard_granularity = sector_,
+                 .readonly = readonly_};
   }
   Result<void> Refresh() override { return {}; }
+  void Interrupt() override {
+    SetVerdict([](const DiskOperation&) { return EIO; });
+    Hold(false);
+  }
   Result<std::unique_ptr<DiskChannel>> OpenChannel() override;
 
   void SetSize(std::uint64_t bytes) {
     const std::scoped_lock lock(mutex_);
     bytes_ = bytes;
     data_.resize(bytes);
+  }
+  void SetLogicalSector(std::uint32_t bytes) {
+    const std::scoped_lock lock(mutex_);
+    sector_ = bytes;
   }
   void SetReadonly(bool readonly) {
     const std::scoped_lock lock(mutex_);
@@ -128,6 +140,7 @@ class FakeDiskImage final : public DiskImage {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::uint64_t bytes_;
+  std::uint32_t sector_ = 512;
   bool readonly_ = false;
   std::vector<std::byte> data_;
   bool held_ = false;

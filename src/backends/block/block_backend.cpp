@@ -3,6 +3,8 @@
 #include <sys/epoll.h>
 
 #include <array>
+#include <chrono>
+#include <future>
 #include <utility>
 #include <vector>
 
@@ -28,6 +30,11 @@ class BlockBackend::Impl final : private XenbusDriver {
         image_(std::move(image)),
         disk_(config, *image_, parts.metrics),
         workers_(config.vdev, parts.post, [this](std::size_t index) { return Host(index); }) {}
+
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+  ~Impl() override;
+  void BeginEnd();
 
   Result<void> Start();
   const DiskConfig& config() const { return disk_.config; }
@@ -55,7 +62,23 @@ class BlockBackend::Impl final : private XenbusDriver {
   std::array<std::unique_ptr<DiskChannel>, kMaxDiskQueues> channels_;
   QueueWorkers workers_;
   std::unique_ptr<XenbusBackend> xenbus_;
+  std::future<void> ended_;  // once the end has begun
+  std::chrono::steady_clock::time_point end_limit_;
 };
+
+void BlockBackend::Impl::BeginEnd() {
+  ended_ = workers_.BeginEnd();
+  end_limit_ = std::chrono::steady_clock::now() + kDiskStopLimit;
+}
+
+BlockBackend::Impl::~Impl() {
+  if (!ended_.valid()) {
+    BeginEnd();
+  }
+  if (ended_.wait_until(end_limit_) == std::future_status::timeout) {
+    image_->Interrupt();
+  }
+}
 
 Result<void> BlockBackend::Impl::Start() {
   const std::optional<std::uint32_t> number = VirtualDeviceNumber(disk_.config.vdev);
@@ -200,6 +223,7 @@ Result<std::unique_ptr<BlockBackend>> BlockBackend::Create(const Parts& parts,
 
 BlockBackend::BlockBackend(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 BlockBackend::~BlockBackend() = default;
+void BlockBackend::BeginEnd() { impl_->BeginEnd(); }
 
 const DiskConfig& BlockBackend::config() const { return impl_->config(); }
 XenbusState BlockBackend::state() const { return impl_->state(); }

@@ -11,7 +11,11 @@ constexpr unsigned kMaxDisks = 64;
 
 }  // namespace
 
-Disks::~Disks() = default;
+Disks::~Disks() {
+  for (const auto& [name, disk] : disks_) {
+    disk.backend->BeginEnd();
+  }
+}
 
 Result<std::string> Disks::NameFor(const DiskConfig& config) const {
   if (disks_.size() >= kMaxDisks) {

@@ -2,6 +2,7 @@
 
 #include <sys/epoll.h>
 
+#include <atomic>
 #include <future>
 
 #include <fmt/core.h>
@@ -91,6 +92,27 @@ void QueueWorkers::Attach(std::vector<QueueWorker::MakeServer> servers) {
   for (std::size_t i = 0; i < servers.size(); ++i) {
     workers_[i]->Attach(std::move(servers[i]));
   }
+}
+
+std::future<void> QueueWorkers::BeginEnd() {
+  struct Count {
+    std::atomic<std::size_t> left;
+    std::promise<void> none;
+  };
+  // One more than workers, so that it ends here if there are none.
+  const auto count = std::make_shared<Count>();
+  count->left = workers_.size() + 1;
+  const auto ended = [count] {
+    if (--count->left == 0) {
+      count->none.set_value();
+    }
+  };
+  for (const auto& worker : workers_) {
+    worker->Detach(ended);
+  }
+  std::future<void> all = count->none.get_future();
+  ended();
+  return all;
 }
 
 void QueueWorkers::Detach(const std::function<void()>& done) {

@@ -50,7 +50,17 @@ IdeWorker::~IdeWorker() {
     stopped_ = [idle] { idle->set_value(); };
     StopWhenIdle();
   });
-  idle->get_future().wait();
+  const std::future<void> ended = idle->get_future();
+  if (ended.wait_for(kDiskStopLimit) == std::future_status::timeout) {
+    thread_->loop().Post([this] {
+      for (const auto& lane : lanes_) {
+        if (lane != nullptr && lane->image != nullptr) {
+          lane->image->Interrupt();
+        }
+      }
+    });
+    ended.wait();
+  }
 }
 
 void IdeWorker::StopWhenIdle() {

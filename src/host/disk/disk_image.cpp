@@ -16,6 +16,7 @@ class SharedDiskImage final : public DiskImage {
   explicit SharedDiskImage(std::shared_ptr<DiskImage> image) : image_(std::move(image)) {}
   Facts facts() const override { return image_->facts(); }
   Result<void> Refresh() override { return image_->Refresh(); }
+  void Interrupt() override { image_->Interrupt(); }
   Result<std::unique_ptr<DiskChannel>> OpenChannel() override { return image_->OpenChannel(); }
 
  private:

@@ -1,6 +1,8 @@
 #include "nbd_channel.h"
 
+#include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -24,10 +26,33 @@ Result<std::unique_ptr<DiskChannel>> NbdChannel::Create(std::unique_ptr<NbdConne
   if (!channel->ready_.valid()) {
     return ErrnoError(errno, "cannot make an epoll file for an NBD disk");
   }
+  channel->socket_.Reset(fcntl(channel->connection_->fd(), F_DUPFD_CLOEXEC, 0));
+  if (!channel->socket_.valid()) {
+    return ErrnoError(errno, "cannot keep the socket of an NBD disk");
+  }
+  const MutexLock lock(owner.mutex_);
+  owner.sockets_.insert(channel->socket_.get());
+  if (owner.interrupted_) {
+    shutdown(channel->socket_.get(), SHUT_RDWR);
+  }
   return channel;
 }
 
+void NbdChannel::Owner::Interrupt() {
+  const MutexLock lock(mutex_);
+  if (!std::exchange(interrupted_, true) && !sockets_.empty() && !broken.exchange(true)) {
+    LogError("disk '{}': its server does not answer; what was under way ends with errors", disk);
+  }
+  for (const int socket : sockets_) {
+    shutdown(socket, SHUT_RDWR);
+  }
+}
+
 NbdChannel::~NbdChannel() {
+  if (socket_.valid()) {
+    const MutexLock lock(owner_.mutex_);
+    owner_.sockets_.erase(socket_.get());
+  }
   Disarm();
   connection_.reset();  // first, since it may still end commands
 }

@@ -5,13 +5,16 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "flush_record.h"
 #include "nbd_connection.h"
 #include "veneer/host/disk/disk_image.h"
+#include "veneer/vmm/base/mutex.h"
 #include "veneer/vmm/base/unique_fd.h"
 
 namespace veneer {
@@ -20,11 +23,22 @@ namespace veneer {
 // flushed yet may be lost with the server, and a flush over a new connection would hide that.
 class NbdChannel final : public DiskChannel {
  public:
-  // What the channels of a disk share.
-  struct Owner {
+  // What the channels of a disk share. Thread-safe.
+  class Owner {
+   public:
+    explicit Owner(std::string name) : disk(std::move(name)) {}
+    // Breaks all connections, also those that come later.
+    void Interrupt();
+
     const std::string disk;           // what the log calls it
     std::atomic<bool> broken{false};  // logged already
-    FlushRecord flushes{};
+    FlushRecord flushes;
+
+   private:
+    friend class NbdChannel;
+    Mutex mutex_;
+    bool interrupted_ GUARDED_BY(mutex_) = false;
+    std::set<int> sockets_ GUARDED_BY(mutex_);  // the channels', open
   };
 
   // `owner` outlives it.
@@ -65,7 +79,8 @@ class NbdChannel final : public DiskChannel {
 
   Owner& owner_;
   std::unique_ptr<NbdConnection> connection_;  // absent once broken
-  UniqueFd ready_;                             // an epoll file: holds the socket while armed
+  UniqueFd socket_;  // the connection's, whatever libnbd does with its own
+  UniqueFd ready_;   // an epoll file: holds the socket while armed
   bool armed_ = false;
   std::deque<Flight> flights_;             // where they are stays the same
   std::vector<Flight*> unused_;            // of them

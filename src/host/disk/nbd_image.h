@@ -24,10 +24,11 @@ class NbdImage final : public DiskImage {
   Facts facts() const override;
   // By another connection, since NBD tells the size only at its beginning.
   Result<void> Refresh() override;
+  void Interrupt() override { owner_.Interrupt(); }
   Result<std::unique_ptr<DiskChannel>> OpenChannel() override;
 
  private:
-  NbdImage(const DiskConfig& config, const std::string& uri) : uri_(uri), owner_{config.path} {}
+  NbdImage(const DiskConfig& config, const std::string& uri) : uri_(uri), owner_(config.path) {}
   Result<void> Check(const NbdConnection::Facts& server, const DiskConfig& config) const;
   void Learn(const NbdConnection::Facts& server, const DiskConfig& config);
 

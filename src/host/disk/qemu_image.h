@@ -21,6 +21,10 @@ class QemuImage final : public DiskImage {
 
   Facts facts() const override;
   Result<void> Refresh() override { return image_->Refresh(); }
+  void Interrupt() override {
+    image_->Interrupt();
+    server_->Kill();
+  }
   Result<std::unique_ptr<DiskChannel>> OpenChannel() override { return image_->OpenChannel(); }
 
  private:

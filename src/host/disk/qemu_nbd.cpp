@@ -122,7 +122,7 @@ void QemuNbd::OnEnd(const ChildProcess::Outcome& outcome) const {
 
 std::string QemuNbd::Stop() {
   lasting_ = false;
-  child_->Terminate();
+  child_->End();
   return OneLine(child_->Wait().complaint, kQemuNbd);
 }
 

@@ -32,6 +32,11 @@ class QemuNbd {
   pid_t pid() const { return child_->pid(); }
   // From now on its end is worth a line in the log.
   void ExpectToLast() { lasting_ = true; }
+  // At once, whatever it is doing; nothing to complain of.
+  void Kill() {
+    lasting_ = false;
+    child_->Kill();
+  }
   // Ends it, and returns in one line what it had to complain about; empty: nothing.
   std::string Stop();
 

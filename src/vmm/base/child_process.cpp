@@ -268,7 +268,7 @@ Result<std::unique_ptr<ChildProcess>> ChildProcess::Start(
 
 ChildProcess::~ChildProcess() {
   if (thread_.joinable()) {
-    Terminate();
+    End();
     thread_.join();
   }
 }
@@ -276,6 +276,24 @@ ChildProcess::~ChildProcess() {
 void ChildProcess::Terminate() const {
   if (process_.valid()) {
     SendSignal(process_.get(), SIGTERM);
+  }
+}
+
+void ChildProcess::End() const {
+  constexpr int kPatienceMs = 1000;
+  if (!process_.valid()) {
+    return;
+  }
+  SendSignal(process_.get(), SIGTERM);
+  pollfd ended{process_.get(), POLLIN, 0};
+  if (poll(&ended, 1, kPatienceMs) <= 0) {
+    Kill();
+  }
+}
+
+void ChildProcess::Kill() const {
+  if (process_.valid()) {
+    SendSignal(process_.get(), SIGKILL);
   }
 }
 

@@ -68,23 +68,48 @@ Result<std::uint64_t> ParseOptionNumber(std::string_view key, std::string_view t
   return value;
 }
 
-Result<std::uint64_t> ParseOptionRate(std::string_view key, std::string_view text,
-                                      std::uint64_t unit) {
-  const std::size_t power = text.empty() ? std::string_view::npos : kUnits.find(text.back());
-  std::uint64_t factor = 1;
-  std::string_view digits = text;
-  if (power != std::string_view::npos) {
-    digits.remove_suffix(1);
-    for (std::size_t i = 0; i <= power; ++i) {
-      factor *= unit;
+std::optional<std::uint64_t> ParseScaled(std::string_view text, std::uint64_t unit,
+                                         std::uint64_t plain) {
+  std::uint64_t factor = plain;
+  if (!text.empty()) {
+    const char last = text.back();
+    const std::size_t power = kUnits.find(last >= 'a' ? static_cast<char>(last - 'a' + 'A') : last);
+    if (power != std::string_view::npos) {
+      text.remove_suffix(1);
+      factor = unit;
+      for (std::size_t i = 0; i < power; ++i) {
+        factor *= unit;
+      }
     }
   }
   std::uint64_t value = 0;
-  if (!ParseWhole(digits, value) || value == 0 ||
-      value > std::numeric_limits<std::uint64_t>::max() / factor) {
-    return UsageError("{}={} is not a number above 0 (with K, M, G or T, if need be)", key, text);
+  if (!ParseWhole(text, value) || value > std::numeric_limits<std::uint64_t>::max() / factor) {
+    return std::nullopt;
   }
   return value * factor;
+}
+
+std::optional<std::uint64_t> ParseBytes(std::string_view text, std::uint64_t plain) {
+  constexpr std::uint64_t kKilo = 1024;
+  if (!text.ends_with('B')) {
+    return ParseScaled(text, kKilo, plain);
+  }
+  text.remove_suffix(1);
+  const bool binary = text.ends_with('i');
+  if (binary) {
+    text.remove_suffix(1);
+  }
+  const bool digit = !text.empty() && text.back() >= '0' && text.back() <= '9';
+  return binary && digit ? std::nullopt : ParseScaled(text, kKilo, 1);
+}
+
+Result<std::uint64_t> ParseOptionRate(std::string_view key, std::string_view text,
+                                      std::uint64_t unit) {
+  const std::optional<std::uint64_t> value = ParseScaled(text, unit, 1);
+  if (value.value_or(0) == 0) {
+    return UsageError("{}={} is not a number above 0 (with K, M, G or T, if need be)", key, text);
+  }
+  return *value;
 }
 
 Result<bool> ParseOptionSwitch(std::string_view key, std::string_view text) {

@@ -231,33 +231,14 @@ Result<XenVersion> ParseXenVersion(const std::string& text) {
 }  // namespace
 
 Result<std::uint64_t> ParseSize(std::string_view text) {
-  std::uint64_t number = 0;
-  const char* const last = text.data() + text.size();
-  const auto [end, error] = std::from_chars(text.data(), last, number);
-  std::string_view unit(end, static_cast<std::size_t>(last - end));
-  if (unit.ends_with("iB")) {
-    unit.remove_suffix(2);
-  } else if (unit.ends_with("B")) {
-    unit.remove_suffix(1);
+  constexpr std::uint64_t kMiB = std::uint64_t{1} << 20U;
+  const std::optional<std::uint64_t> bytes = ParseBytes(text, kMiB);
+  if (!bytes) {
+    return UsageError(
+        "'{}' is not a size; write for example 256M or 2G (a plain number is MiB, and B a byte)",
+        text);
   }
-  unsigned shift = 0;
-  if (unit.empty() || unit == "M" || unit == "m") {
-    shift = 20;
-  } else if (unit == "K" || unit == "k") {
-    shift = 10;
-  } else if (unit == "G" || unit == "g") {
-    shift = 30;
-  } else if (unit == "T" || unit == "t") {
-    shift = 40;
-  }
-  if (error != std::errc() || shift == 0) {
-    return UsageError("'{}' is not a size; write for example 256M or 2G (a plain number is MiB)",
-                      text);
-  }
-  if (number > (std::numeric_limits<std::uint64_t>::max() >> shift)) {
-    return UsageError("'{}' is larger than any computer's memory", text);
-  }
-  return number << shift;
+  return *bytes;
 }
 
 Result<CharacterTarget> ParseCharacterTarget(std::string_view text) {

@@ -29,7 +29,7 @@ struct RunOptions {
   std::string metrics_file;  // empty: none
 };
 
-// "256M", "1G", "1536": a whole number of MiB, or with K, M, G or T. Bytes.
+// "256M", "1G", "1536": a whole number of MiB, or with K, M, G or T, or B for bytes. Bytes.
 Result<std::uint64_t> ParseSize(std::string_view text);
 
 // "stdio", "off" or "file:PATH".

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <future>
 #include <memory>
 #include <string>
 #include <utility>
@@ -91,6 +92,9 @@ class QueueWorkers {
   // Attaches one server to each of the first workers.
   void Attach(std::vector<QueueWorker::MakeServer> servers);
   bool attached() const { return attached_ > 0; }
+  // Begins to end all service; the rest is done by destroying this object. The future becomes ready
+  // once nothing is under way any more.
+  std::future<void> BeginEnd();
   // Ends the connection: `done` runs on the control thread, at once if nothing is attached.
   void Detach(const std::function<void()>& done);
 

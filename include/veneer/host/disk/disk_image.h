@@ -4,6 +4,7 @@
 
 #include <sys/uio.h>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -14,6 +15,10 @@
 #include "veneer/vmm/base/result.h"
 
 namespace veneer {
+
+// How long what is under way may take when a disk's owner ends, before Interrupt(): with the end of
+// the programs behind images it stays below the two seconds in which Veneer ends.
+inline constexpr std::chrono::milliseconds kDiskStopLimit{500};
 
 enum class DiskAction : std::uint8_t { kRead, kWrite, kFlush, kDiscard };
 
@@ -59,6 +64,9 @@ class DiskImage {
   virtual Facts facts() const = 0;
   // Looks at the size again, after the file or device has been given another one.
   virtual Result<void> Refresh() = 0;
+  // Somebody has waited long enough: what is under way, and all that follows, ends with EIO soon,
+  // as far as this kind of image can do that. Any thread.
+  virtual void Interrupt() {}
   // For the calling thread; the image outlives it.
   virtual Result<std::unique_ptr<DiskChannel>> OpenChannel() = 0;
 };

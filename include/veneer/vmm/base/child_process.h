@@ -40,12 +40,18 @@ class ChildProcess {
       const Plan& plan, std::function<void(const Outcome&)> on_end = nullptr);
   ChildProcess(const ChildProcess&) = delete;
   ChildProcess& operator=(const ChildProcess&) = delete;
-  // Asks it to end, and waits until it has.
+  // As End(), and waits until it has.
   ~ChildProcess();
 
   pid_t pid() const { return pid_; }
   // SIGTERM; no effect once it has ended.
   void Terminate() const;
+  // Asks it to end (SIGTERM), and makes it (SIGKILL) if it has not after a second: a program that
+  // was stopped, or waits for a disk that does not answer, hears of nothing else. No effect once it
+  // has ended.
+  void End() const;
+  // At once.
+  void Kill() const;
   const Outcome& Wait();
 
  private:

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -28,6 +29,12 @@ Result<std::string> ChangeOptionValues(
 // A whole number from `least` to `most`.
 Result<std::uint64_t> ParseOptionNumber(std::string_view key, std::string_view text,
                                         std::uint64_t least, std::uint64_t most);
+// A whole number with K, M, G or T (or small letters) for the powers of `unit`, and `plain` for
+// none. Nothing for what is not that, or does not fit.
+std::optional<std::uint64_t> ParseScaled(std::string_view text, std::uint64_t unit,
+                                         std::uint64_t plain);
+// The same for bytes: powers of 1024, which may be followed by B or iB; a B alone is a byte.
+std::optional<std::uint64_t> ParseBytes(std::string_view text, std::uint64_t plain);
 // A whole number above 0, with K, M, G or T for `unit`, its square and so on.
 Result<std::uint64_t> ParseOptionRate(std::string_view key, std::string_view text,
                                       std::uint64_t unit);

@@ -76,6 +76,28 @@ TEST_F(BlockTest, TheBackEndGoesWithRequestsUnderWay) {
   EXPECT_EQ(guest_.grants->mappings(), 0U);
 }
 
+// Storage that does not answer does not keep Veneer from ending.
+TEST_F(BlockTest, TheBackEndGoesWithADiskThatHangs) {
+  FakeDiskImage& disk = MakeFakeDisk();
+  Connect();
+  const Buffer page = NewBuffer();
+  disk.Hold(true);
+  queue().Put(Transfer(BLKIF_OP_WRITE, 1, 0, {{page.ref}}));
+  queue().Push();
+  disk.WaitForSeen(1);
+  guest_.OnControl([this] { backend_.reset(); });
+  EXPECT_EQ(guest_.grants->mappings(), 0U);
+}
+
+TEST_F(BlockTest, TheGuestLearnsTheSizeOfSectors) {
+  FakeDiskImage& disk = MakeFakeDisk();
+  disk.SetLogicalSector(4096);
+  Connect();
+  EXPECT_EQ(front_.Back("sector-size"), "4096");
+  EXPECT_EQ(front_.Back("physical-sector-size"), "4096");
+  EXPECT_EQ(front_.Back("sectors"), std::to_string(kSectors)) << "of 512 bytes nevertheless";
+}
+
 TEST_F(BlockTest, ConnectAndDisconnectStorm) {
   config_.queues = 2;
   MakeFileDisk();

@@ -51,6 +51,37 @@ TEST_F(NbdImageTest, ReadsWritesAndFlushes) {
   EXPECT_EQ(Read(*channel_, 4096, 8192), data);
 }
 
+// What a hung server has not answered ends with errors once somebody has waited long enough.
+TEST_F(NbdImageTest, AServerThatHangsIsInterrupted) {
+  Serve();
+  Open();
+  const auto data = Pattern(4096, 1);
+  EXPECT_EQ(Write(*channel_, 0, data), 0);
+  ASSERT_EQ(kill(server_->pid(), SIGSTOP), 0);
+  std::vector<std::byte> read(4096);
+  DiskOperation operation = Transfer(DiskAction::kRead, 0, read);
+  channel_->Queue(operation);
+  channel_->Submit();
+  EXPECT_TRUE(channel_->Collect().empty());
+  EXPECT_FALSE(channel_->Arm());
+  image_->Interrupt();
+  channel_->Disarm();
+  WaitForEnd(*channel_, 1);
+  EXPECT_EQ(operation.error, EIO);
+  EXPECT_EQ(Flush(*channel_), EIO);
+  server_.reset();
+}
+
+TEST_F(NbdImageTest, AFlushThatFailedIsRemembered) {
+  Serve();
+  Open();
+  EXPECT_EQ(Flush(*channel_), 0);
+  const auto other = ChannelOf(*image_);
+  server_.reset();
+  EXPECT_EQ(Flush(*channel_), EIO);
+  EXPECT_EQ(Flush(*other), EIO);
+}
+
 TEST_F(NbdImageTest, Discards) {
   Serve();
   Open();

@@ -32,6 +32,24 @@ TEST(ChildProcess, KeepsWhatItWrites) {
   EXPECT_EQ(WEXITSTATUS(outcome.status), 3);
 }
 
+TEST(ChildProcess, OneThatWasStoppedIsMadeToEnd) {
+  auto child = Shell("echo here; kill -STOP $$");
+  ASSERT_TRUE(child.has_value()) << child.error().message;
+  siginfo_t news{};
+  ASSERT_EQ(waitid(P_PID, static_cast<id_t>((*child)->pid()), &news, WSTOPPED | WNOWAIT), 0);
+  (*child)->End();
+  const ChildProcess::Outcome& outcome = (*child)->Wait();
+  EXPECT_TRUE(WIFSIGNALED(outcome.status));
+  EXPECT_EQ(WTERMSIG(outcome.status), SIGKILL);
+  EXPECT_EQ(outcome.output, "here\n");
+}
+
+TEST(ChildProcess, OneThatDoesNotListenIsMadeToEnd) {
+  auto child = Shell("trap '' TERM; exec sleep 1000");
+  ASSERT_TRUE(child.has_value()) << child.error().message;
+  child->reset();
+}
+
 TEST(ChildProcess, AProgramThatIsNone) {
   const auto child = ChildProcess::Start({"/nonexistent/program", {}, -1});
   ASSERT_FALSE(child.has_value());

@@ -30,11 +30,27 @@ TEST(OptionList, ValuesAreChangedInTheirPlaces) {
 TEST(OptionList, Rates) {
   EXPECT_EQ(ParseOptionRate("r", "7", 1000).value(), 7U);
   EXPECT_EQ(ParseOptionRate("r", "2K", 1000).value(), 2000U);
+  EXPECT_EQ(ParseOptionRate("r", "2k", 1000).value(), 2000U);
   EXPECT_EQ(ParseOptionRate("r", "2M", 1024).value(), 2U << 20U);
   EXPECT_EQ(ParseOptionRate("r", "16777215T", 1024).value(), std::uint64_t{16777215} << 40U);
-  for (const char* text : {"", "K", "0", "-1", "1k", "1KB", "16777216T", "18446744073709551616"}) {
+  for (const char* text : {"", "K", "0", "-1", "1KB", "7B", "16777216T", "18446744073709551616"}) {
     EXPECT_FALSE(ParseOptionRate("r", text, 1024).has_value()) << text;
   }
+}
+
+TEST(OptionList, BytesHaveTheUnitThatIsWritten) {
+  constexpr std::uint64_t kMiB = 1U << 20U;
+  EXPECT_EQ(ParseBytes("3", kMiB), 3 * kMiB);
+  EXPECT_EQ(ParseBytes("256B", kMiB), 256U) << "and not MiB";
+  EXPECT_EQ(ParseBytes("2k", kMiB), 2048U);
+  EXPECT_EQ(ParseBytes("2KB", kMiB), 2048U);
+  EXPECT_EQ(ParseBytes("2KiB", kMiB), 2048U);
+  EXPECT_EQ(ParseBytes("0", kMiB), 0U);
+  for (const char* text : {"", "B", "iB", "5iB", "5 B", "5BB", "5Ki", "5b", "M", "1.5G"}) {
+    EXPECT_EQ(ParseBytes(text, kMiB), std::nullopt) << text;
+  }
+  EXPECT_EQ(ParseBytes("18446744073709551615B", kMiB), ~std::uint64_t{0});
+  EXPECT_EQ(ParseBytes("18446744073709551615", kMiB), std::nullopt);
 }
 
 struct Target {

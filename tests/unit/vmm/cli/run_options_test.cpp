@@ -32,6 +32,7 @@ TEST(ParseSize, KnowsUnitsAndTakesPlainNumbersAsMebibytes) {
   EXPECT_EQ(ParseSize("2GB").value(), 2048 * kMiB);
   EXPECT_EQ(ParseSize("65536k").value(), 64 * kMiB);
   EXPECT_EQ(ParseSize("1T").value(), 1024 * 1024 * kMiB);
+  EXPECT_EQ(ParseSize("268435456B").value(), 256 * kMiB);
 }
 
 TEST(ParseSize, RefusesWhatIsNoSize) {
