@@ -28,13 +28,14 @@ class BlockBackend::Impl final : private XenbusDriver {
   Impl(const Parts& parts, const DiskConfig& config, std::unique_ptr<DiskImage> image)
       : parts_(parts),
         image_(std::move(image)),
-        disk_(config, *image_, parts.metrics),
+        disk_(config, *image_, parts.metrics, parts.on_failure),
         workers_(config.vdev, parts.post, [this](std::size_t index) { return Host(index); }) {}
 
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
   ~Impl() override;
   void BeginEnd();
+  void Retry();
 
   Result<void> Start();
   const DiskConfig& config() const { return disk_.config; }
@@ -69,6 +70,11 @@ class BlockBackend::Impl final : private XenbusDriver {
 void BlockBackend::Impl::BeginEnd() {
   ended_ = workers_.BeginEnd();
   end_limit_ = std::chrono::steady_clock::now() + kDiskStopLimit;
+}
+
+void BlockBackend::Impl::Retry() {
+  ++disk_.retries;
+  workers_.Kick();
 }
 
 BlockBackend::Impl::~Impl() {
@@ -227,6 +233,7 @@ void BlockBackend::BeginEnd() { impl_->BeginEnd(); }
 
 const DiskConfig& BlockBackend::config() const { return impl_->config(); }
 XenbusState BlockBackend::state() const { return impl_->state(); }
+void BlockBackend::Retry() { impl_->Retry(); }
 Result<void> BlockBackend::Resize() { return impl_->Resize(); }
 void BlockBackend::StartOver(std::function<void()> done) { impl_->StartOver(std::move(done)); }
 void BlockBackend::Remove(std::function<void()> removed) { impl_->Remove(std::move(removed)); }

@@ -40,7 +40,8 @@ BlockQueue::BlockQueue(DiskState& disk, GrantTable& grants, EventLoop& loop, Dis
       grants_(grants),
       channel_(channel),
       connection_(std::move(connection)),
-      ring_(connection_.protocol, PagesOf(connection_.ring)) {}
+      ring_(connection_.protocol, PagesOf(connection_.ring)),
+      retries_seen_(disk.retries) {}
 
 BlockQueue::~BlockQueue() { VENEER_CHECK(jobs_.lent() == 0); }
 
@@ -51,7 +52,8 @@ void BlockQueue::Serve() {
 }
 
 PolledQueue::Look BlockQueue::LookForWork(std::uint64_t now_ns) {
-  bool progress = CollectEnded();
+  bool progress = RetryHeldBack();
+  progress |= CollectEnded();
   progress |= TakeRequests(now_ns);
   if (std::exchange(queued_, false)) {
     channel_.Submit();
@@ -328,10 +330,35 @@ bool BlockQueue::CollectEnded() {
       auto& job = static_cast<BlockJob&>(*operation);
       if (job.error == 0 && job.step < job.step_count) {
         NextStep(job);
+      } else if (job.error != 0 && !stopping_ && disk_.HoldsBack(job.action, job.error)) {
+        held_back_.push_back(&job);
       } else {
         End(job, now);
       }
     }
+  }
+}
+
+bool BlockQueue::RetryHeldBack() {
+  const std::uint64_t retries = disk_.retries;
+  if (std::exchange(retries_seen_, retries) == retries || held_back_.empty()) {
+    return false;
+  }
+  for (BlockJob* const job : std::exchange(held_back_, {})) {
+    if (job->action == DiskAction::kFlush) {
+      // What it should have brought to the disk is lost: a second one would only say it is not.
+      End(*job, Now());
+    } else {
+      channel_.Queue(*job);
+      queued_ = true;
+    }
+  }
+  return true;
+}
+
+void BlockQueue::GiveUpHeldBack() {
+  for (BlockJob* const job : std::exchange(held_back_, {})) {
+    End(*job, Now());
   }
 }
 
@@ -406,6 +433,7 @@ void BlockQueue::Break() {
 void BlockQueue::Stop(std::function<void()> done) {
   stopping_ = true;
   stopped_ = std::move(done);
+  GiveUpHeldBack();
   Serve();
 }
 

@@ -60,6 +60,9 @@ class BlockQueue final : public PolledQueue {
   void Run(BlockJob& job);
   void NextStep(BlockJob& job);
   bool CollectEnded();
+  bool RetryHeldBack();
+  // Those are answered with the error they had.
+  void GiveUpHeldBack();
   void End(BlockJob& job, std::uint64_t now_ns);
   void CountEnd(const BlockJob& job, std::uint64_t now_ns);
   void Refuse(const BlockRequest& request, std::int16_t status, const char* reason);
@@ -79,6 +82,8 @@ class BlockQueue final : public PolledQueue {
   std::uint32_t segments_under_way_ = 0;
   bool queued_ = false;  // something waits for channel_.Submit()
   bool broken_ = false;
+  std::vector<BlockJob*> held_back_;  // failed, and neither answered nor tried again yet
+  std::uint64_t retries_seen_;
   // A barrier waits for what is before it, and what is after it waits for the barrier.
   BlockJob* barrier_ = nullptr;
   bool barrier_running_ = false;

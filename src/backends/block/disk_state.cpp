@@ -44,6 +44,17 @@ void DiskCounters::CountLatency(std::uint64_t ns) {
   latency[std::min<std::size_t>(std::bit_width(us), kLatencyBuckets - 1)]->Add();
 }
 
+bool DiskState::HoldsBack(DiskAction action, int error) {
+  if (config.on_error == DiskOnError::kReport || !IsDiskFailure(error) || !on_failure_) {
+    return false;
+  }
+  counters.errors.Add();
+  on_failure_(
+      {DescribeDiskFailure(fmt::format("{} ('{}')", config.vdev, config.path), action, error),
+       config.on_error});
+  return true;
+}
+
 void DiskState::LogHostError(DiskAction action, int error) {
   counters.errors.Add();
   {

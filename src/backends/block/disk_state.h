@@ -13,6 +13,7 @@
 
 #include "veneer/backends/bus/polled_queue.h"
 #include "veneer/host/disk/disk_config.h"
+#include "veneer/host/disk/disk_failure.h"
 #include "veneer/host/disk/disk_image.h"
 #include "veneer/vmm/base/log.h"
 #include "veneer/vmm/base/metrics.h"
@@ -51,7 +52,8 @@ struct DiskCounters {
 
 // Thread-safe.
 struct DiskState {
-  DiskState(const DiskConfig& disk_config, DiskImage& disk_image, Metrics& metrics)
+  DiskState(const DiskConfig& disk_config, DiskImage& disk_image, Metrics& metrics,
+            DiskFailureReceiver on_failure)
       : config(disk_config),
         image(disk_image),
         sectors(disk_image.facts().bytes / 512),
@@ -59,7 +61,12 @@ struct DiskState {
         discard(disk_image.facts().discard_granularity > 0),
         counters(metrics, disk_config.vdev),
         bytes_limit(disk_config.bytes_per_second),
-        requests_limit(disk_config.requests_per_second) {}
+        requests_limit(disk_config.requests_per_second),
+        on_failure_(std::move(on_failure)) {}
+
+  // Whether an operation that ended with this is held back instead of answered; tells whoever shall
+  // know then.
+  bool HoldsBack(DiskAction action, int error);
 
   // Each kind of error is worth one line.
   void LogHostError(DiskAction action, int error);
@@ -73,8 +80,11 @@ struct DiskState {
   TokenBucket bytes_limit;
   TokenBucket requests_limit;
   LogLimiter guest_limiter;
+  // Counts the calls to try again what was held back.
+  std::atomic<std::uint64_t> retries{0};
 
  private:
+  const DiskFailureReceiver on_failure_;
   Mutex mutex_;
   std::set<std::pair<DiskAction, int>> logged_ GUARDED_BY(mutex_);
 };

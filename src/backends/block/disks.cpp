@@ -76,6 +76,12 @@ Result<void> Disks::Remove(std::string_view vdev, std::function<void()> removed)
   return {};
 }
 
+void Disks::Retry() {
+  for (const auto& [name, disk] : disks_) {
+    disk.backend->Retry();
+  }
+}
+
 Result<void> Disks::Resize(std::string_view vdev) {
   VENEER_TRY_ASSIGN(const Disk* disk, Find(vdev));
   return disk->backend->Resize();

@@ -94,6 +94,12 @@ void QueueWorkers::Attach(std::vector<QueueWorker::MakeServer> servers) {
   }
 }
 
+void QueueWorkers::Kick() {
+  for (const auto& worker : workers_) {
+    worker->Kick();
+  }
+}
+
 std::future<void> QueueWorkers::BeginEnd() {
   struct Count {
     std::atomic<std::size_t> left;

@@ -102,6 +102,8 @@ Result<void> IdeController::Attach(Bus& ports) {
   return {};
 }
 
+void IdeController::Retry() { worker_->Retry(); }
+
 void IdeController::UnplugTwins(bool but_first) {
   for (unsigned i = but_first ? 1 : 0; i < twins_.size(); ++i) {
     if (twins_[i]) {

@@ -65,7 +65,7 @@ IdeWorker::~IdeWorker() {
 
 void IdeWorker::StopWhenIdle() {
   const bool idle = std::ranges::all_of(lanes_, [](const auto& lane) {
-    return lane == nullptr || lane->operation == nullptr || lane->waiting;
+    return lane == nullptr || lane->operation == nullptr || lane->waiting || lane->held_back;
   });
   if (stopped_ && idle) {
     std::exchange(stopped_, nullptr)();
@@ -101,7 +101,7 @@ void IdeWorker::Serve(Lane& lane) {
     return;
   }
   lane.channel->Disarm();
-  while (lane.operation != nullptr) {
+  while (lane.operation != nullptr && !lane.held_back) {
     if (lane.channel->Collect().empty()) {
       if (!lane.channel->Arm()) {
         return;
@@ -110,18 +110,55 @@ void IdeWorker::Serve(Lane& lane) {
       continue;
     }
     // There was but one.
-    const int error = std::exchange(lane.operation, nullptr)->error;
-    if (!stopped_) {
-      lane.listener->OnIoEnd(error);
+    if (lane.operation->error != 0 && !stopped_ && !lane.closing && lane.HoldsBack()) {
+      lane.held_back = true;
+      return;
     }
+    EndOperation(lane);
   }
   CloseIfIdle(lane);
   StopWhenIdle();
 }
 
+bool IdeWorker::Lane::HoldsBack() const {
+  if (on_error == DiskOnError::kReport || !IsDiskFailure(operation->error) || !on_failure) {
+    return false;
+  }
+  on_failure({DescribeDiskFailure(name, operation->action, operation->error), on_error});
+  return true;
+}
+
+void IdeWorker::Retry() {
+  thread_->loop().Post([this] {
+    for (const auto& lane : lanes_) {
+      if (lane == nullptr || !std::exchange(lane->held_back, false)) {
+        continue;
+      }
+      if (lane->operation->action == DiskAction::kFlush) {
+        // What it should have brought to the disk is lost: a second one would only say it is not.
+        EndOperation(*lane);
+      } else {
+        lane->channel->Queue(*lane->operation);
+        lane->channel->Submit();
+        Serve(*lane);
+      }
+    }
+  });
+}
+
+void IdeWorker::EndOperation(Lane& lane) {
+  const int error = std::exchange(lane.operation, nullptr)->error;
+  if (!stopped_) {
+    lane.listener->OnIoEnd(error);
+  }
+}
+
 void IdeWorker::Close(unsigned drive) {
   thread_->loop().Post([this, lane = lanes_[drive].get()] {
     lane->closing = true;
+    if (std::exchange(lane->held_back, false)) {
+      EndOperation(*lane);
+    }
     CloseIfIdle(*lane);
   });
 }

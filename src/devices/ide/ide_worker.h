@@ -36,6 +36,8 @@ class IdeWorker {
 
   // Any thread. `operation` belongs to the worker until `listener` hears of its end.
   void Start(unsigned drive, DiskOperation& operation, IdeListener& listener);
+  // Any thread: tries again what failed and was held back.
+  void Retry();
   // Any thread: the image is not used any more, and goes once nothing of it is under way.
   void Close(unsigned drive);
 
@@ -44,15 +46,25 @@ class IdeWorker {
     Lane(std::unique_ptr<DiskImage> disk, const IdeDriveConfig& config)
         : image(std::move(disk)),
           bytes_limit(config.bytes_per_second),
-          requests_limit(config.requests_per_second) {}
+          requests_limit(config.requests_per_second),
+          on_error(config.on_error),
+          name(config.name),
+          on_failure(config.on_failure) {}
+    // Whether `operation`, which failed, is not to be heard of.
+    bool HoldsBack() const;
+
     std::unique_ptr<DiskImage> image;
     TokenBucket bytes_limit;
     TokenBucket requests_limit;
+    const DiskOnError on_error;
+    const std::string name;
+    const DiskFailureReceiver on_failure;
     // The thread's own.
     std::unique_ptr<DiskChannel> channel;
     DiskOperation* operation = nullptr;  // under way
     IdeListener* listener = nullptr;
-    bool waiting = false;  // for its limit
+    bool waiting = false;    // for its limit
+    bool held_back = false;  // has failed, and waits to be tried again
     bool closing = false;
   };
 
@@ -60,6 +72,8 @@ class IdeWorker {
   Result<void> SetUp(EventLoop& loop);
   void Begin(Lane& lane);
   void Serve(Lane& lane);
+  // Tells the listener.
+  void EndOperation(Lane& lane);
   void CloseIfIdle(Lane& lane);
   void StopWhenIdle();
 

@@ -18,7 +18,7 @@ class DiskParser {
   Result<DiskConfig> Parse(std::string_view text);
 
  private:
-  static const std::array<OptionKey<DiskParser>, 15> kKeys;
+  static const std::array<OptionKey<DiskParser>, 16> kKeys;
 
   Result<void> SetPath(std::string_view key, std::string_view value);
   Result<void> SetFormat(std::string_view key, std::string_view value);
@@ -31,6 +31,7 @@ class DiskParser {
   Result<void> SetSerial(std::string_view key, std::string_view value);
   Result<void> SetQueues(std::string_view key, std::string_view value);
   Result<void> SetPoll(std::string_view key, std::string_view value);
+  Result<void> SetOnError(std::string_view key, std::string_view value);
   Result<void> SetLogicalBlock(std::string_view key, std::string_view value);
   template <bool DiskConfig::*kMember>
   Result<void> SetSwitch(std::string_view key, std::string_view value) {
@@ -47,7 +48,7 @@ class DiskParser {
   bool cache_none_ = false;
 };
 
-const std::array<OptionKey<DiskParser>, 15> DiskParser::kKeys{{
+const std::array<OptionKey<DiskParser>, 16> DiskParser::kKeys{{
     {"path", &DiskParser::SetPath},
     {"format", &DiskParser::SetFormat},
     {"bus", &DiskParser::SetBus},
@@ -57,6 +58,7 @@ const std::array<OptionKey<DiskParser>, 15> DiskParser::kKeys{{
     {"direct", &DiskParser::SetSwitch<&DiskConfig::direct>},
     {"cache", &DiskParser::SetCache},
     {"queues", &DiskParser::SetQueues},
+    {"on-error", &DiskParser::SetOnError},
     {"logical-block-size", &DiskParser::SetLogicalBlock},
     {"discard", &DiskParser::SetSwitch<&DiskConfig::discard>},
     {"serial", &DiskParser::SetSerial},
@@ -188,6 +190,17 @@ Result<void> DiskParser::SetPoll(std::string_view key, std::string_view value) {
   constexpr std::uint64_t kLongestUs = 1000;
   VENEER_TRY_ASSIGN(const std::uint64_t poll_us, ParseOptionNumber(key, value, 0, kLongestUs));
   config_.poll_us = static_cast<unsigned>(poll_us);
+  return {};
+}
+
+Result<void> DiskParser::SetOnError(std::string_view key, std::string_view value) {
+  if (value == "pause") {
+    config_.on_error = DiskOnError::kPause;
+  } else if (value == "stop") {
+    config_.on_error = DiskOnError::kStop;
+  } else if (value != "report") {
+    return UsageError("{}={} is not one of report, pause and stop", key, value);
+  }
   return {};
 }
 

@@ -1,14 +1,25 @@
 // Which kind of image a disk is.
 #include "veneer/host/disk/disk_image.h"
 
+#include <array>
+#include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "image_format.h"
 #include "nbd_image.h"
 #include "qemu_image.h"
 #include "raw_image.h"
+#include "veneer/host/disk/disk_failure.h"
 
 namespace veneer {
+
+std::string DescribeDiskFailure(const std::string& disk, DiskAction action, int error) {
+  constexpr std::array<std::string_view, 4> kNames{"reading", "writing", "flushing", "discarding"};
+  return fmt::format("disk {}: {} failed: {}", disk, kNames.at(static_cast<std::size_t>(action)),
+                     std::generic_category().message(error));
+}
+
 namespace {
 
 class SharedDiskImage final : public DiskImage {

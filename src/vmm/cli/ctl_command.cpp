@@ -64,13 +64,15 @@ std::string InfoText(const Json& reply) {
                                               Text(reply, "/transport"), Text(reply, "/events"))
                                 : std::string();
   std::string text = fmt::format(
-      "name        {}\nstate       {}\nvCPUs       {:.0f}\n"
+      "name        {}\nstate       {}{}\nvCPUs       {:.0f}\n"
       "memory      {:.1f} MiB now, {:.1f} MiB target, {:.1f} MiB maximum\n"
       "Xen         {}\n{}uptime      {:.1f} s\npid         {:.0f}\n",
-      Text(reply, "/name"), Text(reply, "/state"), Number(reply, "/vcpus"),
-      Number(reply, "/memory/now") / kMiB, Number(reply, "/memory/target") / kMiB,
-      Number(reply, "/memory/max") / kMiB, Flag(reply, "/xen") ? "on" : "off", paths,
-      Number(reply, "/uptime_seconds"), Number(reply, "/pid"));
+      Text(reply, "/name"), Text(reply, "/state"),
+      reply.contains("reason") ? fmt::format(" ({})", Text(reply, "/reason")) : std::string(),
+      Number(reply, "/vcpus"), Number(reply, "/memory/now") / kMiB,
+      Number(reply, "/memory/target") / kMiB, Number(reply, "/memory/max") / kMiB,
+      Flag(reply, "/xen") ? "on" : "off", paths, Number(reply, "/uptime_seconds"),
+      Number(reply, "/pid"));
   if (reply.contains("milestones")) {
     for (const Json& milestone : reply["milestones"]) {
       text += fmt::format("milestone   {} after {:.1f} s\n", Text(milestone, "/name"),

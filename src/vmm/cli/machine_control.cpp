@@ -77,12 +77,26 @@ Result<void> MachineControl::Pause() {
   return {};
 }
 
+void MachineControl::PauseFor(const std::string& reason) {
+  if (parts_.ended() || !pause_reason_.empty()) {
+    return;
+  }
+  pause_reason_ = reason;
+  LogError("{}: {}; the guest is paused: put that right, then 'veneer ctl {} resume'",
+           parts_.config.name, reason, parts_.config.name);
+  if (!paused_) {
+    parts_.machine.Pause();
+    paused_ = true;
+  }
+}
+
 Result<void> MachineControl::Resume() {
   if (parts_.ended()) {
     return UsageError("the guest has crashed: all that is left is to stop it");
   }
   if (paused_) {
     paused_ = false;
+    pause_reason_.clear();
     parts_.machine.Resume();
     LogInfo("{}: resumed", parts_.config.name);
   }
@@ -97,6 +111,7 @@ GuestInfo MachineControl::Info() {
     info.state = GuestState::kCrashed;
   } else if (paused_) {
     info.state = GuestState::kPaused;
+    info.pause_reason = pause_reason_;
   }
   info.vcpus = config.vcpus;
   info.memory_bytes = parts_.machine.MemoryBytes();

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "disk_control.h"
@@ -44,6 +45,9 @@ class MachineControl final : public GuestControl {
   void RemoveNic(unsigned number, Done done) override;
   void Stop() override { parts_.stop(); }
 
+  // The guest is paused until somebody resumes it; `reason` is told by Info().
+  void PauseFor(const std::string& reason);
+
  private:
   // Why the guest cannot do anything now.
   Result<void> CheckRunning() const;
@@ -56,6 +60,7 @@ class MachineControl final : public GuestControl {
   std::optional<DiskControl> disks_;   // the same
   std::optional<NetControl> nics_;     // the same
   bool paused_ = false;
+  std::string pause_reason_;
 };
 
 }  // namespace veneer

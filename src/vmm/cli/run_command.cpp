@@ -115,6 +115,7 @@ class Session {
   Result<std::unique_ptr<Control>> MakeControl(EventLoop& loop, Machine& machine);
   void End(EventLoop& loop, MachineStop stop);
   void OnStopped(EventLoop& loop, Machine& machine, const MachineStop& stop);
+  void OnDiskFailed(EventLoop& loop, const DiskFailure& failure);
 
   RunOptions options_;
   UniqueFd signals_;
@@ -126,7 +127,8 @@ class Session {
   Metrics metrics_;
   std::uint64_t deadline_ns_ = 0;
   int signal_number_ = 0;
-  std::optional<MachineStop> stop_;  // on the loop's thread
+  std::optional<MachineStop> stop_;    // on the loop's thread
+  MachineControl* control_ = nullptr;  // of this life of the guest, on the loop's thread
 };
 
 Result<void> Session::Prepare() {
@@ -181,6 +183,15 @@ void Session::OnStopped(EventLoop& loop, Machine& machine, const MachineStop& st
     return;
   }
   End(loop, stop);
+}
+
+void Session::OnDiskFailed(EventLoop& loop, const DiskFailure& failure) {
+  if (failure.wanted == DiskOnError::kPause && control_ != nullptr) {
+    control_->PauseFor(failure.sentence);
+  } else {
+    // Nobody could resume a guest without a control socket.
+    End(loop, {StopReason::kHostError, failure.sentence});
+  }
 }
 
 Result<void> Session::WatchSignals(EventLoop& loop) {
@@ -260,6 +271,9 @@ Result<MachineStop> Session::RunOnce() {
   outputs.stopped = [this, &loop, &machine](const MachineStop& stop) {
     loop->Post([this, &loop, &machine, stop] { OnStopped(*loop, *machine, stop); });
   };
+  outputs.disk_failed = [this, &loop](const DiskFailure& failure) {
+    loop->Post([this, &loop, failure] { OnDiskFailed(*loop, failure); });
+  };
   VENEER_TRY_ASSIGN(machine, Machine::Build(options_.machine, *system_, host_, metrics_, *loop,
                                             std::move(outputs)));
 
@@ -291,8 +305,10 @@ Result<MachineStop> Session::RunOnce() {
   }
 
   VENEER_TRY_ASSIGN(const std::unique_ptr<Control> control, MakeControl(*loop, *machine));
+  control_ = control != nullptr ? &control->guest : nullptr;
   machine->Start();
   loop->Run();
+  control_ = nullptr;
   machine->Stop();
   machine->CollectStatistics();
   input.reset();

@@ -327,7 +327,8 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
       "format=raw|qcow2|vmdk|vdi|vhdx|vpc|qed|qcow|parallels|bochs|cloop|dmg|auto (auto takes raw "
       "and qcow2, once, and then keeps the guest from writing a header of any to its first sector) "
       "vdev=xvda readonly=on direct=on cache=writeback|none|unsafe queues=N discard=off "
-      "logical-block-size=512|4096 serial=TEXT bps=RATE iops=RATE poll=US. A "
+      "on-error=report|pause|stop (no room or a failing disk: tell the guest, pause it until ctl "
+      "resume, end) logical-block-size=512|4096 serial=TEXT bps=RATE iops=RATE poll=US. A "
       "comma in a value, such as a path, is written twice",
       "path=FILE[,...]");
   command.option_defaults()->group("Networks");

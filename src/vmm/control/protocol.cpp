@@ -97,6 +97,9 @@ std::string InfoReply(const GuestInfo& info) {
             {"milestones", Json::array()},
             {"disks", Json::array()},
             {"nics", Json::array()}};
+  if (!info.pause_reason.empty()) {
+    json["reason"] = info.pause_reason;
+  }
   for (const GuestInfo::Milestone& milestone : info.milestones) {
     json["milestones"].push_back({{"name", milestone.name}, {"seconds", Seconds(milestone.at_ns)}});
   }

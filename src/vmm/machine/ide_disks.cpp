@@ -31,7 +31,7 @@ Result<std::unique_ptr<IdeDisks>> IdeDisks::Create(const Parts& parts) {
   }
   std::unique_ptr<IdeDisks> disks(new IdeDisks(parts));
   std::vector<IdeDriveConfig> drives;
-  VENEER_TRY(disks->OpenDrives(parts.config, drives));
+  VENEER_TRY(disks->OpenDrives(parts, drives));
   VENEER_TRY_ASSIGN(
       disks->controller_,
       IdeController::Create(
@@ -43,8 +43,8 @@ Result<std::unique_ptr<IdeDisks>> IdeDisks::Create(const Parts& parts) {
   return disks;
 }
 
-Result<void> IdeDisks::OpenDrives(const MachineConfig& config,
-                                  std::vector<IdeDriveConfig>& drives) {
+Result<void> IdeDisks::OpenDrives(const Parts& parts, std::vector<IdeDriveConfig>& drives) {
+  const MachineConfig& config = parts.config;
   shared_.resize(config.disks.size());
   for (std::size_t i = 0; i < config.disks.size(); ++i) {
     const DiskConfig& disk = config.disks[i];
@@ -58,6 +58,9 @@ Result<void> IdeDisks::OpenDrives(const MachineConfig& config,
     drive.serial = disk.serial;
     drive.bytes_per_second = disk.bytes_per_second;
     drive.requests_per_second = disk.requests_per_second;
+    drive.on_error = disk.on_error;
+    drive.name = fmt::format("ide{} ('{}')", drives.size(), disk.path);
+    drive.on_failure = parts.on_failure;
     VENEER_TRY_ASSIGN(drive.image, OpenDiskImage(disk));
     if (drive.twin) {
       shared_[i] = std::move(drive.image);

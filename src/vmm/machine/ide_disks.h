@@ -27,6 +27,7 @@ class IdeDisks {
     PciHost& pci;
     Metrics& metrics;
     Mainboard::MakeLine make_line;
+    DiskFailureReceiver on_failure;
   };
   // Null if the configuration has no IDE disk. UsageError for more than a PC has room for, and what
   // opening images says.
@@ -39,12 +40,14 @@ class IdeDisks {
   std::unique_ptr<DiskImage> TakeSharedImage(std::size_t index);
   // `mask`: kUnplug* bits of veneer/xencompat/platform/platform_ports.h. Any thread.
   void Unplug(std::uint16_t mask);
+  // Tries again what failed and was held back. Any thread.
+  void Retry() { controller_->Retry(); }
   // Any thread.
   std::vector<EmulatedDevices::Disk> List() const;
 
  private:
   explicit IdeDisks(const Parts& parts);
-  Result<void> OpenDrives(const MachineConfig& config, std::vector<IdeDriveConfig>& drives);
+  Result<void> OpenDrives(const Parts& parts, std::vector<IdeDriveConfig>& drives);
 
   std::array<std::unique_ptr<InterruptLine>, IdeController::kChannels> lines_;
   std::vector<std::shared_ptr<DiskImage>> shared_;  // by the disk's number in the configuration

@@ -209,7 +209,8 @@ Result<void> MachineImpl::MakeIdeDisks() {
                                       .ports = ports_,
                                       .pci = mainboard_->pci(),
                                       .metrics = metrics_,
-                                      .make_line = [this](Gsi gsi) { return vm_->Line(gsi); }}));
+                                      .make_line = [this](Gsi gsi) { return vm_->Line(gsi); },
+                                      .on_failure = outputs_.disk_failed}));
   return {};
 }
 
@@ -258,7 +259,8 @@ Result<void> MachineImpl::MakeXen(const KvmSystem& system, const PreparedBoot& b
                         .request_stop = [this](MachineStop stop) { RequestStop(std::move(stop)); },
                         .msrs_changed = [this] { OnMsrsChanged(); },
                         .console_output = outputs_.console,
-                        .console_room = outputs_.console_room};
+                        .console_room = outputs_.console_room,
+                        .disk_failed = outputs_.disk_failed};
   VENEER_TRY_ASSIGN(xen_, XenGuest::Create(std::move(parts), ram_, boot));
   return {};
 }
@@ -337,9 +339,16 @@ void MachineImpl::Pause() {
 
 void MachineImpl::Resume() {
   // Not after it was told that the power is off.
-  if (!stop_requested_) {
-    gate_.Resume();
+  if (stop_requested_) {
+    return;
   }
+  if (ide_disks_ != nullptr) {
+    ide_disks_->Retry();
+  }
+  if (xen_ != nullptr) {
+    xen_->disks().Retry();
+  }
+  gate_.Resume();
 }
 
 void MachineImpl::Stop() {

@@ -263,7 +263,8 @@ Result<void> XenGuest::MakeDisks() {
       .events = domain_->events(),
       .grants = domain_->grants(),
       .metrics = parts_.metrics,
-      .post = [&loop = parts_.loop](std::function<void()> task) { loop.Post(std::move(task)); }});
+      .post = [&loop = parts_.loop](std::function<void()> task) { loop.Post(std::move(task)); },
+      .on_failure = parts_.disk_failed});
   const std::vector<DiskConfig>& disks = parts_.config.disks;
   for (std::size_t i = 0; i < disks.size(); ++i) {
     if (!ShownAsPv(parts_.config, disks[i])) {

@@ -68,6 +68,7 @@ class XenGuest final : private XenMachineHooks {
     std::function<void()> msrs_changed;  // Msrs() says something else now; any thread
     std::function<void(std::span<const std::byte>)> console_output;
     std::function<void()> console_room;
+    DiskFailureReceiver disk_failed;
   };
 
   // `ram`: where the guest's RAM is. `boot`: what has been loaded; hypercall sites in it are

@@ -8,6 +8,7 @@
 
 #include "veneer/backends/bus/xenbus_state.h"
 #include "veneer/host/disk/disk_config.h"
+#include "veneer/host/disk/disk_failure.h"
 #include "veneer/host/disk/disk_image.h"
 #include "veneer/vmm/base/metrics.h"
 #include "veneer/vmm/base/result.h"
@@ -28,6 +29,7 @@ class BlockBackend {
     GrantTable& grants;
     Metrics& metrics;  // "disk.VDEV.*", see the area's README
     XenstoreClient::Poster post;
+    DiskFailureReceiver on_failure{};  // of disks with another on-error than report
   };
 
   // `config.vdev` is set. Makes the device's keys; a guest finds it at once.
@@ -44,6 +46,8 @@ class BlockBackend {
   const DiskConfig& config() const;
   XenbusState state() const;
 
+  // Tries again what failed and was held back (on-error=pause).
+  void Retry();
   // Tells the guest the image's new size.
   Result<void> Resize();
   // See XenbusBackend::StartOver().

@@ -29,6 +29,8 @@ class Disks {
   // Asks the guest to let go, and closes the image when it has; `removed` is called then.
   // UsageError if there is no such disk, or it is being removed already.
   Result<void> Remove(std::string_view vdev, std::function<void()> removed);
+  // Tries again what failed and was held back (on-error=pause).
+  void Retry();
   // The image has another size.
   Result<void> Resize(std::string_view vdev);
 

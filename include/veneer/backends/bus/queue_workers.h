@@ -51,6 +51,8 @@ class QueueWorker {
 
   // What the front-end's event channels write to.
   int kick_fd() const { return kick_.get(); }
+  // Has the server look for work.
+  void Kick() { kick_.Signal(); }
   // Has `make` run on the worker's thread; nothing is attached.
   void Attach(MakeServer make);
   // `done` runs on the worker's thread, once nothing of the front-end's is used any more.
@@ -92,6 +94,8 @@ class QueueWorkers {
   // Attaches one server to each of the first workers.
   void Attach(std::vector<QueueWorker::MakeServer> servers);
   bool attached() const { return attached_ > 0; }
+  // Has all servers look for work.
+  void Kick();
   // Begins to end all service; the rest is done by destroying this object. The future becomes ready
   // once nothing is under way any more.
   std::future<void> BeginEnd();

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "veneer/devices/pci/pci_device.h"
+#include "veneer/host/disk/disk_failure.h"
 #include "veneer/host/disk/disk_image.h"
 #include "veneer/vmm/base/metrics.h"
 #include "veneer/vmm/base/result.h"
@@ -30,6 +31,9 @@ struct IdeDriveConfig {
   std::uint64_t bytes_per_second = 0;  // 0: no limit
   std::uint64_t requests_per_second = 0;
   std::unique_ptr<DiskImage> image{};
+  DiskOnError on_error = DiskOnError::kReport;
+  std::string name{};                // for sentences about failures
+  DiskFailureReceiver on_failure{};  // with another on_error than kReport
 };
 
 // Registers are served on vCPU threads and never wait for the host; transfers run on a thread of
@@ -62,6 +66,8 @@ class IdeController final : public PciDevice {
   // Takes twins away, for good: at once for the guest, while a transfer under way ends by itself
   // and unseen, after which the image is let go. `but_first`: not the primary master. Any thread.
   void UnplugTwins(bool but_first);
+  // Tries again what failed and was held back (on_error kPause). Any thread.
+  void Retry();
 
  private:
   class Channel;

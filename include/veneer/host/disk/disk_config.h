@@ -34,6 +34,13 @@ enum class DiskCache {
   kUnsafe,     // nothing: fast, and lost when the host goes down
 };
 
+// What is done when the host has no room for what a guest writes, or its disk fails (ENOSPC, EIO).
+enum class DiskOnError {
+  kReport,  // the guest is told
+  kPause,   // it is paused, and what failed is tried again when it is resumed
+  kStop,    // Veneer ends, and the guest is not told
+};
+
 // How a guest finds a disk.
 enum class DiskBus {
   kPv,    // by Xen's block front-end
@@ -53,6 +60,7 @@ struct DiskConfig {
   DiskCache cache = DiskCache::kWriteback;
   unsigned queues = 1;  // offered to the guest, one thread each
   bool discard = true;
+  DiskOnError on_error = DiskOnError::kReport;
   std::uint32_t logical_block_bytes = 0;  // 512 or 4096; 0: the device's own
   std::string serial;                     // shown to the guest; empty: none
   std::uint64_t bytes_per_second = 0;     // 0: no limit
@@ -71,6 +79,7 @@ inline bool IsIdeDisk(const DiskConfig& disk) { return disk.bus != DiskBus::kPv;
 
 // "path=FILE[,format=raw|qcow2|vmdk|...|auto][,bus=pv|ide|both][,media=disk|cdrom][,vdev=xvda]
 // [,readonly=on|off][,direct=on|off][,cache=writeback|none|unsafe][,queues=N][,discard=on|off]
+// [,on-error=report|pause|stop]
 // [,logical-block-size=512|4096][,serial=TEXT][,bps=SIZE][,iops=N][,poll=MICROSECONDS]"; cache=none
 // is writeback with direct=on. A comma in a value is written twice. UsageError names the key that
 // is unknown, missing, repeated or has a wrong value.

@@ -25,6 +25,7 @@ struct GuestInfo {
   };
   std::string name;
   GuestState state = GuestState::kRunning;
+  std::string pause_reason;  // kPaused: why, if not because somebody asked for it
   unsigned vcpus = 1;
   std::uint64_t memory_bytes = 0;  // what the guest has now
   std::uint64_t memory_target_bytes = 0;

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "veneer/host/disk/disk_failure.h"
 #include "veneer/vmm/base/event_loop.h"
 #include "veneer/vmm/base/metrics.h"
 #include "veneer/vmm/base/result.h"
@@ -62,6 +63,9 @@ struct MachineOutputs {
   // SerialInput() has room again after it took less than it was given.
   std::function<void()> serial_room;
   std::function<void()> console_room;  // the same for ConsoleInput()
+  // A disk with another on-error than report has failed, once for each operation. From the disk's
+  // thread.
+  DiskFailureReceiver disk_failed{};
   // The machine is about to stop for this reason; called once, from any thread. The receiver must
   // not call back into the machine from there: post to a loop.
   std::function<void(const MachineStop&)> stopped;
@@ -84,6 +88,7 @@ class Machine {
   virtual void Start() = 0;
   // Halts vCPUs where they are; they keep their state.
   virtual void Pause() = 0;
+  // Also tries again what failed of the disks with on-error=pause.
   virtual void Resume() = 0;
   // Ends the vCPU threads. The destructor does it too.
   virtual void Stop() = 0;

@@ -52,9 +52,9 @@ class BlockTest : public ::testing::Test {
     return fake;
   }
   void Make(std::unique_ptr<DiskImage> image) {
-    auto backend = BlockBackend::Create(
-        {guest_.store, *guest_.events, *guest_.grants, guest_.metrics, guest_.poster()}, config_,
-        std::move(image));
+    auto backend = BlockBackend::Create({guest_.store, *guest_.events, *guest_.grants,
+                                         guest_.metrics, guest_.poster(), on_failure_},
+                                        config_, std::move(image));
     ASSERT_TRUE(backend.has_value()) << backend.error().message;
     backend_ = std::move(*backend);
     guest_.StartControl();
@@ -81,6 +81,7 @@ class BlockTest : public ::testing::Test {
     return {bytes.begin(), bytes.end()};
   }
 
+  DiskFailureReceiver on_failure_;
   TemporaryFile file_{kDiskBytes};
   DiskConfig config_;
   PvGuest guest_;

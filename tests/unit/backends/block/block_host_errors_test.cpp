@@ -2,8 +2,10 @@
 
 #include <sys/resource.h>
 
+#include <chrono>
 #include <csignal>
 #include <fstream>
+#include <future>
 
 #include "block_fixture.h"
 #include "support/scratch_directory.h"
@@ -34,6 +36,74 @@ TEST_F(BlockTest, EachErrorOfTheHostFailsItsRequestOnly) {
     }
   }
   EXPECT_EQ(Count("errors"), 10U);
+}
+
+class BlockOnError : public BlockTest {
+ protected:
+  BlockOnError() {
+    config_.on_error = DiskOnError::kPause;
+    on_failure_ = [this](const DiskFailure& failure) {
+      sentence_ = failure.sentence;
+      failed_.set_value();
+    };
+  }
+  void WaitForFailure() {
+    ASSERT_EQ(failed_.get_future().wait_for(std::chrono::seconds(60)), std::future_status::ready);
+    failed_ = {};
+  }
+  std::promise<void> failed_;
+  std::string sentence_;
+};
+
+TEST_F(BlockOnError, WhatFailedIsTriedAgainWhenTheGuestIsResumed) {
+  FakeDiskImage& disk = MakeFakeDisk();
+  disk.SetVerdict([](const DiskOperation&) { return ENOSPC; });
+  Connect();
+  const Buffer page = NewBuffer();
+  queue().Put(Transfer(BLKIF_OP_WRITE, 1, 0, {{page.ref}}));
+  queue().Push();
+  ASSERT_NO_FATAL_FAILURE(WaitForFailure());
+  EXPECT_EQ(sentence_, "disk xvda ('fake'): writing failed: No space left on device");
+  guest_.OnControl([this] { backend_->Retry(); });
+  ASSERT_NO_FATAL_FAILURE(WaitForFailure()) << "and again, as long as there is no room";
+  EXPECT_FALSE(queue().ring().HasResponse());
+  disk.SetVerdict(nullptr);
+  guest_.OnControl([this] { backend_->Retry(); });
+  EXPECT_EQ(queue().Wait().status, BLKIF_RSP_OKAY);
+}
+
+TEST_F(BlockOnError, AFlushIsNotTriedAgain) {
+  FakeDiskImage& disk = MakeFakeDisk();
+  disk.SetVerdict([](const DiskOperation&) { return EIO; });
+  Connect();
+  queue().Put(Transfer(BLKIF_OP_FLUSH_DISKCACHE, 1, 0, {}));
+  queue().Push();
+  ASSERT_NO_FATAL_FAILURE(WaitForFailure());
+  disk.SetVerdict(nullptr);
+  guest_.OnControl([this] { backend_->Retry(); });
+  EXPECT_EQ(queue().Wait().status, BLKIF_RSP_ERROR);
+  EXPECT_EQ(disk.Seen().size(), 1U);
+}
+
+TEST_F(BlockOnError, OtherErrorsAreTold) {
+  FakeDiskImage& disk = MakeFakeDisk();
+  disk.SetVerdict([](const DiskOperation&) { return EINVAL; });
+  Connect();
+  const Buffer page = NewBuffer();
+  EXPECT_EQ(queue().Do(Transfer(BLKIF_OP_WRITE, 1, 0, {{page.ref}})).status, BLKIF_RSP_ERROR);
+}
+
+TEST_F(BlockOnError, TheBackEndGoesWithWhatIsHeldBack) {
+  FakeDiskImage& disk = MakeFakeDisk();
+  disk.SetVerdict([](const DiskOperation&) { return ENOSPC; });
+  Connect();
+  const Buffer page = NewBuffer();
+  queue().Put(Transfer(BLKIF_OP_WRITE, 1, 0, {{page.ref}}));
+  queue().Push();
+  ASSERT_NO_FATAL_FAILURE(WaitForFailure());
+  front_.Say(XenbusState::kClosed);
+  EXPECT_TRUE(front_.WaitForBack(XenbusState::kClosed));
+  EXPECT_EQ(guest_.grants->mappings(), 0U);
 }
 
 TEST_F(BlockTest, ADiscardTheHostCannotDoIsNotSupported) {

@@ -72,6 +72,17 @@ TEST_F(IdeUnplugTest, WithATransferUnderWay) {
   EXPECT_EQ(lines_[0].edges(), 0);
 }
 
+// Storage that does not answer does not keep Veneer from ending.
+TEST_F(IdeUnplugTest, TheControllerGoesWithADiskThatHangs) {
+  first_->Hold(true);
+  PutTable({{kPage, 512, true}});
+  Address28(5, 1);
+  Command(ata::kReadDma);
+  StartDma(true);
+  first_->WaitForSeen(1);
+  controller_.reset();
+}
+
 TEST_F(IdeUnplugTest, InTheMidstOfData) {
   Command(ata::kIdentify);
   EXPECT_TRUE(lines_[0].WaitForHigh());

@@ -48,6 +48,25 @@ TEST(ParseDisk, Formats) {
   EXPECT_EQ(ParseDisk("path=nbd://host:10809/a,,b")->path, "nbd://host:10809/a,b");
 }
 
+TEST(ParseDisk, WhatIsDoneAboutErrors) {
+  EXPECT_EQ(ParseDisk("path=a")->on_error, DiskOnError::kReport);
+  EXPECT_EQ(ParseDisk("path=a,on-error=pause")->on_error, DiskOnError::kPause);
+  EXPECT_EQ(ParseDisk("path=a,on-error=stop,bus=ide")->on_error, DiskOnError::kStop);
+  EXPECT_EQ(ParseDisk("path=a,on-error=enospc").error().message,
+            "on-error=enospc is not one of report, pause and stop");
+}
+
+TEST(ParseDisk, SectorSizes) {
+  EXPECT_EQ(ParseDisk("path=a")->logical_block_bytes, 0U);
+  EXPECT_EQ(ParseDisk("path=a,logical-block-size=4096")->logical_block_bytes, 4096U);
+  EXPECT_THAT(ParseDisk("path=a,logical-block-size=4k").error().message,
+              HasSubstr("is neither 512 nor 4096"));
+  EXPECT_THAT(ParseDisk("path=a,bus=ide,logical-block-size=512").error().message,
+              HasSubstr("the key logical-block-size is for PV disks"));
+  EXPECT_THAT(ParseDisk("path=a,bus=both,logical-block-size=4096").error().message,
+              HasSubstr("an IDE disk has sectors of 512 bytes"));
+}
+
 TEST(ParseDisk, Buses) {
   EXPECT_EQ(ParseDisk("path=a")->bus, DiskBus::kPv);
   EXPECT_EQ(ParseDisk("path=a,bus=pv")->bus, DiskBus::kPv);
@@ -102,7 +121,9 @@ TEST(ParseDisk, NamesWhatIsWrong) {
       {"path=a,path=b", "the key path is given twice"},
       {"path=a,vdev=sda", "vdev=sda is not a name such as xvda"},
       {"path=a,cache=writethrough", "cache=writethrough is not one of"},
-      {"path=a,format=vmdx", "format=vmdx is not one of raw, qcow2, qcow, qed, vmdk, vdi, vhdx, vpc, parallels, bochs, cloop, dmg and auto"},
+      {"path=a,format=vmdx",
+       "format=vmdx is not one of raw, qcow2, qcow, qed, vmdk, vdi, vhdx, vpc, parallels, bochs, "
+       "cloop, dmg and auto"},
       {"path=a,queues=0", "queues=0 is not a whole number from 1 to 16"},
       {"path=a,queues=17", "queues=17 is not"},
       {"path=a,queues=2x", "queues=2x is not"},
