@@ -90,6 +90,13 @@ bool IsDmg(int fd, const std::string& path, off_t bytes) {
 
 }  // namespace
 
+std::string_view FormatName(DiskFormat format) {
+  if (const ImageFormat* const found = FindImageFormat(format); found != nullptr) {
+    return found->key;
+  }
+  return format == DiskFormat::kRaw ? "raw" : "auto";
+}
+
 std::span<const ImageFormat> ImageFormats() { return kFormats; }
 
 const ImageFormat* FindImageFormat(DiskFormat format) {

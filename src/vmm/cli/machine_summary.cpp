@@ -29,15 +29,29 @@ std::string Line(std::string_view key, std::string_view value) {
   return fmt::format("{:<12}{}\n", key, value);
 }
 
+std::string BootLines(const MachineConfig& machine) {
+  if (machine.boot != BootKind::kKernel) {
+    return Line("boots", (machine.boot == BootKind::kPvhLoader ? "its disks, by the loader "
+                                                               : "its disks, by the BIOS ") +
+                             machine.boot_file);
+  }
+  std::string initrds;
+  for (const std::string& path : machine.initrds) {
+    initrds += (initrds.empty() ? "" : ", ") + path;
+  }
+  return Line("kernel", machine.kernel) + Line("initrd", initrds.empty() ? "none" : initrds) +
+         Line("cmdline", machine.cmdline.empty() ? "none" : machine.cmdline);
+}
+
 std::string DiskLines(const MachineConfig& machine) {
   std::vector<DiskConfig> disks = machine.disks;
   NamePvDisks(disks);
   std::string lines;
   for (const DiskConfig& disk : disks) {
     const bool pv = ShownAsPv(machine, disk);
-    const char* const format = disk.format == DiskFormat::kQcow2 ? "qcow2"
-                               : disk.format == DiskFormat::kRaw ? "raw"
-                                                                 : "format found out at start";
+    const std::string format = disk.format == DiskFormat::kAuto
+                                   ? "format found out at start"
+                                   : std::string(FormatName(disk.format));
     lines += Line("disk", fmt::format("{}, {}{}, {}{}", disk.path,
                                       Shown(pv, ShownAsIde(disk), "emulated (IDE)"),
                                       pv ? " as " + disk.vdev : "", disk.cdrom ? "CD-ROM" : format,
@@ -84,9 +98,7 @@ std::string MachineSummary(const RunOptions& options) {
   const std::uint64_t most = MaxMemoryBytes(machine);
   std::string text =
       Line("name", machine.name + (options.name_chosen ? "" : ", or the next that is free"));
-  text += Line("kernel", machine.kernel);
-  text += Line("initrd", machine.initrd.empty() ? "none" : machine.initrd);
-  text += Line("cmdline", machine.cmdline.empty() ? "none" : machine.cmdline);
+  text += BootLines(machine);
   text += Line("memory",
                fmt::format("{} MiB{}", machine.memory_bytes >> kMiBShift,
                            most > machine.memory_bytes

@@ -12,6 +12,7 @@
 #include "config_file.h"
 #include "nearest_word.h"
 #include "pv_switches.h"
+#include "veneer/vmm/base/option_list.h"
 #include "veneer/vmm/boot/memory_layout.h"
 #include "veneer/vmm/control/control_socket.h"
 

@@ -77,6 +77,9 @@ inline constexpr std::uint32_t kLargestLogicalBlock = 4096;
 inline bool IsPvDisk(const DiskConfig& disk) { return disk.bus != DiskBus::kIde; }
 inline bool IsIdeDisk(const DiskConfig& disk) { return disk.bus != DiskBus::kPv; }
 
+// As after format=; "auto" for kAuto, "luks" for kLuks.
+std::string_view FormatName(DiskFormat format);
+
 // "path=FILE[,format=raw|qcow2|vmdk|...|auto][,bus=pv|ide|both][,media=disk|cdrom][,vdev=xvda]
 // [,readonly=on|off][,direct=on|off][,cache=writeback|none|unsafe][,queues=N][,discard=on|off]
 // [,on-error=report|pause|stop]

@@ -14,7 +14,11 @@ using ::testing::IsEmpty;
 
 class BootChoiceTest : public ::testing::Test {
  protected:
-  BootChoiceTest() { machine_.disks.push_back({.path = "disk.img"}); }
+  BootChoiceTest() { AddDisk("disk.img"); }
+  DiskConfig& AddDisk(const char* path) {
+    machine_.disks.emplace_back().path = path;
+    return machine_.disks.back();
+  }
   std::string Refusal(std::string_view asked) {
     const auto chosen = ChooseBoot(asked, files_, machine_);
     return chosen ? "(accepted)" : chosen.error().message;
@@ -50,7 +54,7 @@ TEST_F(BootChoiceTest, AnotherLoaderOrBiosIsNamedByItsPath) {
 }
 
 TEST_F(BootChoiceTest, TheBiosFindsTheFirstDiskOnTheIdeBus) {
-  machine_.disks.push_back({.path = "data.img"});
+  AddDisk("data.img");
   EXPECT_THAT(ChooseBoot("bios", files_, machine_).value(), HasSubstr("'disk.img'"));
   EXPECT_EQ(machine_.boot, BootKind::kFirmware);
   EXPECT_EQ(machine_.boot_file, files_.bios);
@@ -59,7 +63,9 @@ TEST_F(BootChoiceTest, TheBiosFindsTheFirstDiskOnTheIdeBus) {
 }
 
 TEST_F(BootChoiceTest, AnIdeDiskThatIsThereIsEnoughForTheBios) {
-  machine_.disks.push_back({.path = "image.iso", .bus = DiskBus::kIde, .cdrom = true});
+  DiskConfig& iso = AddDisk("image.iso");
+  iso.bus = DiskBus::kIde;
+  iso.cdrom = true;
   EXPECT_EQ(Refusal("bios"), "(accepted)");
   EXPECT_EQ(machine_.disks[0].bus, DiskBus::kPv);
 }

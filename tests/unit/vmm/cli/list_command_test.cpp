@@ -1,5 +1,6 @@
 #include "src/vmm/cli/list_command.h"
 
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -62,6 +63,13 @@ TEST(GuestTable, HasALineForEach) {
   EXPECT_EQ(GuestJson({}), "[]\n");
 }
 
+// The next connection to a control socket, which does not block.
+UniqueFd NextConnection(const ControlSocket& socket) {
+  pollfd ready{.fd = socket.fd(), .events = POLLIN, .revents = 0};
+  EXPECT_EQ(poll(&ready, 1, 10'000), 1);
+  return UniqueFd(accept(socket.fd(), nullptr, nullptr));
+}
+
 TEST(WaitCommand, EndsWithTheGuest) {
   const test::ScratchDirectory scratch;
   const std::string path = ControlSocketIn(scratch.path(), "web");
@@ -69,9 +77,9 @@ TEST(WaitCommand, EndsWithTheGuest) {
   int code = -1;
   std::thread waiter([&] { code = WaitCommand({.name = "web", .socket = path}); });
   // What a reboot does: the connection ends, the guest listens on.
-  UniqueFd first(accept(socket->fd(), nullptr, nullptr));
+  UniqueFd first = NextConnection(*socket);
   first.Reset();
-  UniqueFd second(accept(socket->fd(), nullptr, nullptr));
+  UniqueFd second = NextConnection(*socket);
   EXPECT_TRUE(second.valid());
   socket->CloseAfterRelease(std::move(second));
   socket.reset();

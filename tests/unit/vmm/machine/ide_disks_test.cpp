@@ -43,7 +43,8 @@ class IdeDisksTest : public ::testing::Test {
                                auto line = std::make_unique<FakeInterruptLine>();
                                lines_[gsi.value] = line.get();
                                return line;
-                             }});
+                             },
+                             .on_failure = [](const DiskFailure&) {}});
   }
   static std::vector<std::string> Names(const IdeDisks& disks) {
     std::vector<std::string> names;

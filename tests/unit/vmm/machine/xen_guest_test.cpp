@@ -79,7 +79,8 @@ class XenGuestTest : public ::testing::Test {
                                .request_stop = [this](MachineStop stop) { stops_.push_back(stop); },
                                .msrs_changed = [] {},
                                .console_output = [](auto) {},
-                               .console_room = [] {}},
+                               .console_room = [] {},
+                               .disk_failed = [](const DiskFailure&) {}},
                               ram, boot)
                  .value();
     for (unsigned i = 0; i < kVcpus; ++i) {
