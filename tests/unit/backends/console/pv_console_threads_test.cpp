@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "console_fixture.h"
+#include "support/eventually.h"
 #include "support/wakeup.h"
 
 namespace veneer {
@@ -88,25 +89,31 @@ TEST(PvConsoleThreads, TheIndicesAloneKeepTheSidesApart) {
   const std::string output = Pattern(kTotal);
   const std::string input = Pattern(kTotal, 99);
   std::thread writer([&] {
-    for (std::size_t done = 0; done < kTotal; std::this_thread::yield()) {
+    std::size_t done = 0;
+    EXPECT_TRUE(testing::Eventually([&] {
       done += guest.Write(std::string_view(output).substr(done, 100));
-    }
+      return done >= kTotal;
+    }));
   });
   std::thread back_end([&] {
-    for (; printed.size() < kTotal; std::this_thread::yield()) {
+    EXPECT_TRUE(testing::Eventually([&] {
       console.OnEvent();
-    }
+      return printed.size() >= kTotal;
+    }));
   });
   std::string read;
   std::thread reader([&] {
-    for (; read.size() < kTotal; std::this_thread::yield()) {
+    EXPECT_TRUE(testing::Eventually([&] {
       read += guest.Read(100);
-    }
+      return read.size() >= kTotal;
+    }));
   });
   std::thread host([&] {
-    for (std::size_t done = 0; done < kTotal; std::this_thread::yield()) {
+    std::size_t done = 0;
+    EXPECT_TRUE(testing::Eventually([&] {
       done += console.Input(Bytes(std::string_view(input).substr(done, 100)));
-    }
+      return done >= kTotal;
+    }));
   });
   for (std::thread* thread : {&writer, &back_end, &reader, &host}) {
     thread->join();

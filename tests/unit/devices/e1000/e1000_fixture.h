@@ -5,13 +5,13 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
-#include <thread>
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "src/devices/e1000/e1000_registers.h"
+#include "support/eventually.h"
 #include "support/fake_net_link.h"
 #include "support/net_frames.h"
 #include "support/pci_root.h"
@@ -57,9 +57,7 @@ class E1000Test : public ::testing::Test {
     Set(e1000::kRdt, kRingEntries - 1);
     Set(e1000::kRctl, control | e1000::kRxEnable);
     // Frames that arrive before the channel is open are gone.
-    while (link_->open_channels() == 0) {
-      std::this_thread::yield();
-    }
+    ASSERT_TRUE(testing::Eventually([&] { return link_->open_channels() != 0; }));
   }
   struct Tx {
     std::uint64_t address = 0;
@@ -89,10 +87,10 @@ class E1000Test : public ::testing::Test {
   // Once the NIC has written it.
   Rx WaitForRx(std::uint32_t index) {
     Rx descriptor{};
-    do {
-      std::this_thread::yield();
+    EXPECT_TRUE(testing::Eventually([&] {
       descriptor = memory_->Read<Rx>(Gpa{kRxRing + std::uint64_t{index} * 16 + 8}).value();
-    } while ((descriptor.status & e1000::kRxDone) == 0);
+      return (descriptor.status & e1000::kRxDone) != 0;
+    }));
     return descriptor;
   }
   std::vector<std::byte> RxData(std::uint32_t index, std::size_t bytes) {

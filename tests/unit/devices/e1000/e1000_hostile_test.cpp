@@ -1,4 +1,5 @@
 #include "e1000_fixture.h"
+#include "support/eventually.h"
 
 namespace veneer {
 namespace {
@@ -31,9 +32,7 @@ TEST_F(E1000HostileTest, BadFramesAreDroppedAlone) {
   Set(e1000::kTdt, 7);
   ExpectItStillSends();
   // Counted a moment after the frame has gone out.
-  while (metrics_.Get("e1000.0.tx_dropped").value() < 5) {
-    std::this_thread::yield();
-  }
+  ASSERT_TRUE(testing::Eventually([&] { return metrics_.Get("e1000.0.tx_dropped").value() >= 5; }));
   EXPECT_EQ(metrics_.Get("e1000.0.tx_dropped").value(), 5U);
 }
 
@@ -44,9 +43,7 @@ TEST_F(E1000HostileTest, AFrameWithoutEndDoesNotGrow) {
   }
   for (std::uint32_t round = 0; round < 10; ++round) {
     Set(e1000::kTdt, (Get(e1000::kTdh) + kRingEntries - 1) % kRingEntries);
-    while (Get(e1000::kTdh) != Get(e1000::kTdt)) {
-      std::this_thread::yield();
-    }
+    ASSERT_TRUE(testing::Eventually([&] { return Get(e1000::kTdh) == Get(e1000::kTdt); }));
   }
   const std::uint32_t at = Get(e1000::kTdt);
   PutTx(at, {kTxData, 60 | kEnd, 0});
@@ -81,9 +78,7 @@ TEST_F(E1000HostileTest, BuffersThatAreNotMemoryTakeNothing) {
   Set(e1000::kRdbah, 0xffffffff);
   Set(e1000::kRdt, 9);
   Arrive(FrameShape{});
-  while (link_->waiting() > 0) {
-    std::this_thread::yield();
-  }
+  ASSERT_TRUE(testing::Eventually([&] { return link_->waiting() == 0; }));
 }
 
 TEST_F(E1000HostileTest, AccessesOfAllSizesEverywhere) {
@@ -102,17 +97,11 @@ TEST_F(E1000HostileTest, TheChannelIsOpenOnlyWhileItIsSwitchedOn) {
   EXPECT_EQ(link_->open_channels(), 0U);
   StartRx();
   Set(e1000::kRctl, 0);
-  while (link_->open_channels() > 0) {
-    std::this_thread::yield();
-  }
+  ASSERT_TRUE(testing::Eventually([&] { return link_->open_channels() == 0; }));
   StartTx();
-  while (link_->open_channels() == 0) {
-    std::this_thread::yield();
-  }
+  ASSERT_TRUE(testing::Eventually([&] { return link_->open_channels() != 0; }));
   nic_->Unplug();
-  while (link_.use_count() > 1) {
-    std::this_thread::yield();
-  }
+  ASSERT_TRUE(testing::Eventually([&] { return link_.use_count() <= 1; }));
   EXPECT_EQ(link_->open_channels(), 0U);
   EXPECT_EQ(Get(e1000::kStatus), 0xffffffffU);
   Set(e1000::kTctl, e1000::kTxEnable);
@@ -149,9 +138,7 @@ TEST_F(E1000HostileTest, EverythingAtOnce) {
   }
   resets.join();
   nic_->Unplug();
-  while (link_->open_channels() > 0) {
-    std::this_thread::yield();
-  }
+  ASSERT_TRUE(testing::Eventually([&] { return link_->open_channels() == 0; }));
 }
 
 }  // namespace

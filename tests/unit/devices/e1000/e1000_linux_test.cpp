@@ -2,6 +2,7 @@
 // NIC.
 
 #include "e1000_fixture.h"
+#include "support/eventually.h"
 #include "veneer/vmm/base/clock.h"
 
 namespace veneer {
@@ -101,9 +102,7 @@ TEST_F(E1000LinuxTest, ThrottledInterruptsKeepTheirDistance) {
   EXPECT_TRUE(lines_[3].level());
   Get(e1000::kIcr);
   Set(e1000::kIcs, e1000::kLinkChange);
-  while (!lines_[3].level()) {
-    std::this_thread::yield();
-  }
+  ASSERT_TRUE(testing::Eventually([&] { return lines_[3].level(); }));
   EXPECT_GE(HostClock().MonotonicNs() - start, std::uint64_t{kUnits} * 256);
 }
 

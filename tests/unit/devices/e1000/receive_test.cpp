@@ -1,4 +1,5 @@
 #include "e1000_fixture.h"
+#include "support/eventually.h"
 
 namespace veneer {
 namespace {
@@ -22,9 +23,7 @@ TEST_F(ReceiveTest, AFrameArrivesWithItsChecksumsLookedAt) {
   EXPECT_EQ(first.status, 0x63) << "whole, IP and TCP checked";
   EXPECT_EQ(first.errors, 0);
   EXPECT_EQ(RxData(0, frame.size()), frame);
-  while (!lines_[3].level()) {
-    std::this_thread::yield();
-  }
+  ASSERT_TRUE(testing::Eventually([&] { return lines_[3].level(); }));
   EXPECT_EQ(Get(e1000::kIcr) & e1000::kRxTimer, e1000::kRxTimer);
 
   std::vector<std::byte> wrong = frame;
@@ -70,9 +69,8 @@ TEST_F(ReceiveTest, OnlyWhatIsForTheGuestGetsIn) {
   Arrive(stranger);
   WaitForRx(2);
   EXPECT_EQ(RxData(2, 6), std::vector<std::byte>(stranger.begin(), stranger.begin() + 6));
-  while (metrics_.Get("e1000.0.rx_filtered").value() < 3) {
-    std::this_thread::yield();
-  }
+  ASSERT_TRUE(
+      testing::Eventually([&] { return metrics_.Get("e1000.0.rx_filtered").value() >= 3; }));
 }
 
 TEST_F(ReceiveTest, ShortFramesArePaddedAndTheirCheckSequenceLeftOut) {
@@ -89,9 +87,7 @@ TEST_F(ReceiveTest, LongFramesFillSeveralBuffersIfAllowed) {
   StartRx(e1000::kRxAllUnicast | e1000::kRxStripCrc);
   const FrameShape shape{.payload = 4000};
   Arrive(shape);
-  while (metrics_.Get("e1000.0.rx_dropped").value() == 0) {
-    std::this_thread::yield();
-  }
+  ASSERT_TRUE(testing::Eventually([&] { return metrics_.Get("e1000.0.rx_dropped").value() != 0; }));
   Set(e1000::kRctl, e1000::kRxEnable | e1000::kRxAllUnicast | e1000::kRxStripCrc | e1000::kRxLong);
   const std::vector<std::byte> frame = Arrive(shape);
   EXPECT_EQ(WaitForRx(0).status, e1000::kRxDone);
@@ -112,10 +108,11 @@ TEST_F(ReceiveTest, VlanTagsAreStrippedAndFiltered) {
   testing::Put16(frame, 14, 0x0123);
   Arrive(frame);  // not for us
   Set(e1000::kVlanTable + 0x123 / 32 * 4, 1U << 0x123 % 32);
-  while (metrics_.Get("e1000.0.rx_filtered").value() + metrics_.Get("e1000.0.rx_frames").value() ==
-         0) {
-    std::this_thread::yield();
-  }
+  ASSERT_TRUE(testing::Eventually([&] {
+    return metrics_.Get("e1000.0.rx_filtered").value() +
+               metrics_.Get("e1000.0.rx_frames").value() !=
+           0;
+  }));
   const auto before = static_cast<std::uint32_t>(metrics_.Get("e1000.0.rx_frames").value());
   Arrive(frame);
   const Rx descriptor = WaitForRx(before);
@@ -132,9 +129,7 @@ TEST_F(ReceiveTest, WithoutBuffersFramesWaitInTheLink) {
     Arrive(FrameShape{.payload = 100 + i});
   }
   WaitForRx(kRingEntries - 2);
-  while (Get(e1000::kRdh) != kRingEntries - 1) {
-    std::this_thread::yield();
-  }
+  ASSERT_TRUE(testing::Eventually([&] { return Get(e1000::kRdh) == kRingEntries - 1; }));
   EXPECT_EQ(link_->waiting(), 5U);
   EXPECT_EQ(Get(e1000::kIcr) & e1000::kRxMinimum, e1000::kRxMinimum);
   for (std::uint32_t i = 0; i < 5; ++i) {

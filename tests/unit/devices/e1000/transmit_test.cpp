@@ -1,4 +1,5 @@
 #include "e1000_fixture.h"
+#include "support/eventually.h"
 
 namespace veneer {
 namespace {
@@ -44,9 +45,7 @@ TEST_F(TransmitTest, AFrameOfSeveralPiecesGoesOut) {
   const std::vector<NetFrame> sent = link_->TakeSent(1);
   EXPECT_EQ(sent[0].bytes, frame);
   EXPECT_EQ(sent[0].header.flags, 0);
-  while (!lines_[3].level()) {
-    std::this_thread::yield();
-  }
+  ASSERT_TRUE(testing::Eventually([&] { return lines_[3].level(); }));
   EXPECT_EQ(TxStatus(0), 0) << "only who asks is answered";
   EXPECT_EQ(TxStatus(2), e1000::kTxDone);
   EXPECT_EQ(Get(e1000::kTdh), 3U);
@@ -133,9 +132,7 @@ TEST_F(TransmitTest, UncutTcpIsCutForOthersAndWaitsForThem) {
   PutTx(2, {kTxData, 60 | kEnd, 0});
   link_->SetFull(true);
   Set(e1000::kTdt, 3);
-  while (TxStatus(1) == 0) {
-    std::this_thread::yield();
-  }
+  ASSERT_TRUE(testing::Eventually([&] { return TxStatus(1) != 0; }));
   EXPECT_EQ(link_->sent(), 0U);
   link_->SetFull(false);
   const std::vector<NetFrame> sent = link_->TakeSent(6);

@@ -1,9 +1,9 @@
 #include "src/devices/ide/atapi.h"
 
 #include <cerrno>
-#include <thread>
 
 #include "ide_fixture.h"
+#include "support/eventually.h"
 
 namespace veneer {
 namespace {
@@ -192,9 +192,7 @@ TEST_F(AtapiTest, ADeviceResetEndsAPacketUnderWay) {
   Command(ata::kDeviceReset);
   EXPECT_EQ(Status(), ata::kBusy);
   image_->Hold(false);
-  while ((Status() & ata::kBusy) != 0) {
-    std::this_thread::yield();
-  }
+  ASSERT_TRUE(testing::Eventually([&] { return (Status() & ata::kBusy) == 0; }));
   EXPECT_EQ(Status(), 0);
   EXPECT_EQ(Get(ata::kLbaHigh), 0xeb);
   EXPECT_EQ(lines_[0].edges(), 0);

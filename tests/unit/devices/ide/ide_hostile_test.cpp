@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "ide_fixture.h"
+#include "support/eventually.h"
 
 namespace veneer {
 namespace {
@@ -65,9 +66,7 @@ TEST_F(IdeHostileTest, AResetWaitsForTheTransferUnderWay) {
   Command(ata::kIdentify);
   EXPECT_EQ(Status(), ata::kBusy);
   image_->Hold(false);
-  while ((Status() & ata::kBusy) != 0) {
-    std::this_thread::yield();
-  }
+  ASSERT_TRUE(testing::Eventually([&] { return (Status() & ata::kBusy) == 0; }));
   EXPECT_EQ(Status(), 0x50);
   EXPECT_EQ(Get(ata::kError), ata::kDiagnosticPassed);
   EXPECT_EQ(Get(ata::kCount), 1);
@@ -182,9 +181,7 @@ TEST_F(IdeHostileTest, SeveralVcpusAtOnce) {
   other.join();
   Out8(kControl, ata::kSoftReset);
   Out8(kControl, 0);
-  while ((Status() & ata::kBusy) != 0) {
-    std::this_thread::yield();
-  }
+  ASSERT_TRUE(testing::Eventually([&] { return (Status() & ata::kBusy) == 0; }));
   StopDma();
   EXPECT_EQ(Dma(ata::kReadDma, 0, 1), 0x50);
 }

@@ -1,6 +1,7 @@
 #include <thread>
 
 #include "ide_fixture.h"
+#include "support/eventually.h"
 
 namespace veneer {
 namespace {
@@ -65,9 +66,7 @@ TEST_F(IdeUnplugTest, WithATransferUnderWay) {
   EXPECT_EQ(Get(ata::kCount), 0);
   first_->Hold(false);
   // The write ends, unseen.
-  while (metrics_.Get("ide.0.writes").value() == 0) {
-    std::this_thread::yield();
-  }
+  ASSERT_TRUE(testing::Eventually([&] { return metrics_.Get("ide.0.writes").value() != 0; }));
   EXPECT_EQ(Status(), 0);
   EXPECT_EQ(lines_[0].edges(), 0);
 }
@@ -135,9 +134,7 @@ TEST_F(IdeUnplugTest, TheImageIsLetGo) {
       IdeController::Create({*memory_, metrics_, {&lines_[0], &lines_[1]}}, std::move(drives))
           .value();
   controller->UnplugTwins(false);
-  while (!*gone) {
-    std::this_thread::yield();
-  }
+  ASSERT_TRUE(testing::Eventually([&] { return gone->load(); }));
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "support/eventually.h"
 #include "veneer/vmm/base/clock.h"
 
 namespace veneer {
@@ -119,9 +120,7 @@ TEST_F(LoopTimerTest, DeadlinesFromManyThreads) {
   // Whatever happened before, a deadline set now is heard.
   const int before = woken;
   timer.SetDeadline(1);
-  while (woken == before) {
-    std::this_thread::yield();
-  }
+  EXPECT_TRUE(testing::Eventually([&] { return woken != before; }));
   loop_->Stop();
   runner.join();
 }

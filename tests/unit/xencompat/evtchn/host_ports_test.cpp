@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "support/event_guest.h"
+#include "support/eventually.h"
 
 namespace veneer {
 namespace {
@@ -118,16 +119,12 @@ TEST_F(HostPorts, CloseWaitsForAHandlerThatIsRunning) {
   std::atomic<bool> left = false;
   const EvtchnPort host = *channels_.AllocHostUnbound([&] {
     inside = true;
-    while (!let_go) {
-      std::this_thread::yield();
-    }
+    EXPECT_TRUE(testing::Eventually([&] { return let_go.load(); }));
     left = true;
   });
   const EvtchnPort port = *channels_.BindInterdomain(0, host);
   std::thread sender([&] { EXPECT_TRUE(channels_.Send(port)); });
-  while (!inside) {
-    std::this_thread::yield();
-  }
+  EXPECT_TRUE(testing::Eventually([&] { return inside.load(); }));
   std::thread closer([&] {
     EXPECT_TRUE(channels_.CloseHost(host));
     EXPECT_TRUE(left);
