@@ -2,8 +2,8 @@
 
 #include <utility>
 
+#include "acpi/mp_table.h"
 #include "veneer/vmm/base/log.h"
-#include "veneer/vmm/boot/acpi/mp_table.h"
 
 namespace veneer {
 namespace {

@@ -1,4 +1,4 @@
-#include "veneer/vmm/boot/acpi/mp_table.h"
+#include "mp_table.h"
 
 #include <algorithm>
 #include <cstddef>

@@ -1,6 +1,6 @@
 // The MP table, walked from its floating pointer as a guest does it.
 
-#include "veneer/vmm/boot/acpi/mp_table.h"
+#include "src/vmm/boot/acpi/mp_table.h"
 
 #include <algorithm>
 
