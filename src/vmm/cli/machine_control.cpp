@@ -158,6 +158,21 @@ Result<void> MachineControl::SetMemoryTarget(std::uint64_t bytes) {
   return store_->SetMemoryTarget(bytes);
 }
 
+Result<void> MachineControl::SendNmi() {
+  VENEER_TRY(CheckRunning());
+  LogInfo("{}: NMI", parts_.config.name);
+  parts_.machine.InjectNmi();
+  return {};
+}
+
+Result<void> MachineControl::PressSysRq(std::string_view key) {
+  VENEER_TRY(CheckRunning());
+  if (!store_) {
+    return UsageError("without Xen (--xen off) a guest has no xenstore, through which SysRq goes");
+  }
+  return store_->PressSysRq(key);
+}
+
 Result<void> MachineControl::CheckDevices() const {
   if (!disks_ || !nics_) {
     return UsageError("without Xen (--xen off) a guest has no PV devices");

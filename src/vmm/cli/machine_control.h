@@ -43,6 +43,8 @@ class MachineControl final : public GuestControl {
   Result<void> ResizeDisk(std::string_view name) override;
   Result<unsigned> AddNic(std::string_view text) override;
   void RemoveNic(unsigned number, Done done) override;
+  Result<void> SendNmi() override;
+  Result<void> PressSysRq(std::string_view key) override;
   void Stop() override { parts_.stop(); }
 
   // The guest is paused until somebody resumes it; `reason` is told by Info().

@@ -94,6 +94,7 @@ std::string InfoReply(const GuestInfo& info) {
             {"events", info.events},
             {"uptime_seconds", Seconds(info.uptime_ns)},
             {"pid", getpid()},
+            {"protocol", kControlProtocol},
             {"milestones", Json::array()},
             {"disks", Json::array()},
             {"nics", Json::array()}};

@@ -12,6 +12,10 @@
 
 namespace veneer {
 
+// Counts changes after which a client of before would be wrong; commands and members are only added
+// without one.
+inline constexpr unsigned kControlProtocol = 1;
+
 // The longest request, without its end of line, bytes.
 inline constexpr std::size_t kMaxRequest = 4096;
 

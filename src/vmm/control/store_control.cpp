@@ -132,6 +132,18 @@ std::optional<std::uint64_t> StoreControl::MemoryTarget() {
   return kib ? std::optional(*kib << 10U) : std::nullopt;
 }
 
+Result<void> StoreControl::PressSysRq(std::string_view key) {
+  constexpr std::string_view kKeys = "0123456789abcdefghijklmnopqrstuvwxyz";
+  if (key.size() != 1 || kKeys.find(key) == std::string_view::npos) {
+    return UsageError("'{}' is no key of SysRq, which are single small letters and digits", key);
+  }
+  const std::string path = domain_path_ + "/control/sysrq";
+  if (const XsResult<void> written = client_.Write(path, std::string(key)); !written) {
+    return HostError("cannot write {}: {}", path, XsErrorName(written.error()));
+  }
+  return {};
+}
+
 StoreListing StoreControl::List() {
   StoreListing listing;
   std::size_t size = 0;

@@ -66,6 +66,9 @@ class MachineImpl final : public Machine, private PowerControl {
     return xen_ != nullptr ? xen_->ConsoleInput(input) : input.size();
   }
   void PressPowerButton() override { mainboard_->acpi_pm().PressPowerButton(); }
+  void InjectNmi() override {
+    vcpus_.front()->Post([](Vcpu& vcpu) { vcpu.InjectNmi(); });
+  }
   XenstoreClient* Store() override { return xen_ != nullptr ? &xen_->store() : nullptr; }
   Disks* PvDisks() override { return xen_ != nullptr ? &xen_->disks() : nullptr; }
   Nics* PvNics() override { return xen_ != nullptr ? &xen_->nics() : nullptr; }

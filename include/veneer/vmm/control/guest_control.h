@@ -100,6 +100,10 @@ class GuestControl {
   virtual Result<unsigned> AddNic(std::string_view text) = 0;
   // As RemoveDisk().
   virtual void RemoveNic(unsigned number, Done done) = 0;
+  // A non-maskable interrupt for the boot vCPU.
+  virtual Result<void> SendNmi() = 0;
+  // Magic SysRq (Linux: Documentation/admin-guide/sysrq.rst): `key` is one letter or digit.
+  virtual Result<void> PressSysRq(std::string_view key) = 0;
   // Ends the machine, soon after this returns.
   virtual void Stop() = 0;
 };

@@ -42,6 +42,9 @@ class StoreControl {
   // Empty if the key holds no number.
   std::optional<std::uint64_t> MemoryTarget();
 
+  // control/sysrq, which Linux's Xen drivers watch. UsageError unless `key` is one letter or digit.
+  Result<void> PressSysRq(std::string_view key);
+
   StoreListing List();
 
  private:

@@ -100,6 +100,8 @@ class Machine {
   virtual std::size_t ConsoleInput(std::span<const std::byte> input) = 0;
   // Any thread.
   virtual void PressPowerButton() = 0;
+  // A non-maskable interrupt for the boot vCPU. Any thread.
+  virtual void InjectNmi() = 0;
 
   // The guest's xenstore as domain 0 sees it, as long as the machine; null without Xen. Any thread.
   virtual XenstoreClient* Store() = 0;

@@ -25,6 +25,7 @@ class FakeMachine final : public Machine {
   std::size_t SerialInput(std::span<const std::byte> input) override { return input.size(); }
   std::size_t ConsoleInput(std::span<const std::byte> input) override { return input.size(); }
   void PressPowerButton() override { calls.emplace_back("power button"); }
+  void InjectNmi() override { calls.emplace_back("nmi"); }
   XenstoreClient* Store() override { return store; }
   Disks* PvDisks() override { return nullptr; }
   Nics* PvNics() override { return nullptr; }
@@ -184,8 +185,19 @@ TEST_F(MachineControlTest, WithoutAMaximumTheMemoryIsTheMaximum) {
   EXPECT_EQ(control.Info().memory_max_bytes, 256 * kMiB);
 }
 
+TEST_F(MachineControlTest, AnNmiAndSysRqNeedAGuestThatRuns) {
+  MachineControl& control = Make(true);
+  EXPECT_TRUE(control.SendNmi());
+  EXPECT_TRUE(control.PressSysRq("s"));
+  EXPECT_EQ(machine_.calls, std::vector<std::string>{"nmi"});
+  ASSERT_TRUE(control.Pause());
+  EXPECT_FALSE(control.SendNmi());
+  EXPECT_FALSE(control.PressSysRq("s"));
+}
+
 TEST_F(MachineControlTest, WithoutXenThereIsNoStoreAndNoBalloon) {
   MachineControl& control = Make(false);
+  EXPECT_FALSE(control.PressSysRq("s"));
   EXPECT_FALSE(control.ListStore());
   EXPECT_FALSE(control.SetMemoryTarget(128 * kMiB));
   EXPECT_FALSE(control.Info().xen);

@@ -106,9 +106,10 @@ class ControlServerTest : public ::testing::Test {
 TEST_F(ControlServerTest, HandsEachCommandToTheGuest) {
   Start();
   const auto client = Connect();
-  for (const char* command : {"shutdown", "reboot", "pause", "resume", "stop"}) {
+  for (const char* command : {"shutdown", "reboot", "pause", "resume", "nmi", "stop"}) {
     EXPECT_EQ(Ask(*client, command), kOk) << command;
   }
+  EXPECT_EQ(client->Ask(R"({"command":"sysrq","key":"s"})", kLimit).value(), kOk);
   EXPECT_EQ(client->Ask(R"({"command":"balloon","bytes":4096})", kLimit).value(), kOk);
   EXPECT_EQ(client->Ask(R"({"command":"disk-add","disk":"path=/a"})", kLimit).value(),
             R"({"ok":true,"disk":"xvdb"})");
@@ -117,12 +118,14 @@ TEST_F(ControlServerTest, HandsEachCommandToTheGuest) {
   EXPECT_EQ(client->Ask(R"({"command":"net-add","net":"user"})", kLimit).value(),
             R"({"ok":true,"nic":3})");
   EXPECT_EQ(client->Ask(R"({"command":"net-remove","nic":3})", kLimit).value(), kOk);
-  EXPECT_EQ(Json::parse(Ask(*client, "info"))["state"], "running");
+  const Json info = Json::parse(Ask(*client, "info"));
+  EXPECT_EQ(info["state"], "running");
+  EXPECT_EQ(info["protocol"], 1);
   EXPECT_TRUE(Json::parse(Ask(*client, "xenstore-ls"))["nodes"].is_array());
-  EXPECT_THAT(guest_.calls(),
-              ElementsAre("shutdown", "reboot", "pause", "resume", "stop", "balloon 4096",
-                          "disk-add path=/a", "disk-resize xvdb", "disk-remove xvdb",
-                          "net-add user", "net-remove 3", "info", "xenstore-ls"));
+  EXPECT_THAT(guest_.calls(), ElementsAre("shutdown", "reboot", "pause", "resume", "nmi", "stop",
+                                          "sysrq s", "balloon 4096", "disk-add path=/a",
+                                          "disk-resize xvdb", "disk-remove xvdb", "net-add user",
+                                          "net-remove 3", "info", "xenstore-ls"));
 }
 
 TEST_F(ControlServerTest, ANicsNumberThatIsTooLargeIsNoOthers) {

@@ -53,6 +53,10 @@ class FakeGuest final : public GuestControl {
   void RemoveNic(unsigned number, Done done) override {
     AnswerAtOnceOrLater("net-remove " + std::to_string(number), std::move(done));
   }
+  Result<void> SendNmi() override { return Note("nmi"); }
+  Result<void> PressSysRq(std::string_view key) override {
+    return Note("sysrq " + std::string(key));
+  }
   void Stop() override { static_cast<void>(Note("stop")); }
 
   std::vector<std::string> calls() const {

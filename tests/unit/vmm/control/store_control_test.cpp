@@ -139,6 +139,16 @@ TEST_F(StoreControlTest, ARequestIsDroppedWithItsGuest) {
   EXPECT_FALSE(answered);
 }
 
+TEST_F(StoreControlTest, SysRqIsOneKey) {
+  StoreControl control(client_, *loop_);
+  ASSERT_TRUE(control.PressSysRq("s"));
+  EXPECT_EQ(client_.Read("/local/domain/1/control/sysrq"), "s");
+  for (const char* bad : {"", "ss", "S", " ", "\n", "\xc3"}) {
+    EXPECT_FALSE(control.PressSysRq(bad)) << bad;
+  }
+  EXPECT_EQ(client_.Read("/local/domain/1/control/sysrq"), "s");
+}
+
 TEST_F(StoreControlTest, TheMemoryTargetIsInKib) {
   StoreControl control(client_, *loop_);
   EXPECT_EQ(control.MemoryTarget(), std::uint64_t{128} << 20U);
