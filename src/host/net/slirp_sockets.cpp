@@ -1,6 +1,7 @@
 #include "slirp_sockets.h"
 
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -38,6 +39,12 @@ int FromEpoll(std::uint32_t events) {
   return result;
 }
 
+bool IsListening(int socket) {
+  int listening = 0;
+  socklen_t size = sizeof listening;
+  return getsockopt(socket, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening != 0;
+}
+
 }  // namespace
 
 Result<SlirpSockets> SlirpSockets::Create() {
@@ -54,19 +61,23 @@ Result<SlirpSockets> SlirpSockets::Create() {
   return sockets;
 }
 
-void SlirpSockets::Begin() {
+void SlirpSockets::Begin(bool accepting) {
   ++round_;
+  accepting_ = accepting;
   wanted_.clear();
 }
 
 int SlirpSockets::Want(int socket, int events) {
   const auto [it, added] = known_.try_emplace(socket);
   Known& known = it->second;
-  const std::uint32_t wanted = ToEpoll(events);
+  if (added) {
+    known.listening = IsListening(socket);
+  }
+  const std::uint32_t wanted = known.listening && !accepting_ ? 0 : ToEpoll(events);
   if (added || known.events != wanted) {
     Watch(added ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, socket, wanted);
   }
-  known = {wanted, round_, wanted_.size()};
+  known = {wanted, round_, wanted_.size(), known.listening};
   wanted_.push_back({socket, 0});
   return static_cast<int>(known.index);
 }

@@ -20,8 +20,9 @@ class SlirpSockets {
   int fd() const { return epoll_.get(); }
 
   // What is waited for, anew: Begin(), Want() for each socket, End(). `events` and what Ready()
-  // returns are SLIRP_POLL_* bits; Want() returns the index for Ready().
-  void Begin();
+  // returns are SLIRP_POLL_* bits; Want() returns the index for Ready(). Unless `accepting`,
+  // connections wait at listening sockets until a later round.
+  void Begin(bool accepting);
   int Want(int socket, int events);
   void End();
   std::size_t count() const { return wanted_.size(); }
@@ -43,6 +44,7 @@ class SlirpSockets {
     std::uint32_t events = 0;  // EPOLL* bits, as the kernel has them
     std::uint64_t round = 0;   // the last in which it was wanted
     std::size_t index = 0;     // in wanted_, in that round
+    bool listening = false;
   };
   SlirpSockets() = default;
   void Watch(int operation, int socket, std::uint32_t events);
@@ -51,6 +53,7 @@ class SlirpSockets {
   UniqueFd timer_;
   std::uint64_t armed_ns_ = 0;  // what timer_ is set to; 0: nothing
   std::uint64_t round_ = 0;
+  bool accepting_ = true;  // in this round
   std::vector<Wanted> wanted_;
   std::unordered_map<int, Known> known_;
 };

@@ -262,7 +262,8 @@ void SlirpStack::Fill() {
   changed_ = false;
   inputs_ = 0;
   std::uint32_t timeout_ms = kNothingToDoMs;
-  sockets_.Begin();
+  // As many as there may be are there: those who knock wait.
+  sockets_.Begin(open_.size() < most_sockets_);
   api_.pollfds_fill_(
       slirp_, &timeout_ms,
       [](int fd, int events, void* self) {

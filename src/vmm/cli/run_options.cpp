@@ -150,7 +150,7 @@ void DeclareConfigFile(CLI::App& command) {
           "[\"path=a.img\", \"path=b.img\"] or a [[disk]] with its keys below it; what the command "
           "line says too counts instead of the file's")
       ->type_name("FILE")
-      ->group("Host");
+      ->group("Guest");
 }
 
 // What only the options together show.

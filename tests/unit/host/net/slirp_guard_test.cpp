@@ -3,7 +3,6 @@
 
 #include <gmock/gmock.h>
 
-#include "support/units.h"
 #include "user_fixture.h"
 
 namespace veneer {
