@@ -15,6 +15,7 @@
 #include <nlohmann/json.hpp>
 
 #include "exit_code.h"
+#include "reply_members.h"
 #include "run_options.h"
 #include "veneer/host/disk/disk_config.h"
 #include "veneer/host/net/net_config.h"
@@ -32,22 +33,6 @@ using Json = nlohmann::ordered_json;
 constexpr std::chrono::seconds kReplyLimit{20};
 // How long a machine may take to end, with its threads and memory.
 constexpr std::chrono::seconds kEndLimit{20};
-
-// Members of a reply, by JSON pointer; a reply of another version may lack them.
-std::string Text(const Json& json, const char* pointer) {
-  const Json::json_pointer at(pointer);
-  return json.contains(at) && json[at].is_string() ? json[at].get<std::string>() : "?";
-}
-
-double Number(const Json& json, const char* pointer) {
-  const Json::json_pointer at(pointer);
-  return json.contains(at) && json[at].is_number() ? json[at].get<double>() : 0;
-}
-
-bool Flag(const Json& json, const char* pointer) {
-  const Json::json_pointer at(pointer);
-  return json.contains(at) && json[at].is_boolean() && json[at].get<bool>();
-}
 
 const char* UseText(const Json& device) {
   return Text(device, "/bus") == "ide"       ? ", emulated (IDE)"

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "exit_code.h"
+#include "reply_members.h"
 #include "veneer/vmm/control/control_client.h"
 #include "veneer/vmm/control/control_socket.h"
 
@@ -27,11 +28,6 @@ int Fail(const Error& error) {
   fmt::print(stderr, "veneer: {}\n", error.message);
   return static_cast<int>(error.kind == ErrorKind::kUsage ? ExitCode::kUsage
                                                           : ExitCode::kHostError);
-}
-
-double Number(const Json& json, const char* pointer) {
-  const Json::json_pointer at(pointer);
-  return json.contains(at) && json[at].is_number() ? json[at].get<double>() : 0;
 }
 
 std::string UpTime(double seconds) {

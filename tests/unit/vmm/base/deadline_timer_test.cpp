@@ -13,7 +13,7 @@
 namespace veneer {
 namespace {
 
-class LoopTimerTest : public testing::Test {
+class LoopTimerTest : public ::testing::Test {
  protected:
   // Runs what is posted and due by now.
   void RunOnce() {
