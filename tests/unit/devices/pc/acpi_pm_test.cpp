@@ -18,7 +18,7 @@ constexpr std::uint64_t kGpeStatus = 0x610;
 constexpr std::uint64_t kGpeEnable = 0x612;
 constexpr std::uint16_t kPowerButton = 0x100;
 
-class AcpiPmTest : public testing::Test {
+class AcpiPmTest : public ::testing::Test {
  protected:
   void SetUp() override { ASSERT_TRUE(pm_.Attach(ports_.bus)); }
   PortBus ports_;

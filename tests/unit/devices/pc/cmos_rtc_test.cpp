@@ -20,7 +20,7 @@ constexpr std::uint8_t kSet = 0x80;
 constexpr std::uint8_t kBinary = 0x04;
 constexpr std::uint8_t kHours24 = 0x02;
 
-class CmosRtcTest : public testing::Test {
+class CmosRtcTest : public ::testing::Test {
  protected:
   void SetUp() override { ASSERT_TRUE(rtc_.Attach(ports_.bus)); }
   std::uint8_t Get(std::uint8_t index) {

@@ -8,7 +8,7 @@
 namespace veneer {
 namespace {
 
-class DebugPortTest : public testing::Test {
+class DebugPortTest : public ::testing::Test {
  protected:
   void SetUp() override {
     ASSERT_TRUE(debug_.Attach(ports_.bus));

@@ -14,7 +14,7 @@ constexpr std::uint8_t kOutputFull = 0x01;
 constexpr std::uint8_t kInputFull = 0x02;
 constexpr std::uint8_t kFromAuxiliary = 0x20;
 
-class I8042Test : public testing::Test {
+class I8042Test : public ::testing::Test {
  protected:
   void SetUp() override { ASSERT_TRUE(keyboard_.Attach(ports_.bus)); }
   std::uint8_t Ask(std::uint8_t command) {

@@ -12,7 +12,7 @@
 
 namespace veneer {
 
-class SerialTest : public testing::Test {
+class SerialTest : public ::testing::Test {
  protected:
   static constexpr std::uint64_t kBase = Serial16550::kCom1;
   static constexpr std::uint64_t kRbr = 0;

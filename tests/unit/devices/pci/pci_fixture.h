@@ -47,7 +47,7 @@ class TestPciDevice final : public PciDevice {
   Constant mmio_{0x12};
 };
 
-class PciTest : public testing::Test {
+class PciTest : public ::testing::Test {
  protected:
   static constexpr unsigned kCommand = 0x04;
   static constexpr unsigned kBar0 = 0x10;

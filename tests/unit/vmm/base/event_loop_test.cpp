@@ -16,7 +16,7 @@
 namespace veneer {
 namespace {
 
-class EventLoopTest : public testing::Test {
+class EventLoopTest : public ::testing::Test {
  protected:
   void SetUp() override {
     auto loop = EventLoop::Create();

@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::uint64_t kHour = 3'600'000 * kMs;
 
-class ModeratedEventTest : public testing::Test {
+class ModeratedEventTest : public ::testing::Test {
  protected:
   // Signals once and runs the loop. `then` is called after each time the event has been heard, with
   // how often that was.

@@ -12,7 +12,7 @@
 namespace veneer {
 namespace {
 
-class UnixSocketTest : public testing::Test {
+class UnixSocketTest : public ::testing::Test {
  protected:
   std::string Path(const std::string& name) const { return folder_.File(name); }
 

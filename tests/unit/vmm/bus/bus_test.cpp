@@ -35,7 +35,7 @@ class RecordingDevice final : public BusDevice {
   std::optional<Access> last_write;
 };
 
-class BusTest : public testing::Test {
+class BusTest : public ::testing::Test {
  protected:
   Counter unclaimed_;
   Bus bus_{"port", unclaimed_};

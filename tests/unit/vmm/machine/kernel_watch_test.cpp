@@ -14,8 +14,8 @@
 namespace veneer {
 namespace {
 
-using testing::ElementsAre;
-using testing::IsEmpty;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 
 constexpr std::uint32_t kMsrGsBase = 0xc0000101;
 constexpr std::uint64_t kMemory = std::uint64_t{8} << 20U;
@@ -24,7 +24,7 @@ constexpr std::uint64_t kTextBase = 0xffffffff80000000 + (std::uint64_t{16} << 2
 // Where in the kernel's text the two functions stand.
 constexpr std::uint64_t kSites = 0x12340;
 
-class KernelWatchTest : public testing::Test {
+class KernelWatchTest : public ::testing::Test {
  protected:
   KernelWatchTest() : memory_(std::move(*GuestMemory::CreateFlat(kMemory))), vcpu_(*memory_) {
     vcpu_.msrs = {{kMsrEfer, 0}, {kMsrGsBase, 0}};

@@ -15,7 +15,7 @@ constexpr std::uint64_t kHighBase = 0x100000000;
 constexpr std::uint64_t kHigh = 4 * kPageSize;
 
 // RAM as a machine has it: one part at 0, one above a hole.
-class GuestMemoryTest : public testing::TestWithParam<MemoryBacking> {
+class GuestMemoryTest : public ::testing::TestWithParam<MemoryBacking> {
  protected:
   void SetUp() override {
     const std::array ranges{GuestMemory::Range{Gpa{0}, kLow},
@@ -27,7 +27,7 @@ class GuestMemoryTest : public testing::TestWithParam<MemoryBacking> {
   std::unique_ptr<GuestMemory> memory_;
 };
 INSTANTIATE_TEST_SUITE_P(Backings, GuestMemoryTest,
-                         testing::Values(MemoryBacking::kAnonymous, MemoryBacking::kMemfd));
+                         ::testing::Values(MemoryBacking::kAnonymous, MemoryBacking::kMemfd));
 
 TEST_P(GuestMemoryTest, RegionsAreWhatWasAskedFor) {
   ASSERT_EQ(memory_->regions().size(), 2U);

@@ -11,7 +11,7 @@ namespace {
 
 constexpr Gpa kPage{2 * kPageSize};
 
-class OverlayTest : public testing::TestWithParam<MemoryBacking> {
+class OverlayTest : public ::testing::TestWithParam<MemoryBacking> {
  protected:
   void SetUp() override {
     const GuestMemory::Range range{Gpa{0}, 8 * kPageSize};
@@ -31,7 +31,7 @@ class OverlayTest : public testing::TestWithParam<MemoryBacking> {
   std::optional<SharedPages> shared_;
 };
 INSTANTIATE_TEST_SUITE_P(Backings, OverlayTest,
-                         testing::Values(MemoryBacking::kAnonymous, MemoryBacking::kMemfd));
+                         ::testing::Values(MemoryBacking::kAnonymous, MemoryBacking::kMemfd));
 
 TEST_P(OverlayTest, SharedPagesStartAsZeros) {
   EXPECT_EQ(shared_->pages(), 2U);

@@ -16,7 +16,7 @@
 
 namespace veneer {
 
-class AssistFixture : public testing::Test {
+class AssistFixture : public ::testing::Test {
  protected:
   static constexpr std::uint64_t kCode = 0xffffffff81000000;
   static constexpr std::uint64_t kData = 0xffff888000020000;  // three pages, the next not mapped

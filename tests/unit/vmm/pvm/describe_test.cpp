@@ -8,7 +8,7 @@
 namespace veneer {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 using DescribeFailureTest = AssistFixture;
 

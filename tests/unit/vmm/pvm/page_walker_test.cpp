@@ -13,7 +13,7 @@ constexpr std::uint64_t kPage = 0x7f0000123000;
 constexpr Gpa kTarget{0x5000};
 constexpr Gpa kTables{0x100000};
 
-class PageWalkerTest : public testing::Test {
+class PageWalkerTest : public ::testing::Test {
  protected:
   void SetUp() override {
     auto memory = GuestMemory::CreateFlat(4U << 20U);

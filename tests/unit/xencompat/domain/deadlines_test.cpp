@@ -13,10 +13,10 @@
 namespace veneer {
 namespace {
 
-using testing::ElementsAre;
-using testing::IsEmpty;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 
-class DeadlinesTest : public testing::Test {
+class DeadlinesTest : public ::testing::Test {
  protected:
   DeadlinesTest() {
     deadlines_.Attach(wakeup_);

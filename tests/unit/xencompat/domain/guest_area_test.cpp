@@ -9,7 +9,7 @@
 namespace veneer {
 namespace {
 
-class GuestAreaTest : public testing::Test {
+class GuestAreaTest : public ::testing::Test {
  protected:
   // Pages 1 and 2 are swapped; page 3 is not mapped; page 9 is mapped to where no RAM is.
   static std::optional<Gpa> Walk(std::uint64_t address) {

@@ -13,7 +13,7 @@
 namespace veneer {
 namespace {
 
-class RunstateTest : public testing::Test {
+class RunstateTest : public ::testing::Test {
  protected:
   static std::uint64_t Sum(const vcpu_runstate_info_t& info) {
     return std::accumulate(std::begin(info.time), std::end(info.time), std::uint64_t{0});

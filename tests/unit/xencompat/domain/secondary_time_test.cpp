@@ -10,7 +10,7 @@
 namespace veneer {
 namespace {
 
-class SecondaryTimeTest : public testing::Test {
+class SecondaryTimeTest : public ::testing::Test {
  protected:
   void SetPrimary(std::uint32_t version, std::uint64_t system_time) {
     primary_.version = version;

@@ -16,10 +16,10 @@
 namespace veneer {
 namespace {
 
-using testing::ElementsAre;
-using testing::IsEmpty;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 
-class VcpuTimersTest : public testing::Test {
+class VcpuTimersTest : public ::testing::Test {
  protected:
   VcpuTimersTest() { deadlines_.Attach(wakeup_); }
   void Advance(std::uint64_t ns) {

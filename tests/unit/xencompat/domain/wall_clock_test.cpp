@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
 
-class WallClockTest : public testing::Test {
+class WallClockTest : public ::testing::Test {
  protected:
   alignas(8) std::array<std::byte, kPageSize> page_{};
 };

@@ -13,10 +13,10 @@
 namespace veneer {
 namespace {
 
-using testing::ElementsAre;
-using testing::IsEmpty;
-using testing::Pair;
-using testing::SizeIs;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::Pair;
+using ::testing::SizeIs;
 
 constexpr HypercallPorts kPorts = {.call = 0xe1, .send = 0xe2};
 constexpr std::size_t kThunk = 0x3000;
@@ -244,7 +244,7 @@ struct Shape {
   bool thunk;
 };
 
-class PatchedSite : public testing::TestWithParam<std::tuple<Shape, GuestWidth>> {
+class PatchedSite : public ::testing::TestWithParam<std::tuple<Shape, GuestWidth>> {
  protected:
   PatchedSite() {
     std::get<0>(GetParam()).put(text_);
@@ -361,10 +361,10 @@ TEST_P(PatchedSite, ASecondPatchFindsNothing) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, PatchedSite,
-                         testing::Combine(testing::Values(Shape{"Thunk", PutThunkPair, true},
-                                                          Shape{"Ibt", PutIbtPair, true},
-                                                          Shape{"Plain", PutPlainPair, false}),
-                                          testing::Values(GuestWidth::k64, GuestWidth::k32)),
+                         ::testing::Combine(::testing::Values(Shape{"Thunk", PutThunkPair, true},
+                                                              Shape{"Ibt", PutIbtPair, true},
+                                                              Shape{"Plain", PutPlainPair, false}),
+                                            ::testing::Values(GuestWidth::k64, GuestWidth::k32)),
                          [](const auto& param_info) {
                            return std::get<0>(param_info.param).name +
                                   (std::get<1>(param_info.param) == GuestWidth::k64 ? "Wide"

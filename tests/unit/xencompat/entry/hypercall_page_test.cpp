@@ -14,13 +14,13 @@
 namespace veneer {
 namespace {
 
-using testing::ElementsAre;
-using testing::Pair;
+using ::testing::ElementsAre;
+using ::testing::Pair;
 
 constexpr HypercallPorts kPagePorts = {.call = 0x60, .send = 0x64};
 constexpr std::size_t kStub = 32;
 
-class HypercallPage : public testing::TestWithParam<GuestWidth> {
+class HypercallPage : public ::testing::TestWithParam<GuestWidth> {
  protected:
   HypercallPage() {
     BuildHypercallPage(page_, GetParam(), kPagePorts);
@@ -99,7 +99,7 @@ TEST_P(HypercallPage, OtherEventChannelOperationsDoNotReadTheArgument) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Widths, HypercallPage, testing::Values(GuestWidth::k64, GuestWidth::k32),
+INSTANTIATE_TEST_SUITE_P(Widths, HypercallPage, ::testing::Values(GuestWidth::k64, GuestWidth::k32),
                          [](const auto& param_info) {
                            return param_info.param == GuestWidth::k64 ? "Wide" : "Narrow";
                          });

@@ -11,12 +11,12 @@
 namespace veneer {
 namespace {
 
-using testing::ElementsAre;
-using testing::IsEmpty;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 
 constexpr std::uint16_t kLinux = 0xffff;
 
-class PlatformPortsTest : public testing::Test {
+class PlatformPortsTest : public ::testing::Test {
  protected:
   PlatformPortsTest() { Make({}); }
   void Make(std::set<PlatformPorts::BlockedDriver> blocked) {

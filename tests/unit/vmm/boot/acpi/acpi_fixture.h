@@ -14,7 +14,7 @@
 
 namespace veneer {
 
-class AcpiTest : public testing::Test {
+class AcpiTest : public ::testing::Test {
  protected:
   using Table = std::vector<std::uint8_t>;
 
