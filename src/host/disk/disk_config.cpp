@@ -18,7 +18,7 @@ class DiskParser {
   Result<DiskConfig> Parse(std::string_view text);
 
  private:
-  static const std::array<OptionKey<DiskParser>, 16> kKeys;
+  static const std::array<OptionKey<DiskParser>, 17> kKeys;
 
   Result<void> SetPath(std::string_view key, std::string_view value);
   Result<void> SetFormat(std::string_view key, std::string_view value);
@@ -48,13 +48,14 @@ class DiskParser {
   bool cache_none_ = false;
 };
 
-const std::array<OptionKey<DiskParser>, 16> DiskParser::kKeys{{
+const std::array<OptionKey<DiskParser>, 17> DiskParser::kKeys{{
     {"path", &DiskParser::SetPath},
     {"format", &DiskParser::SetFormat},
     {"bus", &DiskParser::SetBus},
     {"media", &DiskParser::SetMedia},
     {"vdev", &DiskParser::SetVdev},
     {"readonly", &DiskParser::SetSwitch<&DiskConfig::readonly>},
+    {"overlay", &DiskParser::SetSwitch<&DiskConfig::overlay>},
     {"direct", &DiskParser::SetSwitch<&DiskConfig::direct>},
     {"cache", &DiskParser::SetCache},
     {"queues", &DiskParser::SetQueues},
@@ -79,6 +80,11 @@ Result<DiskConfig> DiskParser::Parse(std::string_view text) {
     config_.direct = true;
   }
   VENEER_TRY(CheckBus(seen));
+  if (config_.overlay && config_.readonly) {
+    return UsageError(
+        "overlay=on and readonly=on contradict each other: with readonly=on nothing is "
+        "written anyway");
+  }
   return config_;
 }
 

@@ -50,6 +50,10 @@ Result<void> DecideDiskFormat(DiskConfig& config) {
 
 Result<std::unique_ptr<DiskImage>> OpenDiskImage(const DiskConfig& config) {
   if (IsNbdUri(config.path)) {
+    if (config.overlay) {
+      return UsageError("disk '{}': overlay=on is for image files, not for what an NBD server has",
+                        config.path);
+    }
     if (const ImageFormat* const format = FindImageFormat(config.format)) {
       return UsageError(
           "disk '{}' is served by an NBD server, which knows its format; leave out format={}",
@@ -59,7 +63,8 @@ Result<std::unique_ptr<DiskImage>> OpenDiskImage(const DiskConfig& config) {
   }
   DiskConfig decided = config;
   VENEER_TRY(DecideDiskFormat(decided));
-  return decided.format == DiskFormat::kRaw ? RawImage::Open(decided) : QemuImage::Open(decided);
+  return decided.format == DiskFormat::kRaw && !decided.overlay ? RawImage::Open(decided)
+                                                                : QemuImage::Open(decided);
 }
 
 }  // namespace veneer

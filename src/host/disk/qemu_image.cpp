@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include "image_format.h"
 #include "image_lock.h"
@@ -28,16 +29,23 @@ tl::unexpected<Error> Refusal(const DiskConfig& config, const ImageFormat& forma
   return RefusedByQemu(config.path, format.key, complaint);
 }
 
+// What QEMU calls a raw image, which is one of its formats here only under an overlay.
+constexpr ImageFormat kRaw{DiskFormat::kRaw, "raw", "a raw image", ImageFormat::Use::kWrite};
+
 Result<void> LookAt(const DiskConfig& config, const ImageFormat& format) {
-  if (format.use == ImageFormat::Use::kReadOnly && !config.readonly) {
-    return UsageError("disk '{}': {} can only be read; write readonly=on", config.path,
-                      format.name);
+  const bool written = !config.readonly && !config.overlay;
+  if (format.use == ImageFormat::Use::kReadOnly && written) {
+    return UsageError("disk '{}': {} can only be read; write readonly=on, or overlay=on",
+                      config.path, format.name);
   }
   const UniqueFd file(
-      open(config.path.c_str(), (config.readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK));
+      open(config.path.c_str(), (written ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK));
   if (!file.valid()) {
     return UsageError("cannot open disk '{}': {}", config.path,
                       std::generic_category().message(errno));
+  }
+  if (format.format == DiskFormat::kRaw) {
+    return {};
   }
   const ImageFormat* const found = ProbeImageFormat(config.path);
   if (found == nullptr || found->format != format.format) {
@@ -51,7 +59,8 @@ Result<void> LookAt(const DiskConfig& config, const ImageFormat& format) {
 }  // namespace
 
 Result<std::unique_ptr<DiskImage>> QemuImage::Open(const DiskConfig& config) {
-  const ImageFormat* const format = FindImageFormat(config.format);
+  const ImageFormat* const format =
+      config.format == DiskFormat::kRaw ? &kRaw : FindImageFormat(config.format);
   VENEER_CHECK(format != nullptr);
   VENEER_TRY(LookAt(config, *format));
   std::unique_ptr<QemuImage> image(new QemuImage());
@@ -59,6 +68,10 @@ Result<std::unique_ptr<DiskImage>> QemuImage::Open(const DiskConfig& config) {
     VENEER_TRY_ASSIGN(const Qcow2Facts facts, CheckQcow2(config.path, !config.probed));
     image->cluster_bytes_ = facts.cluster_bytes;
     VENEER_TRY(image->LockBase(facts.raw_base, config.path));
+  }
+  if (config.overlay) {
+    image->cluster_bytes_ = 0;  // of the overlay: QEMU's own choice
+    VENEER_TRY(image->LockBase(config.path, config.path));
   }
   // One more than queues: to look at the size.
   VENEER_TRY_ASSIGN(image->server_,
@@ -81,12 +94,14 @@ Result<void> QemuImage::LockBase(const std::string& path, const std::string& dis
   if (path.empty()) {
     return {};
   }
-  base_.Reset(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!base_.valid()) {
+  UniqueFd base(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!base.valid()) {
     return UsageError("disk '{}': cannot open its backing file '{}': {}", disk, path,
                       std::generic_category().message(errno));
   }
-  return LockImage(base_.get(), true, path);
+  VENEER_TRY(LockImage(base.get(), true, path));
+  bases_.push_back(std::move(base));
+  return {};
 }
 
 DiskImage::Facts QemuImage::facts() const {

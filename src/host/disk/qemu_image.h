@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "qemu_nbd.h"
 #include "veneer/host/disk/disk_image.h"
@@ -32,7 +33,7 @@ class QemuImage final : public DiskImage {
   Result<void> LockBase(const std::string& path, const std::string& disk);
 
   std::uint32_t cluster_bytes_ = 0;  // what a discard frees at least; 0: not known
-  UniqueFd base_;                    // a raw backing file, which the server lets others write
+  std::vector<UniqueFd> bases_;  // what an overlay lies over, which the server lets others write
   std::unique_ptr<QemuNbd> server_;
   std::unique_ptr<DiskImage> image_;  // what that serves
 };

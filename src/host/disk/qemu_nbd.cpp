@@ -36,6 +36,10 @@ std::vector<std::string> Arguments(const DiskConfig& disk, const std::string& fo
   if (disk.readonly) {
     arguments.emplace_back("--read-only");
   }
+  if (disk.overlay) {
+    // In a file without a name, in TMPDIR or /var/tmp.
+    arguments.emplace_back("--snapshot");
+  }
   // Absolute, since qemu takes "a:b" for the file b of a protocol a, and "-a" for options.
   arguments.push_back(std::filesystem::absolute(disk.path).string());
   return arguments;

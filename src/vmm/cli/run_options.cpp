@@ -168,6 +168,11 @@ void CheckTogether(const CLI::App& command, RunOptions& options) {
     disk.path = options.image;
     machine.disks.insert(machine.disks.begin(), std::move(disk));
   }
+  if (options.ephemeral) {
+    for (DiskConfig& disk : machine.disks) {
+      disk.overlay = !disk.readonly;
+    }
+  }
   Result<std::string> boot = ChooseBoot(options.boot, {}, machine);
   if (!boot) {
     throw CLI::ValidationError(boot.error().message);
@@ -327,11 +332,14 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
       "follows it after commas: bus=pv|ide|both media=disk|cdrom "
       "format=raw|qcow2|vmdk|vdi|vhdx|vpc|qed|qcow|parallels|bochs|cloop|dmg|auto (auto takes raw "
       "and qcow2, once, and then keeps the guest from writing a header of any to its first sector) "
-      "vdev=xvda readonly=on direct=on cache=writeback|none|unsafe queues=N discard=off "
+      "vdev=xvda readonly=on overlay=on direct=on cache=writeback|none|unsafe queues=N discard=off "
       "on-error=report|pause|stop (no room or a failing disk: tell the guest, pause it until ctl "
       "resume, end) logical-block-size=512|4096 serial=TEXT bps=RATE iops=RATE poll=US. A "
       "comma in a value, such as a path, is written twice",
       "path=FILE[,...]");
+  command.add_flag("--ephemeral", options.ephemeral,
+                   "What the guest writes to its disks is gone when Veneer ends, as overlay=on for "
+                   "each; nothing of the images is written. Needs qemu-utils");
   command.option_defaults()->group("Networks");
   AddRepeated<NetConfig>(
       command, "--net", machine.nics, &ParseNet,

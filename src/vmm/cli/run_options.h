@@ -19,6 +19,7 @@ struct RunOptions {
   MachineConfig machine;
   std::string image;             // a disk before all others; empty: none
   std::string boot;              // --boot; empty: not given
+  bool ephemeral = false;        // no disk is written
   std::string boot_reason;       // for the log; may be empty
   bool name_chosen = false;      // by the user; else another free one will do
   std::string control_socket;    // path; empty: the usual place; kNoControlSocket: none

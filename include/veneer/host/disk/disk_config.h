@@ -56,6 +56,8 @@ struct DiskConfig {
   bool cdrom = false;  // a CD-ROM: read-only and on the IDE bus
   std::string vdev;    // "xvda"; empty: the first that is free
   bool readonly = false;
+  // What the guest writes goes to a file that ends with the disk; nothing of `path` is written.
+  bool overlay = false;
   bool direct = false;  // past the host's page cache
   DiskCache cache = DiskCache::kWriteback;
   unsigned queues = 1;  // offered to the guest, one thread each
@@ -81,7 +83,7 @@ inline bool IsIdeDisk(const DiskConfig& disk) { return disk.bus != DiskBus::kPv;
 std::string_view FormatName(DiskFormat format);
 
 // "path=FILE[,format=raw|qcow2|vmdk|...|auto][,bus=pv|ide|both][,media=disk|cdrom][,vdev=xvda]
-// [,readonly=on|off][,direct=on|off][,cache=writeback|none|unsafe][,queues=N][,discard=on|off]
+// [,readonly=on|off][,overlay=on|off][,direct=on|off][,cache=writeback|none|unsafe][,queues=N][,discard=on|off]
 // [,on-error=report|pause|stop]
 // [,logical-block-size=512|4096][,serial=TEXT][,bps=SIZE][,iops=N][,poll=MICROSECONDS]"; cache=none
 // is writeback with direct=on. A comma in a value is written twice. UsageError names the key that

@@ -113,6 +113,13 @@ TEST_F(BootChoiceTest, GrubNeedsPvDisksAndThePvConsole) {
   EXPECT_THAT(Refusal("grub"), HasSubstr("bus=ide"));
 }
 
+TEST_F(RunOptionsTest, EphemeralDisksAreOverlays) {
+  Parse("disk.img --disk path=data.img,readonly=on --kernel k --ephemeral");
+  ASSERT_EQ(options_.machine.disks.size(), 2U);
+  EXPECT_TRUE(options_.machine.disks[0].overlay);
+  EXPECT_FALSE(options_.machine.disks[1].overlay) << "it is not written anyway";
+}
+
 TEST_F(RunOptionsTest, AnImageIsTheFirstDisk) {
   EXPECT_THAT(Refusal("disk.img --disk path=data.img --kernel k"), HasSubstr("accepted"));
   ASSERT_EQ(options_.machine.disks.size(), 2U);
