@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "veneer/host/disk/disk_image.h"
+#include "veneer/vmm/base/thread.h"
 
 namespace veneer {
 DiskControl::DiskControl(Disks& disks, EventLoop& loop, std::vector<DiskConfig>& configs,
@@ -10,17 +11,65 @@ DiskControl::DiskControl(Disks& disks, EventLoop& loop, std::vector<DiskConfig>&
     : disks_(disks), loop_(loop), configs_(configs), removal_limit_ns_(removal_limit_ns) {
   // As they were named when the machine was made, one after the other.
   NamePvDisks(configs_);
+  const MutexLock lock(link_->mutex);
+  link_->control = this;
 }
 
-Result<std::string> DiskControl::Add(std::string_view text) {
-  VENEER_TRY_ASSIGN(DiskConfig config, ParseDisk(text));
-  if (IsIdeDisk(config)) {
-    return UsageError("an IDE disk cannot be added while the guest runs; only PV disks can");
+DiskControl::~DiskControl() {
+  const MutexLock lock(link_->mutex);
+  link_->control = nullptr;
+}
+
+void DiskControl::Add(std::string_view text, AddDone done) {
+  // Each has a thread.
+  constexpr unsigned kMostAtOnce = 8;
+  const Result<DiskConfig> config = ParseDisk(text);
+  if (!config) {
+    return done(tl::unexpected(config.error()));
   }
-  VENEER_TRY(DecideDiskFormat(config));
-  VENEER_TRY_ASSIGN(config.vdev, disks_.Add(config));
-  configs_.push_back(config);
-  return config.vdev;
+  if (IsIdeDisk(*config)) {
+    return done(UsageError("an IDE disk cannot be added while the guest runs; only PV disks can"));
+  }
+  if (opening_ == kMostAtOnce) {
+    return done(UsageError("{} disks are just being added; wait for one of them", kMostAtOnce));
+  }
+  ++opening_;
+  // Detached, since nothing can end a look-up of names.
+  StartThread("disk-open", [link = link_, opened = *config, done = std::move(done)]() mutable {
+    const Result<void> decided = DecideDiskFormat(opened);
+    Result<std::unique_ptr<DiskImage>> image =
+        decided ? OpenDiskImage(opened)
+                : Result<std::unique_ptr<DiskImage>>(tl::unexpected(decided.error()));
+    // Shared, because a function that is copied cannot own it.
+    const auto result = std::make_shared<Result<std::unique_ptr<DiskImage>>>(std::move(image));
+    const MutexLock lock(link->mutex);
+    if (link->control != nullptr) {
+      link->control->loop_.Post([link, opened, result, done] {
+        DiskControl* control = nullptr;
+        {
+          const MutexLock again(link->mutex);
+          control = link->control;
+        }
+        if (control != nullptr) {
+          control->Finish(opened, std::move(*result), done);
+        }
+      });
+    }
+  }).detach();
+}
+
+void DiskControl::Finish(DiskConfig config, Result<std::unique_ptr<DiskImage>> image,
+                         const AddDone& done) {
+  --opening_;
+  if (!image) {
+    return done(tl::unexpected(image.error()));
+  }
+  Result<std::string> vdev = disks_.Add(config, std::move(*image));
+  if (vdev) {
+    config.vdev = *vdev;
+    configs_.push_back(config);
+  }
+  done(std::move(vdev));
 }
 
 void DiskControl::Remove(std::string_view vdev, GuestControl::Done done) {

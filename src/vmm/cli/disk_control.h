@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "removal.h"
 #include "veneer/backends/block/disks.h"
 #include "veneer/vmm/base/event_loop.h"
+#include "veneer/vmm/base/mutex.h"
 #include "veneer/vmm/control/guest_control.h"
 
 namespace veneer {
@@ -21,8 +23,15 @@ class DiskControl {
   DiskControl(Disks& disks, EventLoop& loop, std::vector<DiskConfig>& configs,
               std::uint64_t removal_limit_ns = kRemovalLimitNs);
 
-  // `text` as after --disk. Returns the disk's name.
-  Result<std::string> Add(std::string_view text);
+  using AddDone = GuestControl::AddDone;
+  DiskControl(const DiskControl&) = delete;
+  DiskControl& operator=(const DiskControl&) = delete;
+  // An image that is just being opened is closed again.
+  ~DiskControl();
+
+  // `text` as after --disk. `done` is called with the disk's name once its image is open, which a
+  // thread of its own waits for: a server may not answer, or have a name that nobody knows.
+  void Add(std::string_view text, AddDone done);
   // `done` is called once the disk is gone, or with an error when the limit has passed; the guest
   // may still let go later.
   void Remove(std::string_view vdev, GuestControl::Done done);
@@ -30,12 +39,21 @@ class DiskControl {
   std::vector<GuestInfo::Disk> List() const;
 
  private:
+  // What an opening thread, which may outlast this object, finds of it.
+  struct Link {
+    Mutex mutex;
+    DiskControl* control GUARDED_BY(mutex) = nullptr;
+  };
+
+  void Finish(DiskConfig config, Result<std::unique_ptr<DiskImage>> image, const AddDone& done);
   void Forget(std::string_view vdev);
 
   Disks& disks_;
   EventLoop& loop_;
   std::vector<DiskConfig>& configs_;
   const std::uint64_t removal_limit_ns_;
+  unsigned opening_ = 0;
+  std::shared_ptr<Link> link_ = std::make_shared<Link>();
 };
 
 }  // namespace veneer

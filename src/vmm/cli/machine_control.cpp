@@ -183,9 +183,12 @@ Result<void> MachineControl::CheckDevices() const {
   return {};
 }
 
-Result<std::string> MachineControl::AddDisk(std::string_view text) {
-  VENEER_TRY(CheckDevices());
-  return disks_->Add(text);
+void MachineControl::AddDisk(std::string_view text, AddDone done) {
+  if (const Result<void> possible = CheckDevices(); !possible) {
+    done(tl::unexpected(possible.error()));
+    return;
+  }
+  disks_->Add(text, std::move(done));
 }
 
 void MachineControl::RemoveDisk(std::string_view name, Done done) {

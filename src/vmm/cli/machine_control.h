@@ -38,7 +38,7 @@ class MachineControl final : public GuestControl {
   GuestInfo Info() override;
   Result<StoreListing> ListStore() override;
   Result<void> SetMemoryTarget(std::uint64_t bytes) override;
-  Result<std::string> AddDisk(std::string_view text) override;
+  void AddDisk(std::string_view text, AddDone done) override;
   void RemoveDisk(std::string_view name, Done done) override;
   Result<void> ResizeDisk(std::string_view name) override;
   Result<unsigned> AddNic(std::string_view text) override;

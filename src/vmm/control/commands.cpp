@@ -89,8 +89,13 @@ constexpr ControlCommand kCommands[] = {
      .needs = "a disk as after run --disk, for example path=data.img",
      .help = "one more PV disk, as after run --disk",
      .shows = "disk",
-     .run = [](GuestControl& guest, const ControlArgument& argument,
-               Answer answer) { answer(guest.AddDisk(argument.text).map(DiskReply)); }},
+     .run =
+         [](GuestControl& guest, const ControlArgument& argument, Answer answer) {
+           guest.AddDisk(argument.text,
+                         [answer = std::move(answer)](const Result<std::string>& name) {
+                           answer(name.map(DiskReply));
+                         });
+         }},
     {.name = "disk-remove",
      .argument = Kind::kText,
      .member = "disk",

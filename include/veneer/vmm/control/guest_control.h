@@ -75,6 +75,7 @@ enum class ShutdownKind { kPowerOff, kReboot };
 class GuestControl {
  public:
   using Done = std::function<void(Result<void>)>;
+  using AddDone = std::function<void(Result<std::string>)>;
 
   virtual ~GuestControl() = default;
 
@@ -89,8 +90,9 @@ class GuestControl {
   virtual Result<StoreListing> ListStore() = 0;
   // Tells the guest's balloon driver how much memory the guest shall have, in bytes.
   virtual Result<void> SetMemoryTarget(std::uint64_t bytes) = 0;
-  // Shows the guest one more PV disk; `text` as after --disk. Returns its name ("xvdb").
-  virtual Result<std::string> AddDisk(std::string_view text) = 0;
+  // Shows the guest one more PV disk; `text` as after --disk. `done` is called once, now or later,
+  // with its name ("xvdb"); it is dropped if the guest ends before.
+  virtual void AddDisk(std::string_view text, AddDone done) = 0;
   // Asks the guest to let go of a disk. `done` is called once, now or later: when the disk is gone,
   // or when the guest still uses it after a while.
   virtual void RemoveDisk(std::string_view name, Done done) = 0;

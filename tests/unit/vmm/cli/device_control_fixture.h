@@ -38,9 +38,18 @@ class DeviceControlTest : public ::testing::Test {
     });
   }
   Result<Name> Add(const std::string& text) {
-    Result<Name> name;
-    guest_.OnControl([&] { name = control_->Add(text); });
-    return name;
+    auto outcome = std::make_shared<std::promise<Result<Name>>>();
+    const auto done = [outcome](Result<Name> name) { outcome->set_value(std::move(name)); };
+    guest_.OnControl([&] {
+      if constexpr (requires { control_->Add(text, done); }) {
+        control_->Add(text, done);
+      } else {
+        done(control_->Add(text));
+      }
+    });
+    auto future = outcome->get_future();
+    EXPECT_EQ(future.wait_for(testing::kPatience), std::future_status::ready);
+    return future.get();
   }
   // Its outcome, once it has one.
   Result<void> Remove(const Name& name) {

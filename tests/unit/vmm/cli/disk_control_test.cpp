@@ -8,6 +8,7 @@
 
 #include "device_control_fixture.h"
 #include "support/scratch_directory.h"
+#include "veneer/vmm/base/unix_socket.h"
 
 namespace veneer {
 namespace {
@@ -60,6 +61,29 @@ TEST_F(DiskControlTest, IdeDisksKeepTheirPlaceInTheConfiguration) {
   EXPECT_EQ(Add("path=" + File("c", 4096)).value(), "xvdb");
   EXPECT_TRUE(Remove("xvda"));
   EXPECT_THAT(Configured(), ElementsAre("", "xvdb"));
+}
+
+// For a guest that writes what it likes, and then reboots.
+TEST_F(DiskControlTest, TheFormatOfTheNextBootIsWhatItWasWhenTheDiskCame) {
+  Make();
+  ASSERT_TRUE(Add("path=" + File("a", 1U << 20U)));
+  guest_.OnControl([&] {
+    EXPECT_EQ(configs_.front().format, DiskFormat::kRaw);
+    EXPECT_TRUE(configs_.front().probed);
+  });
+}
+
+// The loop goes on while an image is being opened, and may end before that has.
+TEST_F(DiskControlTest, AServerThatDoesNotAnswerKeepsNobodyWaiting) {
+  Make();
+  const auto listener = ListenAt(scratch_.File("nbd"));
+  ASSERT_TRUE(listener.has_value()) << listener.error().message;
+  guest_.OnControl([&] {
+    control_->Add("path=nbd+unix:///?socket=" + scratch_.File("nbd"),
+                  [](const Result<std::string>&) { FAIL() << "nobody is left to hear of it"; });
+  });
+  EXPECT_EQ(Add("path=" + File("a", 4096)).value(), "xvda") << "meanwhile";
+  guest_.OnControl([&] { control_.reset(); });
 }
 
 TEST_F(DiskControlTest, ListsWhatThereIs) {

@@ -32,11 +32,11 @@ class FakeGuest final : public GuestControl {
   Result<void> SetMemoryTarget(std::uint64_t bytes) override {
     return Note("balloon " + std::to_string(bytes));
   }
-  Result<std::string> AddDisk(std::string_view text) override {
-    if (const Result<void> noted = Note("disk-add " + std::string(text)); !noted) {
-      return tl::unexpected(noted.error());
-    }
-    return "xvdb";
+  void AddDisk(std::string_view text, AddDone done) override {
+    AnswerAtOnceOrLater("disk-add " + std::string(text),
+                        [done = std::move(done)](const Result<void>& noted) {
+                          done(noted.map([] { return std::string("xvdb"); }));
+                        });
   }
   void RemoveDisk(std::string_view name, Done done) override {
     AnswerAtOnceOrLater("disk-remove " + std::string(name), std::move(done));

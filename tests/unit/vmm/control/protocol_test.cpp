@@ -99,6 +99,7 @@ TEST(Replies, InfoHasAllThereIs) {
   GuestInfo info;
   info.name = "web";
   info.state = GuestState::kPaused;
+  info.pause_reason = "disk xvda: no room";
   info.vcpus = 3;
   info.memory_bytes = 100;
   info.memory_target_bytes = 200;
@@ -114,6 +115,7 @@ TEST(Replies, InfoHasAllThereIs) {
   EXPECT_EQ(json["ok"], true);
   EXPECT_EQ(json["name"], "web");
   EXPECT_EQ(json["state"], "paused");
+  EXPECT_EQ(json["reason"], "disk xvda: no room");
   EXPECT_EQ(json["vcpus"], 3);
   EXPECT_EQ(json["memory"], (Json{{"now", 100}, {"target", 200}, {"max", 300}}));
   EXPECT_EQ(json["xen"], true);
