@@ -259,9 +259,9 @@ Result<std::unique_ptr<ChildProcess>> ChildProcess::Start(
   child->on_end_ = std::move(on_end);
   const auto started = std::make_shared<std::promise<Result<void>>>();
   std::future<Result<void>> result = started->get_future();
-  child->thread_ = StartThread("keeper", [keeper = child.get(), &plan, started] {
-    keeper->Keep(plan, std::move(*started));
-  });
+  VENEER_TRY_ASSIGN(child->thread_, StartThread("keeper", [keeper = child.get(), &plan, started] {
+                      keeper->Keep(plan, std::move(*started));
+                    }));
   VENEER_TRY(result.get());
   return child;
 }

@@ -1,14 +1,22 @@
 #include "veneer/vmm/base/log.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <utility>
 
 #include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/basic_file_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
 
 #include "veneer/vmm/base/clock.h"
+#include "veneer/vmm/base/output_stream.h"
 
 namespace veneer {
 namespace {
@@ -44,9 +52,41 @@ spdlog::level::level_enum ToSpdlog(LogLevel level) {
   return spdlog::level::off;
 }
 
+// Nothing waits for whoever reads the log: lines that nobody takes are dropped, and their number
+// stands where they are missing.
+class StreamSink final : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  explicit StreamSink(UniqueFd fd) : stream_(OutputFile(std::move(fd))) {}
+  ~StreamSink() override { flush_(); }
+
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    if (const std::uint64_t lost = std::exchange(lost_, 0); lost > 0) {
+      const std::string note = fmt::format("{} bytes of the log were dropped here", lost);
+      Put(spdlog::details::log_msg(message.logger_name, spdlog::level::warn, note));
+    }
+    Put(message);
+  }
+  void flush_() override {
+    constexpr std::chrono::milliseconds kPatience{300};
+    stream_.Flush(std::chrono::steady_clock::now() + kPatience);
+  }
+
+ private:
+  void Put(const spdlog::details::log_msg& message) {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    lost_ += stream_.WriteWithoutWaiting(std::as_bytes(std::span(line.data(), line.size())));
+  }
+
+  OutputStream stream_;
+  std::uint64_t lost_ = 0;
+};
+
 std::shared_ptr<spdlog::logger> MakeStderrLogger() {
-  auto logger =
-      std::make_shared<spdlog::logger>("veneer", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  // Its own descriptor, whatever becomes of number 2.
+  auto logger = std::make_shared<spdlog::logger>(
+      "veneer", std::make_shared<StreamSink>(UniqueFd(fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0))));
   logger->set_pattern(kPattern);
   logger->set_level(spdlog::level::info);
   return logger;
@@ -74,17 +114,18 @@ Result<LogLevel> ParseLogLevel(std::string_view text) {
 
 Result<void> ConfigureLog(LogLevel level, const std::string& file) {
   if (!file.empty()) {
-    try {
-      auto logger = std::make_shared<spdlog::logger>(
-          "veneer", std::make_shared<spdlog::sinks::basic_file_sink_mt>(file));
-      logger->set_pattern(kFilePattern);
-      logger->flush_on(spdlog::level::trace);
-      Logger() = std::move(logger);
-      log_to_stderr = false;
-    } catch (const spdlog::spdlog_ex& error) {
-      return HostError("cannot open the log file '{}': {}", file, error.what());
+    Result<UniqueFd> fd = OpenOutput(file, O_APPEND);
+    if (!fd) {
+      return WithContext(std::move(fd).error(), "--log-file");
     }
+    auto logger = std::make_shared<spdlog::logger>(
+        "veneer", std::make_shared<StreamSink>(std::move(fd).value()));
+    logger->set_pattern(kFilePattern);
+    Logger() = std::move(logger);
+  } else {
+    Logger() = MakeStderrLogger();
   }
+  log_to_stderr = file.empty();
   Logger()->set_level(ToSpdlog(level));
   return {};
 }

@@ -4,21 +4,31 @@
 
 #include <csignal>
 #include <future>
+#include <system_error>
 #include <utility>
 
 namespace veneer {
 
-std::thread StartThread(const std::string& name, std::function<void()> run) {
+Result<std::thread> StartThreadWithSignals(const std::string& name, std::function<void()> run) {
   constexpr std::size_t kLongestName = 15;
+  try {
+    std::thread thread(std::move(run));
+    static_cast<void>(
+        pthread_setname_np(thread.native_handle(), name.substr(0, kLongestName).c_str()));
+    return thread;
+  } catch (const std::system_error& refusal) {
+    return ErrnoError(refusal.code().value(), fmt::format("cannot start the thread '{}'", name));
+  }
+}
+
+Result<std::thread> StartThread(const std::string& name, std::function<void()> run) {
   // A new thread has its maker's mask.
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  std::thread thread(std::move(run));
+  Result<std::thread> thread = StartThreadWithSignals(name, std::move(run));
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  static_cast<void>(
-      pthread_setname_np(thread.native_handle(), name.substr(0, kLongestName).c_str()));
   return thread;
 }
 
@@ -30,16 +40,17 @@ Result<std::unique_ptr<LoopThread>> LoopThread::Start(
   // Shared: the caller may be gone while the thread still closes the promise.
   const auto ready = std::make_shared<std::promise<Result<void>>>();
   std::future<Result<void>> result = ready->get_future();
-  made->thread_ = StartThread(name, [loop = made->loop_.get(), ready, set_up = std::move(set_up),
-                                     tear_down = std::move(tear_down)] {
-    Result<void> done = set_up(*loop);
-    const bool good = done.has_value();
-    ready->set_value(std::move(done));
-    if (good) {
-      loop->Run();
-    }
-    tear_down();
-  });
+  VENEER_TRY_ASSIGN(made->thread_,
+                    StartThread(name, [loop = made->loop_.get(), ready, set_up = std::move(set_up),
+                                       tear_down = std::move(tear_down)] {
+                      Result<void> done = set_up(*loop);
+                      const bool good = done.has_value();
+                      ready->set_value(std::move(done));
+                      if (good) {
+                        loop->Run();
+                      }
+                      tear_down();
+                    }));
   VENEER_TRY(result.get());
   return made;
 }

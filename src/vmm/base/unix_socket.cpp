@@ -42,12 +42,13 @@ Result<bool> IsSocketAt(const std::string& path) {
 Result<UniqueFd> ListenAt(const std::string& path) {
   VENEER_TRY_ASSIGN(const UnixAddress address, UnixAddress::Of(path));
   UniqueFd fd = MakeUnixSocket(SOCK_NONBLOCK);
-  // The mode goes onto the name that bind() makes, so that there is no moment with a wider one.
+  // The mode goes onto the name that bind() makes, so that there is no moment with a wider one, and
+  // nobody can put another file in its place before it is set.
   if (!fd.valid() || fchmod(fd.get(), kOwnerOnly) != 0 ||
       bind(fd.get(), address.generic(), sizeof address.value) != 0) {
     return ErrnoError(errno, fmt::format("cannot make the socket '{}'", path));
   }
-  if (chmod(path.c_str(), kOwnerOnly) != 0 || listen(fd.get(), kBacklog) != 0) {
+  if (listen(fd.get(), kBacklog) != 0) {
     const int error = errno;
     unlink(path.c_str());
     return ErrnoError(error, fmt::format("cannot listen at '{}'", path));

@@ -1,6 +1,5 @@
 #include "veneer/vmm/control/control_server.h"
 
-#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include <map>
@@ -8,6 +7,7 @@
 
 #include "control_connection.h"
 #include "protocol.h"
+#include "veneer/vmm/base/listener.h"
 #include "veneer/vmm/base/log.h"
 
 namespace veneer {
@@ -15,10 +15,14 @@ namespace veneer {
 class ControlServer::Impl {
  public:
   Impl(ControlSocket& socket, GuestControl& guest, EventLoop& loop, const Options& options)
-      : socket_(socket), guest_(guest), loop_(loop), options_(options) {}
+      : socket_(socket),
+        guest_(guest),
+        loop_(loop),
+        options_(options),
+        listener_(loop, socket.fd(), "control socket",
+                  [this](UniqueFd fd) { Accept(std::move(fd)); }) {}
 
   ~Impl() {
-    loop_.RemoveFd(socket_.fd());
     for (const auto& [number, client] : clients_) {
       if (UniqueFd fd = client->Close(); fd.valid()) {
         socket_.CloseAfterRelease(std::move(fd));
@@ -26,16 +30,10 @@ class ControlServer::Impl {
     }
   }
 
-  Result<void> Open() {
-    return loop_.AddFd(socket_.fd(), EPOLLIN, [this](std::uint32_t) { Accept(); });
-  }
+  Result<void> Open() { return listener_.Start(); }
 
  private:
-  void Accept() {
-    UniqueFd fd(accept4(socket_.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!fd.valid()) {
-      return;
-    }
+  void Accept(UniqueFd fd) {
     if (clients_.size() >= options_.max_clients) {
       const std::string refusal = ErrorReply("too many clients are connected") + "\n";
       static_cast<void>(send(fd.get(), refusal.data(), refusal.size(), MSG_NOSIGNAL));
@@ -57,6 +55,7 @@ class ControlServer::Impl {
   EventLoop& loop_;
   const Options options_;
   std::map<int, std::shared_ptr<ControlConnection>> clients_;  // by descriptor
+  Listener listener_;
 };
 
 ControlServer::ControlServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -10,6 +10,7 @@
 
 #include "service_state.h"
 #include "socket_file.h"
+#include "veneer/vmm/base/listener.h"
 #include "veneer/vmm/base/log.h"
 
 namespace veneer {
@@ -137,25 +138,22 @@ class SocketClient : public std::enable_shared_from_this<SocketClient> {
 class XenstoreHostSocket::Impl {
  public:
   Impl(XenstoreService& service, EventLoop& loop, SocketFile file)
-      : service_(service), loop_(loop), file_(std::move(file)) {}
+      : service_(service),
+        loop_(loop),
+        file_(std::move(file)),
+        listener_(loop, file_.fd(), "xenstore socket",
+                  [this](UniqueFd fd) { Accept(std::move(fd)); }) {}
 
   ~Impl() {
-    loop_.RemoveFd(file_.fd());
     for (const auto& [fd, client] : clients_) {
       client->Close();
     }
   }
 
-  Result<void> Open() {
-    return loop_.AddFd(file_.fd(), EPOLLIN, [this](std::uint32_t) { Accept(); });
-  }
+  Result<void> Open() { return listener_.Start(); }
 
  private:
-  void Accept() {
-    UniqueFd fd(accept4(file_.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!fd.valid()) {
-      return;
-    }
+  void Accept(UniqueFd fd) {
     if (clients_.size() >= kMaxClients) {
       LogGuest(limiter_, "xenstore socket: turned a client away, {} are connected", kMaxClients);
       return;
@@ -176,6 +174,7 @@ class XenstoreHostSocket::Impl {
   SocketFile file_;
   std::map<int, std::shared_ptr<SocketClient>> clients_;
   LogLimiter limiter_;
+  Listener listener_;
 };
 
 XenstoreHostSocket::XenstoreHostSocket(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -1,0 +1,109 @@
+#include "veneer/vmm/base/output_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+
+namespace veneer {
+namespace {
+
+constexpr mode_t kOwnerOnly = S_IRUSR | S_IWUSR;
+// O_NOCTTY: a terminal that is written to must not become ours.
+constexpr int kNeverWait = O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+
+// Whether `path` is a name for nothing that is not a regular file.
+bool IsFreeOrRegular(const std::string& path) {
+  struct stat status {};
+  return lstat(path.c_str(), &status) != 0 ? errno == ENOENT : S_ISREG(status.st_mode);
+}
+
+UniqueFd Create(const std::string& path, int flags) {
+  return UniqueFd(open(path.c_str(),
+                       O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | kNeverWait | (flags & O_APPEND),
+                       kOwnerOnly));
+}
+
+UniqueFd OpenExisting(const std::string& path, int flags) {
+  UniqueFd fd(open(path.c_str(), O_WRONLY | kNeverWait | (flags & (O_TRUNC | O_APPEND))));
+  struct stat status {};
+  if (!fd.valid() && errno == ENXIO && stat(path.c_str(), &status) == 0 &&
+      S_ISFIFO(status.st_mode)) {
+    // Nobody reads it yet. Open for reading too, it keeps what is written until somebody does.
+    fd.Reset(open(path.c_str(), O_RDWR | kNeverWait));
+  }
+  return fd;
+}
+
+}  // namespace
+
+Result<UniqueFd> OpenOutput(const std::string& path, int flags) {
+  UniqueFd fd = Create(path, flags);
+  if (!fd.valid() && errno == EEXIST) {
+    fd = OpenExisting(path, flags);
+    struct stat status {};
+    if (!fd.valid() && errno == ENOENT && lstat(path.c_str(), &status) == 0) {
+      return UsageError("'{}' is a link to nothing: make the file it names, or remove it", path);
+    }
+  }
+  struct stat status {};
+  if (!fd.valid() || fstat(fd.get(), &status) != 0) {
+    return ErrnoError(errno, fmt::format("cannot write '{}'", path));
+  }
+  return fd;
+}
+
+Result<OutputFile> OutputFile::Open(const std::string& path, std::uint64_t max_bytes) {
+  VENEER_TRY_ASSIGN(UniqueFd fd, OpenOutput(path, O_TRUNC));
+  OutputFile file(std::move(fd));
+  if (max_bytes == 0) {
+    return file;
+  }
+  struct stat status {};
+  if (fstat(file.fd(), &status) != 0 || !S_ISREG(status.st_mode)) {
+    return UsageError("'{}' is no regular file, so max-size cannot limit it: leave max-size out",
+                      path);
+  }
+  const std::unique_ptr<char, decltype(&std::free)> real(realpath(path.c_str(), nullptr),
+                                                         std::free);
+  if (real == nullptr) {
+    return ErrnoError(errno, fmt::format("cannot find '{}' again", path));
+  }
+  file.path_ = real.get();
+  file.max_bytes_ = max_bytes;
+  if (!IsFreeOrRegular(file.path_ + ".1")) {
+    return UsageError("'{}.1' is no regular file, but the full file would get this name: remove it",
+                      file.path_);
+  }
+  return file;
+}
+
+Result<bool> OutputFile::MakeRoom(std::size_t bytes) {
+  if (max_bytes_ == 0 || bytes <= max_bytes_ - written_) {
+    written_ += bytes;
+    return false;
+  }
+  if (bytes > max_bytes_) {
+    return HostError("{} bytes at once do not fit '{}' (max-size {})", bytes, path_, max_bytes_);
+  }
+  const std::string full = path_ + ".1";
+  if (!IsFreeOrRegular(full)) {
+    return HostError("'{}' is no regular file", full);
+  }
+  if (std::rename(path_.c_str(), full.c_str()) != 0) {
+    return ErrnoError(errno, fmt::format("cannot rename '{}' to '{}'", path_, full));
+  }
+  UniqueFd next = Create(path_, 0);
+  if (!next.valid()) {
+    return ErrnoError(errno, fmt::format("cannot make '{}' anew", path_));
+  }
+  fd_ = std::move(next);
+  written_ = bytes;
+  return true;
+}
+
+}  // namespace veneer
