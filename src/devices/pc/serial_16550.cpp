@@ -77,8 +77,49 @@ void Serial16550::Refill() {
   if ((modem_control_ & kLoop) != 0) {
     return;  // the receiver is cut off from the line
   }
-  while (!backlog_.empty() && fifo_.size() < FifoCapacity()) {
+  if (backlog_.empty()) {
+    return;
+  }
+  const std::uint64_t now = clock_.MonotonicNs();
+  if (now < next_burst_at_ns_) {
+    if (timer_ != nullptr) {
+      timer_->SetDeadline(next_burst_at_ns_);
+    }
+    return;
+  }
+  if (burst_ == 0) {
+    burst_start_ns_ = now;
+  }
+  while (!backlog_.empty() && burst_ < FifoCapacity() && fifo_.size() < FifoCapacity()) {
     fifo_.push(backlog_.pop());
+    ++burst_;
+  }
+}
+
+void Serial16550::OnDrained() {
+  if (burst_ == 0) {
+    return;  // what was in it came from loopback
+  }
+  burst_ = 0;
+  const std::uint64_t now = clock_.MonotonicNs();
+  next_burst_at_ns_ = now + std::clamp(now - burst_start_ns_, kShortestPauseNs, kLongestPauseNs);
+  Refill();
+}
+
+bool Serial16550::HasRoomAgain() {
+  return backlog_.size() <= kBacklogSize / 2 && std::exchange(room_wanted_, false);
+}
+
+void Serial16550::OnDeadline() {
+  bool room = false;
+  {
+    const MutexLock lock(mutex_);
+    Refill();
+    UpdateLine();
+    room = HasRoomAgain();
+  }
+  if (room && on_room_) {
+    on_room_();
   }
 }
 
@@ -158,7 +199,9 @@ std::uint8_t Serial16550::ReadReceiveBuffer() {
     return 0;
   }
   const std::uint8_t c = fifo_.pop();
-  Refill();
+  if (fifo_.empty()) {
+    OnDrained();
+  }
   return c;
 }
 
@@ -236,7 +279,7 @@ void Serial16550::WriteFifoControl(std::uint8_t value) {
   fifo_control_ = (value & kFifoEnable) != 0 ? value & kKeptFifoControl : 0;
   if (toggled || (value & kClearReceiveFifo) != 0) {
     fifo_.clear();
-    Refill();
+    OnDrained();
   }
 }
 
@@ -299,8 +342,7 @@ std::uint64_t Serial16550::Read(std::uint64_t offset, unsigned size) {
     }
     UpdateLine();
     flush = flush && !output_.empty();
-    room = room_wanted_ && backlog_.size() <= kBacklogSize / 2;
-    room_wanted_ = room_wanted_ && !room;
+    room = HasRoomAgain();
   }
   if (flush) {
     Flush();

@@ -31,13 +31,15 @@ Mainboard::Mainboard(const Wiring& wiring, const MakeLine& make_line)
       rtc_line_(make_line(CmosRtc::kGsi)),
       sci_line_(make_line(AcpiPm::kSci)),
       intx_lines_(MakeIntxLines(make_line)),
-      serial_(*serial_line_, serial_sink_),
+      serial_(*serial_line_, serial_sink_, wiring.clock),
+      serial_timer_(wiring.loop, [this] { serial_.OnDeadline(); }),
       rtc_(wiring.clock, *rtc_line_, wiring.memory),
       rtc_timer_(wiring.loop, [this] { rtc_.OnDeadline(); }),
       keyboard_(wiring.power),
       acpi_pm_(wiring.clock, *sci_line_, wiring.power),
       debug_port_(debug_sink_),
       pci_(wiring.ports, wiring.mmio, Raw(intx_lines_), wiring.power) {
+  serial_.SetTimer(serial_timer_);
   rtc_.SetTimer(rtc_timer_);
   rtc_.SetAlarmHandler([this] { acpi_pm_.RaiseRtcAlarm(); });
 }

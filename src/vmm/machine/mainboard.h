@@ -70,6 +70,7 @@ class Mainboard {
   std::array<std::unique_ptr<InterruptLine>, PciHost::kIntxLines> intx_lines_;
 
   Serial16550 serial_;
+  LoopTimer serial_timer_;
   CmosRtc rtc_;
   LoopTimer rtc_timer_;
   I8042 keyboard_;

@@ -87,7 +87,7 @@ struct Machine {
   FakePowerControl power;
   FakeDeadlineTimer rtc_timer;
   CountingSink sink;
-  Serial16550 serial{line, sink};
+  Serial16550 serial{line, sink, clock};
   CmosRtc rtc{clock, line, CmosRtc::Memory{1U << 30U, 0}};
   I8042 keyboard{power};
   AcpiPm pm{clock, line, power};

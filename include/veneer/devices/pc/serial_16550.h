@@ -1,7 +1,11 @@
 // A 16550A UART as National Semiconductor's PC16550D data sheet describes it, at the PC's COM1.
 //
-// The line is infinitely fast: what is written is transmitted at once, so the transmitter is always
-// empty. Characters from the host wait in a bounded backlog behind the 16-byte receive FIFO.
+// To the host the line is infinitely fast: what is written is transmitted at once, so the
+// transmitter is always empty. Characters from the host wait in a bounded backlog behind the
+// 16-byte receive FIFO. They come in bursts that fit it, with a pause after each: a driver that
+// reads until there is nothing left finds the end, its edge-triggered interrupt falls and rises
+// again, and the guest has at least about half of its time for something else, however much is sent
+// to it.
 #pragma once
 
 #include <array>
@@ -12,6 +16,8 @@
 #include <vector>
 
 #include "veneer/devices/pc/character_sink.h"
+#include "veneer/vmm/base/clock.h"
+#include "veneer/vmm/base/deadline_timer.h"
 #include "veneer/vmm/base/mutex.h"
 #include "veneer/vmm/base/result.h"
 #include "veneer/vmm/bus/bus.h"
@@ -26,16 +32,24 @@ class Serial16550 final : public BusDevice {
   static constexpr Gsi kCom1Gsi{4};
   static constexpr std::size_t kFifoSize = 16;
   static constexpr std::size_t kBacklogSize = 4096;
+  // The pause between two bursts: as long as the guest took to read the last one, within these.
+  static constexpr std::uint64_t kShortestPauseNs = 100'000;
+  static constexpr std::uint64_t kLongestPauseNs = 10'000'000;
 
-  // `line` follows the UART's interrupt output. Both must outlive this object.
-  Serial16550(InterruptLine& line, CharacterSink& sink) : line_(line), sink_(sink) {}
+  // `line` follows the UART's interrupt output. All must outlive this object.
+  Serial16550(InterruptLine& line, CharacterSink& sink, const Clock& clock)
+      : line_(line), sink_(sink), clock_(clock) {}
+  // Before anything is received. The timer's owner calls OnDeadline().
+  void SetTimer(DeadlineTimer& timer) { timer_ = &timer; }
+  // A pause may be over. Any thread.
+  void OnDeadline();
 
   Result<void> Attach(Bus& ports, std::uint64_t base = kCom1);
 
   // Any thread: characters typed at the host's end. Returns how many were taken, fewer than given
   // when the backlog is full; on_room is called when it has room again.
   std::size_t Receive(std::span<const std::byte> text);
-  // Before the vCPUs run. Called on a vCPU thread, without locks held.
+  // Before the vCPUs run. Called on a vCPU thread or by OnDeadline(), without locks held.
   void SetRoomCallback(std::function<void()> on_room) { on_room_ = std::move(on_room); }
 
   // Any thread: hands on what is still collected. Characters are collected up to the end of a line
@@ -84,10 +98,16 @@ class Serial16550 final : public BusDevice {
   std::uint8_t PendingInterrupt() const REQUIRES(mutex_);
   std::size_t FifoCapacity() const REQUIRES(mutex_);
   void Refill() REQUIRES(mutex_);
+  // The guest has taken, or dropped, the last character of the FIFO.
+  void OnDrained() REQUIRES(mutex_);
+  // Whether the room callback is due.
+  bool HasRoomAgain() REQUIRES(mutex_);
   void UpdateLine() REQUIRES(mutex_);
 
   InterruptLine& line_;
   CharacterSink& sink_;
+  const Clock& clock_;
+  DeadlineTimer* timer_ = nullptr;
   std::function<void()> on_room_;
 
   // Keeps the sink's calls in order.
@@ -95,6 +115,10 @@ class Serial16550 final : public BusDevice {
   Mutex mutex_;
   Ring<kFifoSize> fifo_ GUARDED_BY(mutex_);
   Ring<kBacklogSize> backlog_ GUARDED_BY(mutex_);
+  // Characters from the backlog since the FIFO was empty, and when the first of them came.
+  std::size_t burst_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t burst_start_ns_ GUARDED_BY(mutex_) = 0;  // monotonic
+  std::uint64_t next_burst_at_ns_ GUARDED_BY(mutex_) = 0;
   std::vector<std::byte> output_ GUARDED_BY(mutex_);
   std::uint8_t interrupt_enable_ GUARDED_BY(mutex_) = 0;
   std::uint8_t fifo_control_ GUARDED_BY(mutex_) = 0;

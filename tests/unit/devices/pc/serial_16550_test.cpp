@@ -81,9 +81,91 @@ TEST_F(SerialTest, TheBacklogIsBoundedAndAsksForMoreWhenItHasRoom) {
   taken += 1;
   while (calls == 0 && taken-- > 0) {
     Get(kRbr);
+    EndPause();
   }
   EXPECT_EQ(calls, 1);
   EXPECT_GE(Type(text), Serial16550::kBacklogSize / 2);
+}
+
+TEST_F(SerialTest, ABurstEndsAndTheLineFallsBeforeTheNextBegins) {
+  Put(kFcr, 1);
+  Put(kMcr, kOut2);
+  Put(kIer, 1);
+  Type(std::string(100, 'x'));
+  EXPECT_TRUE(line_.level());
+  unsigned read = 0;
+  while ((Get(kLsr) & 1) != 0) {
+    ASSERT_LT(read, 100U) << "a driver that reads until nothing is left never gets away";
+    Get(kRbr);
+    ++read;
+  }
+  EXPECT_EQ(read, Serial16550::kFifoSize);
+  EXPECT_FALSE(line_.level());
+  EXPECT_EQ(Get(kIir), 0xc1);
+  EndPause();
+  EXPECT_TRUE(line_.level());
+  EXPECT_EQ(line_.edges(), 2);
+}
+
+TEST_F(SerialTest, WhatComesMeanwhileDoesNotMakeABurstLonger) {
+  Put(kFcr, 1);
+  Type(std::string(16, 'x'));
+  for (unsigned i = 0; i < 15; ++i) {
+    Get(kRbr);
+    Type("y");
+  }
+  Get(kRbr);
+  EXPECT_EQ(Get(kLsr) & 1, 0);
+  EndPause();
+  EXPECT_EQ(Get(kRbr), 'y');
+}
+
+TEST_F(SerialTest, APauseIsAsLongAsTheGuestTookWithinLimits) {
+  Put(kFcr, 1);
+  struct {
+    std::uint64_t took;
+    std::uint64_t pause;
+  } const cases[] = {{0, Serial16550::kShortestPauseNs},
+                     {3'000'000, 3'000'000},
+                     {1'000'000'000, Serial16550::kLongestPauseNs}};
+  for (const auto& [took, pause] : cases) {
+    Type(std::string(17, 'x'));
+    clock_.Advance(took);
+    for (unsigned i = 0; i < 16; ++i) {
+      Get(kRbr);
+    }
+    ASSERT_TRUE(timer_.deadline());
+    EXPECT_EQ(*timer_.deadline() - clock_.MonotonicNs(), pause);
+    EndPause();
+    EXPECT_EQ(Get(kRbr), 'x');
+    clock_.Advance(Serial16550::kLongestPauseNs);
+  }
+}
+
+TEST_F(SerialTest, WhatIsTypedAfterAPauseComesAtOnce) {
+  Type("a");
+  Get(kRbr);
+  clock_.Advance(Serial16550::kShortestPauseNs);
+  Type("b");
+  EXPECT_EQ(Get(kRbr), 'b');
+}
+
+TEST_F(SerialTest, NothingOfALongPasteIsLost) {
+  Put(kFcr, 1);
+  std::string sent;
+  for (unsigned i = 0; i < 200'000; ++i) {
+    sent.push_back(static_cast<char>('a' + i % 26));
+  }
+  std::string received;
+  std::size_t given = 0;
+  for (unsigned rounds = 0; received.size() < sent.size() && rounds < 200'000; ++rounds) {
+    given += Type(std::string_view(sent).substr(given, 1024));
+    while ((Get(kLsr) & 1) != 0) {
+      received.push_back(static_cast<char>(Get(kRbr)));
+    }
+    EndPause();
+  }
+  EXPECT_EQ(received, sent);
 }
 
 TEST_F(SerialTest, NoCallbackWhenEverythingFitted) {

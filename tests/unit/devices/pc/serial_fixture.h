@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "port_bus.h"
+#include "support/fake_clock.h"
 #include "support/fake_devices.h"
 #include "veneer/devices/pc/serial_16550.h"
 
@@ -28,7 +29,10 @@ class SerialTest : public ::testing::Test {
   static constexpr std::uint8_t kOut2 = 0x08;
   static constexpr std::uint8_t kLoop = 0x10;
 
-  void SetUp() override { ASSERT_TRUE(serial_.Attach(ports_.bus)); }
+  void SetUp() override {
+    ASSERT_TRUE(serial_.Attach(ports_.bus));
+    serial_.SetTimer(timer_);
+  }
   std::uint8_t Get(std::uint64_t reg) { return ports_.In8(kBase + reg); }
   void Put(std::uint64_t reg, std::uint8_t value) { ports_.Out8(kBase + reg, value); }
   void Print(std::string_view text) {
@@ -41,10 +45,20 @@ class SerialTest : public ::testing::Test {
     return serial_.Receive(std::as_bytes(std::span(text.data(), text.size())));
   }
 
+  // The pause after a burst is over.
+  void EndPause() {
+    if (const auto deadline = timer_.deadline(); deadline && *deadline > clock_.MonotonicNs()) {
+      clock_.Advance(*deadline - clock_.MonotonicNs());
+    }
+    serial_.OnDeadline();
+  }
+
+  FakeClock clock_;
+  FakeDeadlineTimer timer_;
   PortBus ports_;
   FakeInterruptLine line_;
   FakeCharacterSink sink_;
-  Serial16550 serial_{line_, sink_};
+  Serial16550 serial_{line_, sink_, clock_};
 };
 
 }  // namespace veneer
