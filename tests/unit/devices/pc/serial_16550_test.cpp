@@ -61,6 +61,7 @@ TEST_F(SerialTest, EndlessLinesAreCut) {
 }
 
 TEST_F(SerialTest, ReceivedCharactersComeInOrder) {
+  Put(kFcr, 1);
   EXPECT_EQ(Type("ab"), 2U);
   EXPECT_EQ(Get(kLsr) & 1, 1);
   EXPECT_EQ(Get(kRbr), 'a');
