@@ -92,6 +92,7 @@ class FakeResampledLines final : public ResampledLines {
   };
   Result<void> AttachResampledLine(Gsi gsi, int event_fd, int resample_fd) override {
     if (refuses || attached.contains(gsi)) {
+      ++refused;
       return HostError("the line is taken");
     }
     attached[gsi] = {event_fd, resample_fd};
@@ -108,6 +109,7 @@ class FakeResampledLines final : public ResampledLines {
 
   std::map<Gsi, Line> attached;
   bool refuses = false;
+  int refused = 0;
 };
 
 // KVM's Xen support as far as the guest cannot see it: remembers what it is told.

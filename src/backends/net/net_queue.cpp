@@ -20,7 +20,9 @@ NetQueue::NetQueue(NicState& nic, GrantTable& grants, EventLoop& loop, NetConnec
     Serve();
   });
   if (!added) {
-    LogError("NIC {}: {}", nic_.number, added.error().message);
+    // A guest may connect again and again.
+    static LogLimiter limiter;
+    LogGuest(limiter, "NIC {}: {}", nic_.number, added.error().message);
     Break();
   }
 }

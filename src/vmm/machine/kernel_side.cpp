@@ -37,16 +37,17 @@ void KernelSide::Note(const Result<void>& result) {
 
 void KernelSide::Set(unsigned vcpu, XenAttribute attribute, std::uint64_t value,
                      std::function<void()> then) {
-  parts_.vcpus[vcpu]->Post([this, attribute, value, then = std::move(then)](Vcpu& target) {
+  const auto set = [this, attribute, value, then = std::move(then)](Vcpu& target) {
     if (!target.SetXen(attribute, value)) {
       refused_.Add();
-      LogWarning("KVM's Xen support does not take {:#x} for vCPU {} (attribute {})", value,
-                 target.id(), static_cast<int>(attribute));
+      LogGuest(limiter_, "KVM's Xen support does not take {:#x} for vCPU {} (attribute {})", value,
+               target.id(), static_cast<int>(attribute));
     }
     if (then) {
       then();
     }
-  });
+  };
+  parts_.vcpus[vcpu]->Post(VcpuTask::kXenAttribute, set, static_cast<unsigned>(attribute));
 }
 
 void KernelSide::SetVector(unsigned vcpu, std::uint8_t vector) {

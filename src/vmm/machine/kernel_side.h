@@ -13,6 +13,7 @@
 
 #include "upcalls.h"
 #include "vcpu_thread.h"
+#include "veneer/vmm/base/log.h"
 #include "veneer/vmm/base/metrics.h"
 #include "veneer/vmm/base/mutex.h"
 #include "veneer/vmm/kvm/kernel_xen.h"
@@ -95,6 +96,7 @@ class KernelSide final : public PortObserver, public KernelSender, public Kernel
 
   const Parts parts_;
   Counter& refused_;
+  LogLimiter limiter_;
   Mutex mutex_;
   std::vector<std::uint8_t> vectors_ GUARDED_BY(mutex_);
   std::uint8_t callback_vector_ GUARDED_BY(mutex_) = 0;

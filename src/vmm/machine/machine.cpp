@@ -55,7 +55,7 @@ class MachineImpl final : public Machine, private PowerControl {
 
   Result<void> Assemble(const KvmSystem& system);
 
-  void Start() override;
+  Result<void> Start() override;
   void Pause() override;
   void Resume() override;
   void Stop() override;
@@ -123,6 +123,7 @@ class MachineImpl final : public Machine, private PowerControl {
   BootEntry boot_entry_;
   std::vector<MsrRange> absent_pmu_;  // left to us, so that the host's log stays clean
   bool panic_marked_ = false;         // the guest marks a panic as kPanicMarker says
+  LogLimiter limiter_;
   RunGate gate_;
   std::atomic<bool> stop_requested_{false};
   std::unique_ptr<IdeDisks> ide_disks_;  // absent without such disks
@@ -282,7 +283,7 @@ Result<void> MachineImpl::FilterMsrs() {
 
 void MachineImpl::OnMsrsChanged() {
   if (const Result<void> filtered = FilterMsrs(); !filtered) {
-    LogWarning("{}", filtered.error().message);
+    LogGuest(limiter_, "{}", filtered.error().message);
   }
 }
 
@@ -321,11 +322,12 @@ Result<void> MachineImpl::MakeVcpus(const KvmSystem& system) {
   return {};
 }
 
-void MachineImpl::Start() {
+Result<void> MachineImpl::Start() {
   milestones_.Start();
   for (const auto& vcpu : vcpus_) {
-    vcpu->Start();
+    VENEER_TRY(vcpu->Start());
   }
+  return {};
 }
 
 void MachineImpl::KickAll() {

@@ -58,14 +58,19 @@ void Upcalls::SetMethod(const CallbackMethod& method) {
     void operator()(const CallbackGsi& gsi) const {
       // Linux writes 1 here once every vCPU has a vector of its own, as a sign for toolstacks.
       if (self.vcpus_[0]->vector == 0) {
+        self.line_mutex_.AssertHeld();
         self.AttachLine(gsi.gsi);
       }
     }
     void operator()(const CallbackPciIntx& intx) const {
+      self.line_mutex_.AssertHeld();
       self.AttachLine(PciHost::IntxGsi(intx.device));
     }
     void operator()(const CallbackVector& vector) const { self.callback_vector_ = vector.vector; }
   };
+  // All of it at once: of two vCPUs that do this at the same time the second finds a line to
+  // detach.
+  const MutexLock lock(line_mutex_);
   DetachLine();
   callback_vector_ = 0;
   std::visit(Visitor{*this}, method);
@@ -80,11 +85,10 @@ void Upcalls::StartOver() {
 }
 
 void Upcalls::AttachLine(Gsi gsi) {
-  const MutexLock lock(line_mutex_);
   if (const Result<void> attached =
           parts_.lines.AttachResampledLine(gsi, assert_.get(), acknowledged_.get());
       !attached) {
-    LogWarning("event channels cannot use GSI {}: {}", gsi.value, attached.error().message);
+    LogGuest(limiter_, "event channels cannot use GSI {}: {}", gsi.value, attached.error().message);
     return;
   }
   line_gsi_ = gsi;
@@ -92,7 +96,6 @@ void Upcalls::AttachLine(Gsi gsi) {
 }
 
 void Upcalls::DetachLine() {
-  const MutexLock lock(line_mutex_);
   if (line_gsi_) {
     line_attached_ = false;
     static_cast<void>(parts_.lines.DetachResampledLine(*line_gsi_, assert_.get()));

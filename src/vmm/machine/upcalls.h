@@ -11,6 +11,7 @@
 #include "vcpu_thread.h"
 #include "veneer/vmm/base/event_fd.h"
 #include "veneer/vmm/base/event_loop.h"
+#include "veneer/vmm/base/log.h"
 #include "veneer/vmm/base/metrics.h"
 #include "veneer/vmm/base/mutex.h"
 #include "veneer/vmm/bus/interrupt.h"
@@ -66,8 +67,8 @@ class Upcalls final : public UpcallSink {
   void RaiseByMethod(unsigned vcpu);
   // Looks again a little later, from the loop.
   void Retry(unsigned vcpu);
-  void AttachLine(Gsi gsi);
-  void DetachLine();
+  void AttachLine(Gsi gsi) REQUIRES(line_mutex_);
+  void DetachLine() REQUIRES(line_mutex_);
 
   Parts parts_;
   Counter& raised_;
@@ -76,7 +77,8 @@ class Upcalls final : public UpcallSink {
   std::atomic<std::uint8_t> callback_vector_{0};
   bool kernel_injects_ = false;
   std::atomic<bool> line_attached_{false};
-  Mutex line_mutex_;
+  LogLimiter limiter_;
+  Mutex line_mutex_;  // makes a change of the method one step
   std::optional<Gsi> line_gsi_ GUARDED_BY(line_mutex_);
   EventFd assert_;
   EventFd acknowledged_;

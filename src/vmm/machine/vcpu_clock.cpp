@@ -10,6 +10,12 @@ namespace {
 constexpr std::uint32_t kMsrKvmSystemTime = 0x4b564d01;
 constexpr std::uint64_t kEnable = 1;
 
+// Tried again every now and then, at an address that the guest has chosen.
+LogLimiter& Limiter() {
+  static LogLimiter limiter;
+  return limiter;
+}
+
 }  // namespace
 
 void KeepVcpuClock(Vcpu& vcpu, Gpa time) {
@@ -18,13 +24,13 @@ void KeepVcpuClock(Vcpu& vcpu, Gpa time) {
     return;
   }
   if (!vcpu.SetMsr(kMsrKvmSystemTime, wanted)) {
-    LogWarning("KVM does not keep vCPU {}'s clock at {:#x}", vcpu.id(), time.value);
+    LogGuest(Limiter(), "KVM does not keep vCPU {}'s clock at {:#x}", vcpu.id(), time.value);
   }
 }
 
 void LeaveVcpuClock(Vcpu& vcpu) {
   if (!vcpu.SetMsr(kMsrKvmSystemTime, 0)) {
-    LogWarning("KVM does not let go of vCPU {}'s clock", vcpu.id());
+    LogGuest(Limiter(), "KVM does not let go of vCPU {}'s clock", vcpu.id());
   }
 }
 

@@ -1,7 +1,6 @@
 #include "vcpu_thread.h"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +9,7 @@
 #include <cstring>
 
 #include "veneer/vmm/base/log.h"
+#include "veneer/vmm/base/thread.h"
 #include "veneer/vmm/pvm/pvm_assists.h"
 
 namespace veneer {
@@ -45,9 +45,10 @@ VcpuThread::~VcpuThread() {
   }
 }
 
-void VcpuThread::Start() {
-  thread_ = std::thread([this] { Loop(); });
-  pthread_setname_np(thread_.native_handle(), fmt::format("vcpu{}", vcpu_->id()).c_str());
+Result<void> VcpuThread::Start() {
+  VENEER_TRY_ASSIGN(thread_,
+                    StartThreadWithSignals(fmt::format("vcpu{}", vcpu_->id()), [this] { Loop(); }));
+  return {};
 }
 
 void VcpuThread::Join() {
@@ -95,28 +96,33 @@ bool VcpuThread::HandlerTakes(const VcpuExit& exit) {
   });
 }
 
-void VcpuThread::Post(Task task) {
-  if (IsCurrentThread()) {
-    task(*vcpu_);
-    return;
-  }
+void VcpuThread::Post(VcpuTask kind, Task task, unsigned which) {
+  const std::pair about(kind, which);
+  const bool now = IsCurrentThread();
   {
     const MutexLock lock(tasks_mutex_);
-    tasks_.push_back(std::move(task));
-    tasks_waiting_.store(true, std::memory_order_release);
+    std::erase_if(tasks_, [&](const Posted& posted) { return posted.about == about; });
+    if (!now) {
+      tasks_.push_back({about, std::move(task)});
+      tasks_waiting_.store(true, std::memory_order_release);
+    }
   }
-  Kick();
+  if (now) {
+    task(*vcpu_);
+  } else {
+    Kick();
+  }
 }
 
 void VcpuThread::RunTasks() {
-  std::vector<Task> tasks;
+  std::vector<Posted> tasks;
   {
     const MutexLock lock(tasks_mutex_);
     tasks.swap(tasks_);
     tasks_waiting_.store(false, std::memory_order_release);
   }
-  for (const Task& task : tasks) {
-    task(*vcpu_);
+  for (const Posted& posted : tasks) {
+    posted.task(*vcpu_);
   }
 }
 

@@ -5,11 +5,13 @@
 #include <functional>
 #include <memory>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "run_gate.h"
 #include "veneer/vmm/base/metrics.h"
 #include "veneer/vmm/base/mutex.h"
+#include "veneer/vmm/base/result.h"
 #include "veneer/vmm/bus/bus.h"
 #include "veneer/vmm/machine/stop.h"
 #include "veneer/vmm/memory/guest_memory.h"
@@ -28,6 +30,13 @@ struct VcpuContext {
   std::function<void(MachineStop)> request_stop;
 };
 
+// What a task posted to a vCPU is about.
+enum class VcpuTask {
+  kNmi,
+  kClock,
+  kXenAttribute,  // each attribute for itself
+};
+
 class VcpuThread {
  public:
   VcpuThread(std::unique_ptr<Vcpu> vcpu, VcpuContext context);
@@ -40,11 +49,14 @@ class VcpuThread {
   void AddExitHandler(std::unique_ptr<ExitHandler> handler) {
     exit_handlers_.push_back(std::move(handler));
   }
-  void Start();
+  // HostError if the host has no room for the thread.
+  Result<void> Start();
   // Any thread. Runs `task` on the vCPU's thread before it runs the guest again; at once if called
-  // on that thread.
+  // on that thread. One task about a thing (of `kind`, with the number `which`) waits at most,
+  // since a guest may cause them faster than its vCPU gets to them: a later one takes its place,
+  // behind the others.
   using Task = std::function<void(Vcpu&)>;
-  void Post(Task task);
+  void Post(VcpuTask kind, Task task, unsigned which = 0);
   bool IsCurrentThread() const { return std::this_thread::get_id() == id_.load(); }
   // Whether the guest has run on this vCPU (an AP has been started). Any thread.
   bool HasRun() const { return has_run_.load(); }
@@ -89,8 +101,12 @@ class VcpuThread {
   std::atomic<bool> has_run_{false};
   std::atomic<std::thread::id> id_{};
   std::atomic<int> schedstat_{-1};  // owned; opened by the thread itself
+  struct Posted {
+    std::pair<VcpuTask, unsigned> about;
+    Task task;
+  };
   Mutex tasks_mutex_;
-  std::vector<Task> tasks_ GUARDED_BY(tasks_mutex_);
+  std::vector<Posted> tasks_ GUARDED_BY(tasks_mutex_);
   std::atomic<bool> tasks_waiting_{false};
   std::thread thread_;
 };

@@ -444,13 +444,13 @@ void XenGuest::FinishSoftReset() {
   if (console_ != nullptr) {
     console_->Reset();
     if (const Result<void> opened = OpenConsoleChannel(); !opened) {
-      LogWarning("{}", opened.error().message);
+      LogGuest(limiter_, "{}", opened.error().message);
     }
   }
   for (const auto& vcpu : parts_.vcpus) {
     const unsigned id = vcpu->vcpu().id();
     clocks_[id] = 0;
-    vcpu->Post([](Vcpu& target) { LeaveVcpuClock(target); });
+    vcpu->Post(VcpuTask::kClock, [](Vcpu& target) { LeaveVcpuClock(target); });
     if (id != boot_vcpu_) {
       vcpu->ForgetRun();
       domain_->SetRunState(id, RunState::kOffline);
@@ -471,11 +471,12 @@ bool XenGuest::Suspend() {
 
 void XenGuest::EnableVcpuTime(unsigned vcpu, Gpa time) {
   clocks_[vcpu] = time.value;
-  parts_.vcpus[vcpu]->Post([time](Vcpu& target) { KeepVcpuClock(target, time); });
+  parts_.vcpus[vcpu]->Post(VcpuTask::kClock, [time](Vcpu& target) { KeepVcpuClock(target, time); });
 }
 
 void XenGuest::InjectNmi(unsigned vcpu) {
-  parts_.vcpus[vcpu]->Post([](Vcpu& target) { target.InjectNmi(); });
+  // As on a processor, which remembers one that it cannot take yet.
+  parts_.vcpus[vcpu]->Post(VcpuTask::kNmi, [](Vcpu& target) { target.InjectNmi(); });
 }
 
 bool XenGuest::IsOnline(unsigned vcpu) {

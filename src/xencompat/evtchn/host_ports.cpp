@@ -13,7 +13,8 @@ namespace {
 XenResult<std::shared_ptr<HostEndpoint>> EndpointFor(int event_fd) {
   UniqueFd copy(fcntl(event_fd, F_DUPFD_CLOEXEC, 0));
   if (!copy.valid()) {
-    LogWarning("event channels: cannot duplicate an eventfd (errno {})", errno);
+    static LogLimiter limiter;
+    LogGuest(limiter, "event channels: cannot duplicate an eventfd (errno {})", errno);
     return XenError(XEN_EMFILE);
   }
   return std::make_shared<HostEndpoint>(EventFd(std::move(copy)));

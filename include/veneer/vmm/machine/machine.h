@@ -84,8 +84,8 @@ class Machine {
 
   // The rest belongs to one thread, usually main, except where noted.
 
-  // Starts the vCPU threads.
-  virtual void Start() = 0;
+  // Starts the vCPU threads. HostError if the host has no room for them; then only Stop() is left.
+  virtual Result<void> Start() = 0;
   // Halts vCPUs where they are; they keep their state.
   virtual void Pause() = 0;
   // Also tries again what failed of the disks with on-error=pause.

@@ -18,7 +18,7 @@ using ::testing::IsEmpty;
 
 class FakeMachine final : public Machine {
  public:
-  void Start() override {}
+  Result<void> Start() override { return {}; }
   void Pause() override { calls.emplace_back("pause"); }
   void Resume() override { calls.emplace_back("resume"); }
   void Stop() override {}

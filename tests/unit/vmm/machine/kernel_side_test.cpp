@@ -82,7 +82,7 @@ class KernelSideTest : public ::testing::Test {
       RunGate& gate_;
     };
     threads_[vcpu]->AddExitHandler(std::make_unique<Once>(*gates_[vcpu]));
-    threads_[vcpu]->Start();
+    ASSERT_TRUE(threads_[vcpu]->Start());
     threads_[vcpu]->Join();
   }
   void SetVector(unsigned vcpu, std::uint8_t vector = kVector) {
@@ -311,7 +311,7 @@ TEST_F(KernelSideTest, TheRunStateIsBroughtUpToNow) {
   vcpus_[0]->xen_runstate = XenRunstate{RUNSTATE_running, 100, {40, 30, 20, 10}};
   now_ = 107;
   std::optional<vcpu_runstate_info_t> info;
-  threads_[0]->Post([&](Vcpu&) { info = side_->ReadRunstate(0); });
+  threads_[0]->Post(VcpuTask::kClock, [&](Vcpu&) { info = side_->ReadRunstate(0); });
   Turn(0);
   ASSERT_TRUE(info);
   EXPECT_EQ(info->state, RUNSTATE_running);

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -173,6 +174,19 @@ TEST_F(UpcallsTest, AnotherMethodTakesTheLineAway) {
   EXPECT_TRUE(lines_.attached.contains(Gsi{7}));
   upcalls_->SetMethod(CallbackNone{});
   EXPECT_TRUE(lines_.attached.empty());
+}
+
+TEST_F(UpcallsTest, TwoVcpusMayChangeTheMethodAtOnce) {
+  const auto change = [this] {
+    for (int i = 0; i < 1000; ++i) {
+      upcalls_->SetMethod(CallbackGsi{Gsi{9}});
+    }
+  };
+  std::thread other(change);
+  change();
+  other.join();
+  EXPECT_EQ(lines_.refused, 0) << "one found the other's line in its way";
+  EXPECT_TRUE(lines_.attached.contains(Gsi{9}));
 }
 
 TEST_F(UpcallsTest, TheLineThatLinuxNamesBesideItsVectorsIsNotOne) {

@@ -111,7 +111,7 @@ class VcpuThreadTest : public ::testing::Test {
   }
   void RunScript() {
     StopAfterScript();
-    thread_->Start();
+    ASSERT_TRUE(thread_->Start());
     thread_->Join();
   }
   std::uint64_t Count(const char* name) { return metrics_.Get(name).value(); }
@@ -298,7 +298,7 @@ TEST_F(VcpuThreadTest, TheLoopStandsStillWhileTheGateIsPaused) {
   gate_.Pause();
   FakeHandler& handler = AddFakeHandler();
   StopAfterScript();
-  thread_->Start();
+  ASSERT_TRUE(thread_->Start());
   gate_.WaitUntilHeld(1);
   EXPECT_EQ(vcpu_->exits.size(), 1U);
   gate_.Resume();
@@ -365,7 +365,7 @@ TEST_F(VcpuThreadTest, AVcpuHasRunOnceItLeavesTheGuestByItself) {
     return ExitHandler::Outcome::kNotMine;
   };
   EXPECT_FALSE(thread_->HasRun());
-  thread_->Start();
+  ASSERT_TRUE(thread_->Start());
   thread_->Join();
   EXPECT_FALSE(after_interruption);
   EXPECT_TRUE(thread_->HasRun());
@@ -375,11 +375,11 @@ TEST_F(VcpuThreadTest, APostedTaskRunsOnTheThreadBeforeTheGuestDoes) {
   gate_.Pause();
   StopAfterScript();
   vcpu_->exits = {DebugExit{}};
-  thread_->Start();
+  ASSERT_TRUE(thread_->Start());
   gate_.WaitUntilHeld(1);
   std::optional<std::size_t> left;
   bool on_thread = false;
-  thread_->Post([&](Vcpu& vcpu) {
+  thread_->Post(VcpuTask::kClock, [&](Vcpu& vcpu) {
     EXPECT_EQ(&vcpu, vcpu_);
     on_thread = thread_->IsCurrentThread();
     left = vcpu_->exits.size();
@@ -397,21 +397,50 @@ TEST_F(VcpuThreadTest, PostedTasksRunOnceAndInTheirOrder) {
   gate_.Pause();
   StopAfterScript();
   vcpu_->exits = {DebugExit{}, DebugExit{}};
-  thread_->Start();
+  ASSERT_TRUE(thread_->Start());
   gate_.WaitUntilHeld(1);
   std::string order;
-  thread_->Post([&](Vcpu&) { order += "a"; });
-  thread_->Post([&](Vcpu&) { order += "b"; });
+  thread_->Post(VcpuTask::kNmi, [&](Vcpu&) { order += "a"; });
+  thread_->Post(
+      VcpuTask::kXenAttribute, [&](Vcpu&) { order += "b"; }, 1);
+  thread_->Post(
+      VcpuTask::kXenAttribute, [&](Vcpu&) { order += "c"; }, 2);
   gate_.Resume();
   thread_->Join();
-  EXPECT_EQ(order, "ab");
+  EXPECT_EQ(order, "abc");
+}
+
+// A guest may cause them without end while the vCPU cannot get to them.
+TEST_F(VcpuThreadTest, OneTaskAboutAThingWaitsAtMost) {
+  gate_.Pause();
+  StopAfterScript();
+  vcpu_->exits = {DebugExit{}};
+  ASSERT_TRUE(thread_->Start());
+  gate_.WaitUntilHeld(1);
+  int nmis = 0;
+  std::string order;
+  thread_->Post(
+      VcpuTask::kXenAttribute, [&](Vcpu&) { order += "old "; }, 1);
+  thread_->Post(
+      VcpuTask::kXenAttribute, [&](Vcpu&) { order += "other "; }, 2);
+  thread_->Post(
+      VcpuTask::kXenAttribute, [&](Vcpu&) { order += "new "; }, 1);
+  const auto counted = std::make_shared<int>();
+  for (int i = 0; i < 1000; ++i) {
+    thread_->Post(VcpuTask::kNmi, [&nmis, counted](Vcpu&) { ++nmis; });
+  }
+  EXPECT_EQ(counted.use_count(), 2) << "this one and the one that waits";
+  gate_.Resume();
+  thread_->Join();
+  EXPECT_EQ(nmis, 1);
+  EXPECT_EQ(order, "other new ");
 }
 
 TEST_F(VcpuThreadTest, ATaskPostedByTheThreadItselfRunsAtOnce) {
   bool at_once = false;
   AddFakeHandler().before_run = [&](Vcpu&) {
     bool ran = false;
-    thread_->Post([&](Vcpu&) { ran = true; });
+    thread_->Post(VcpuTask::kNmi, [&](Vcpu&) { ran = true; });
     at_once = ran;
   };
   RunScript();
