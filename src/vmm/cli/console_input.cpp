@@ -1,6 +1,7 @@
 #include "console_input.h"
 
 #include <sys/epoll.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <array>
@@ -8,6 +9,19 @@
 #include <utility>
 
 namespace veneer {
+namespace {
+
+// Another reader of the same pipe may have taken what was there: not to be waited for.
+ssize_t ReadReady(int fd, std::span<std::byte> buffer) {
+  const iovec room{buffer.data(), buffer.size()};
+  const ssize_t got = preadv2(fd, &room, 1, -1, RWF_NOWAIT);
+  // Terminals, and pipes of older kernels, do not know the flag.
+  return got < 0 && (errno == EOPNOTSUPP || errno == ENOSYS)
+             ? read(fd, buffer.data(), buffer.size())
+             : got;
+}
+
+}  // namespace
 
 ConsoleInput::ConsoleInput(EventLoop& loop, int fd, Sink sink, Filter filter)
     : loop_(loop), fd_(fd), sink_(std::move(sink)), filter_(std::move(filter)) {}
@@ -16,9 +30,8 @@ ConsoleInput::~ConsoleInput() { Watch(false); }
 
 void ConsoleInput::Start() {
   Watch(true);
-  // Plain files cannot be polled; they are always ready.
-  while (!pollable_ && waiting_.empty() && !ended_) {
-    ReadSome();
+  if (!pollable_) {
+    ReadLater();
   }
 }
 
@@ -35,19 +48,31 @@ void ConsoleInput::Watch(bool watch) {
   pollable_ = watched_;
 }
 
+void ConsoleInput::ReadLater() {
+  loop_.Post([this, alive = std::weak_ptr(alive_)] {
+    if (!alive.expired()) {
+      ReadSome();
+    }
+  });
+}
+
 void ConsoleInput::ReadSome() {
   std::array<std::byte, 1024> buffer;
-  const ssize_t got = read(fd_, buffer.data(), buffer.size());
-  if (got <= 0) {
-    if (got == 0 || (errno != EINTR && errno != EAGAIN)) {
-      // The end of input is not the end of the guest.
-      ended_ = true;
-      Watch(false);
-    }
+  const ssize_t got = pollable_ ? ReadReady(fd_, buffer) : read(fd_, buffer.data(), buffer.size());
+  if (got > 0) {
+    waiting_ = filter_(std::span(buffer).first(static_cast<std::size_t>(got)));
+    OnRoom();
     return;
   }
-  waiting_ = filter_(std::span(buffer).first(static_cast<std::size_t>(got)));
-  OnRoom();
+  const bool again = got < 0 && (errno == EINTR || (errno == EAGAIN && pollable_));
+  if (!again) {
+    // The end of input is not the end of the guest. What can neither be read now nor be waited for
+    // has ended, too: asking again and again would take a CPU.
+    ended_ = true;
+    Watch(false);
+  } else if (!pollable_) {
+    ReadLater();
+  }
 }
 
 void ConsoleInput::OnRoom() {
@@ -61,7 +86,7 @@ void ConsoleInput::OnRoom() {
     if (pollable_) {
       Watch(true);
     } else {
-      loop_.Post([this] { ReadSome(); });
+      ReadLater();
     }
   }
 }

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -10,7 +11,7 @@
 
 namespace veneer {
 
-// On the loop's thread. Works with terminals, pipes and plain files.
+// On the loop's thread. Works with terminals, pipes, plain files and endless devices.
 class ConsoleInput {
  public:
   // Takes bytes for the guest and returns how many it could take.
@@ -30,6 +31,9 @@ class ConsoleInput {
  private:
   void Watch(bool watch);
   void ReadSome();
+  // For what cannot be polled and is always ready, such as plain files and /dev/zero: one piece a
+  // round, between the loop's other work.
+  void ReadLater();
 
   EventLoop& loop_;
   const int fd_;
@@ -39,6 +43,7 @@ class ConsoleInput {
   bool watched_ = false;
   bool pollable_ = true;
   bool ended_ = false;
+  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for what is posted
 };
 
 }  // namespace veneer

@@ -18,6 +18,7 @@
 #include "machine_summary.h"
 #include "run_command.h"
 #include "run_options.h"
+#include "standard_streams.h"
 #include "usage_text.h"
 
 namespace {
@@ -146,6 +147,9 @@ int Main(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   try {
+    if (const auto open = veneer::OpenMissingStandardStreams(); !open) {
+      return static_cast<int>(veneer::ExitCode::kHostError);  // and nowhere to say it
+    }
     return Main(argc, argv);
   } catch (const std::exception& error) {
     static_cast<void>(std::fprintf(stderr, "veneer: %s\n", error.what()));

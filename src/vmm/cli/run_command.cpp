@@ -1,6 +1,5 @@
 #include "run_command.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
@@ -8,6 +7,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <memory>
 #include <optional>
@@ -16,8 +16,10 @@
 #include "claim_name.h"
 #include "console_input.h"
 #include "exit_code.h"
+#include "guest_output.h"
 #include "machine_control.h"
 #include "metrics_file.h"
+#include "reboot_limit.h"
 #include "terminal.h"
 #include "veneer/host/disk/disk_image.h"
 #include "veneer/vmm/base/clock.h"
@@ -39,28 +41,16 @@ constexpr char kEscapeHelp[] =
     "Ctrl-A a   send Ctrl-A to the guest\r\n"
     "Ctrl-A h   this help\r\n";
 
-// Writes all of it; what the receiver does not take is lost, not waited for twice.
-void WriteAll(int fd, std::span<const std::byte> data) {
-  while (!data.empty()) {
-    const ssize_t written = write(fd, data.data(), data.size());
-    if (written < 0 && errno == EINTR) {
-      continue;
-    }
-    if (written <= 0) {
-      return;
-    }
-    data = data.subspan(static_cast<std::size_t>(written));
-  }
-}
-
-// SIGINT, SIGTERM and SIGHUP as something to read. Made before any thread, so that all of them
-// leave these signals alone.
+// The signals that the main loop answers as something to read. Made before any thread, so that all
+// of them leave these signals alone.
 Result<UniqueFd> CatchSignals() {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGHUP);
+  sigaddset(&signals, SIGTSTP);
+  sigaddset(&signals, SIGCONT);
   sigprocmask(SIG_BLOCK, &signals, nullptr);
   static_cast<void>(signal(SIGPIPE, SIG_IGN));
   // A disk larger than what the user may write (ulimit -f) shall fail as any other error of a disk.
@@ -72,24 +62,6 @@ Result<UniqueFd> CatchSignals() {
   return fd;
 }
 
-// Where a character device's output goes; `option` is named in errors.
-Result<UniqueFd> OpenOutput(const CharacterTarget& target, const char* option) {
-  switch (target.kind) {
-    case CharacterTarget::Kind::kStdio:
-      return UniqueFd(fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0));
-    case CharacterTarget::Kind::kFile: {
-      UniqueFd fd(open(target.path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-      if (!fd.valid()) {
-        return ErrnoError(errno, fmt::format("{}: cannot write '{}'", option, target.path));
-      }
-      return fd;
-    }
-    case CharacterTarget::Kind::kOff:
-      break;
-  }
-  return UniqueFd();
-}
-
 // Lets `veneer ctl` at one life of a guest.
 struct Control {
   MachineControl guest;
@@ -99,17 +71,21 @@ struct Control {
 // One `veneer run`: what outlives a guest's restarts.
 class Session {
  public:
-  explicit Session(RunOptions options) : options_(std::move(options)) {}
+  explicit Session(RunOptions options)
+      : options_(std::move(options)), reboot_limit_(options_.reboot_rate) {}
 
   Result<void> Prepare();
   // Runs the guest, restarting it as told, until it has stopped for good.
   Result<MachineStop> Run();
+  // Lets the last of the guest's output out, for a moment.
+  void FinishOutput();
   int signal_number() const { return signal_number_; }
   const std::string& name() const { return options_.machine.name; }
 
  private:
   Result<MachineStop> RunOnce();
   Result<void> WatchSignals(EventLoop& loop);
+  void OnSignal(int number, EventLoop& loop);
   void ArmTimeout(EventLoop& loop);
   // Null without a control socket.
   Result<std::unique_ptr<Control>> MakeControl(EventLoop& loop, Machine& machine);
@@ -120,11 +96,13 @@ class Session {
   RunOptions options_;
   UniqueFd signals_;
   std::unique_ptr<ControlSocket> control_socket_;  // null: none
-  UniqueFd serial_output_;
-  UniqueFd console_output_;
+  Metrics metrics_;
+  std::unique_ptr<GuestOutput> serial_output_;
+  std::unique_ptr<GuestOutput> console_output_;
+  std::optional<RawTerminal> terminal_;
+  RebootLimit reboot_limit_;
   std::unique_ptr<KvmSystem> system_;
   HostProfile host_;
-  Metrics metrics_;
   std::uint64_t deadline_ns_ = 0;
   int signal_number_ = 0;
   std::optional<MachineStop> stop_;    // on the loop's thread
@@ -138,8 +116,10 @@ Result<void> Session::Prepare() {
   for (DiskConfig& disk : options_.machine.disks) {
     VENEER_TRY(DecideDiskFormat(disk));
   }
-  VENEER_TRY_ASSIGN(serial_output_, OpenOutput(options_.machine.serial, "--serial"));
-  VENEER_TRY_ASSIGN(console_output_, OpenOutput(options_.machine.xen.console, "--console"));
+  VENEER_TRY_ASSIGN(serial_output_,
+                    GuestOutput::Open(options_.machine.serial, "--serial", "serial", metrics_));
+  VENEER_TRY_ASSIGN(console_output_, GuestOutput::Open(options_.machine.xen.console, "--console",
+                                                       "console", metrics_));
   if (!options_.boot_reason.empty()) {
     LogInfo("{} {}", options_.machine.name, options_.boot_reason);
   }
@@ -161,7 +141,23 @@ Result<MachineStop> Session::Run() {
     if (stop.reason != StopReason::kReset || options_.machine.on_reboot == OnReboot::kExit) {
       return stop;
     }
+    if (!reboot_limit_.Allow(HostClock().MonotonicNs())) {
+      const RebootLimit::Rate& rate = reboot_limit_.rate();
+      return MachineStop{
+          StopReason::kRebootLoop,
+          fmt::format("it has rebooted {} times within {} s; --reboot-limit sets how "
+                      "often it may",
+                      rate.reboots, rate.seconds)};
+    }
     LogInfo("{}: the guest reboots", options_.machine.name);
+  }
+}
+
+void Session::FinishOutput() {
+  constexpr std::chrono::milliseconds kPatience{700};
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  for (GuestOutput* output : {serial_output_.get(), console_output_.get()}) {
+    output->Finish(deadline);
   }
 }
 
@@ -198,11 +194,25 @@ Result<void> Session::WatchSignals(EventLoop& loop) {
   return loop.AddFd(signals_.get(), EPOLLIN, [this, &loop](std::uint32_t) {
     signalfd_siginfo info{};
     if (read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
-      signal_number_ = static_cast<int>(info.ssi_signo);
-      stop_.reset();
-      End(loop, {StopReason::kSignal, {}});
+      OnSignal(static_cast<int>(info.ssi_signo), loop);
     }
   });
+}
+
+void Session::OnSignal(int number, EventLoop& loop) {
+  switch (number) {
+    case SIGTSTP:
+      return terminal_ ? terminal_->Suspend() : StopOurselves();
+    case SIGCONT:
+      if (terminal_) {
+        terminal_->Continue();
+      }
+      return;
+    default:
+      signal_number_ = number;
+      stop_.reset();
+      End(loop, {StopReason::kSignal, {}});
+  }
 }
 
 void Session::ArmTimeout(EventLoop& loop) {
@@ -248,11 +258,11 @@ Result<MachineStop> Session::RunOnce() {
   MachineOutputs outputs;
   outputs.serial = [this, &loader_on_stdio](std::span<const std::byte> text) {
     loader_on_stdio = false;
-    WriteAll(serial_output_.get(), text);
+    serial_output_->Write(text);
   };
   outputs.console = [this, &loader_on_stdio, look_for_trouble](std::span<const std::byte> text) {
     look_for_trouble(text);
-    WriteAll(loader_on_stdio ? serial_output_.get() : console_output_.get(), text);
+    (loader_on_stdio ? serial_output_ : console_output_)->Write(text);
   };
   outputs.debug = [look_for_trouble](std::span<const std::byte> text) {
     look_for_trouble(text);
@@ -277,9 +287,8 @@ Result<MachineStop> Session::RunOnce() {
   VENEER_TRY_ASSIGN(machine, Machine::Build(options_.machine, *system_, host_, metrics_, *loop,
                                             std::move(outputs)));
 
-  std::optional<RawTerminal> terminal;
   if (console_on_stdio || options_.machine.serial.kind == CharacterTarget::Kind::kStdio) {
-    terminal.emplace();
+    terminal_.emplace();
     EscapeParser escapes(
         {.quit =
              [this, &loop] {
@@ -287,32 +296,33 @@ Result<MachineStop> Session::RunOnce() {
              },
          .power_button = [&machine] { machine->PressPowerButton(); },
          .help =
-             [] {
-               WriteAll(STDOUT_FILENO,
-                        std::as_bytes(std::span(kEscapeHelp).first(sizeof kEscapeHelp - 1)));
+             [this, console_on_stdio] {
+               (console_on_stdio ? console_output_ : serial_output_)->Say(kEscapeHelp);
              }});
-    const bool raw = terminal->active();
     input = std::make_unique<ConsoleInput>(
         *loop, STDIN_FILENO,
         [&machine, &loader_on_stdio, console_on_stdio](std::span<const std::byte> text) {
           return console_on_stdio || loader_on_stdio ? machine->ConsoleInput(text)
                                                      : machine->SerialInput(text);
         },
-        [escapes, raw](std::span<const std::byte> text) mutable {
-          return raw ? escapes.Filter(text) : std::vector(text.begin(), text.end());
+        [this, escapes](std::span<const std::byte> text) mutable {
+          return terminal_->active() ? escapes.Filter(text) : std::vector(text.begin(), text.end());
         });
     input->Start();
   }
 
   VENEER_TRY_ASSIGN(const std::unique_ptr<Control> control, MakeControl(*loop, *machine));
   control_ = control != nullptr ? &control->guest : nullptr;
-  machine->Start();
-  loop->Run();
+  const Result<void> started = machine->Start();
+  if (started) {
+    loop->Run();
+  }
   control_ = nullptr;
   machine->Stop();
   machine->CollectStatistics();
   input.reset();
-  terminal.reset();
+  terminal_.reset();
+  VENEER_TRY(started);
   if (!options_.metrics_file.empty()) {
     VENEER_TRY(WriteMetricsFile(options_.metrics_file, host_, machine->Milestones(), metrics_,
                                 Describe(stop_->reason)));
@@ -328,6 +338,7 @@ int ExitCodeFor(const MachineStop& stop, int signal_number) {
       return static_cast<int>(ExitCode::kOk);
     case StopReason::kGuestPanic:
     case StopReason::kTripleFault:
+    case StopReason::kRebootLoop:
       return static_cast<int>(ExitCode::kGuestCrash);
     case StopReason::kEmulationFailure:
       return static_cast<int>(ExitCode::kEmulationFailure);
@@ -359,6 +370,7 @@ int RunCommand(const RunOptions& options) {
     return Report(prepared.error());
   }
   const Result<MachineStop> stop = session.Run();
+  session.FinishOutput();
   if (!stop) {
     return Report(stop.error());
   }

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <limits>
 #include <map>
+#include <span>
 
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -220,6 +221,9 @@ Result<std::optional<unsigned>> ParseTimerLoad(const std::string& text) {
   return std::optional(percent);
 }
 
+// A file's limit must hold what a guest may print at once, many times over.
+constexpr std::uint64_t kLeastFileLimit = std::uint64_t{64} << 10U;
+
 // "4.17". Guests switch features off below 4.0.
 Result<XenVersion> ParseXenVersion(const std::string& text) {
   XenVersion version;
@@ -232,6 +236,31 @@ Result<XenVersion> ParseXenVersion(const std::string& text) {
     }
   }
   return UsageError("'{}' is not a Xen version from 4.0 on, such as 4.17", text);
+}
+
+// The keys behind a file's path.
+struct FileTarget {
+  CharacterTarget target{CharacterTarget::Kind::kFile, {}};
+
+  Result<void> SetMaxSize(std::string_view key, std::string_view value) {
+    VENEER_TRY_ASSIGN(target.max_bytes, ParseSize(value));
+    if (target.max_bytes < kLeastFileLimit) {
+      return UsageError("{}: '{}' is less than 64K", key, value);
+    }
+    return {};
+  }
+};
+constexpr OptionKey<FileTarget> kFileKeys[] = {{"max-size", &FileTarget::SetMaxSize}};
+
+Result<CharacterTarget> ParseFileTarget(std::string_view text) {
+  const std::vector<std::string> parts = SplitOptionList(text);
+  FileTarget file;
+  file.target.path = parts.front();
+  if (file.target.path.empty()) {
+    return UsageError("'file:{}' names no file", text);
+  }
+  VENEER_TRY(SetOptions<FileTarget>(std::span(parts).subspan(1), kFileKeys, file));
+  return file.target;
 }
 
 }  // namespace
@@ -256,9 +285,9 @@ Result<CharacterTarget> ParseCharacterTarget(std::string_view text) {
     return CharacterTarget{CharacterTarget::Kind::kOff, {}};
   }
   if (text.starts_with(kFile) && text.size() > kFile.size()) {
-    return CharacterTarget{CharacterTarget::Kind::kFile, std::string(text.substr(kFile.size()))};
+    return ParseFileTarget(text.substr(kFile.size()));
   }
-  return UsageError("'{}' is not stdio, off or file:PATH", text);
+  return UsageError("'{}' is not stdio, off or file:PATH[,max-size=SIZE]", text);
 }
 
 void DeclareRunOptions(CLI::App& command, RunOptions& options) {
@@ -322,7 +351,8 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
   command.option_defaults()->group("Output");
   AddParsed<CharacterTarget>(command, "--serial", machine.serial, ParseCharacterTarget,
                              "Where the serial port ttyS0 goes: stdio (Ctrl-A h for help), "
-                             "file:PATH or off; off if --console is stdio",
+                             "file:PATH[,max-size=SIZE] (then what is full becomes PATH.1; a comma "
+                             "in PATH is written twice) or off; off if --console is stdio",
                              "TARGET", "stdio");
   command.option_defaults()->group("Disks");
   AddRepeated<DiskConfig>(
@@ -401,8 +431,7 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
       "interpreted, else 100)",
       "auto|N", "auto");
   AddParsed<CharacterTarget>(command, "--console", machine.xen.console, ParseCharacterTarget,
-                             "Where the PV console hvc0 goes: stdio, file:PATH or off", "TARGET",
-                             "off");
+                             "Where the PV console hvc0 goes: as --serial", "TARGET", "off");
   command
       .add_option("--xenstore-socket", machine.xen.xenstore_socket,
                   "Serve xenstore there to Debian's xenstore-utils (XENSTORED_PATH)")
@@ -415,6 +444,11 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
       ->type_name("PATH|off");
   command.add_flag("--dry-run", options.dry_run,
                    "Print the machine that would be made, and make none");
+  AddParsed<RebootLimit::Rate>(
+      command, "--reboot-limit", options.reboot_rate,
+      [](const std::string& text) { return ParseRebootRate(text); },
+      "End a guest that reboots more often than so many times in so many seconds (exit code 3)",
+      "REBOOTS/SECONDS|off", "20/10");
   command
       .add_option("--timeout", options.timeout_seconds,
                   "End the run after this many seconds (exit code 5)")
@@ -437,8 +471,8 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
   command.footer(
       "Exit codes: 0 the guest powered off or was ended by the user; 1 host error; 2 wrong usage "
       "or\n"
-      "input; 3 the guest crashed; 4 an instruction this host cannot perform; 5 timeout;\n"
-      "128+N ended by signal N.\n\n"
+      "input; 3 the guest crashed or rebooted without end; 4 an instruction this host cannot\n"
+      "perform; 5 timeout; 128+N ended by signal N.\n\n"
       "Examples:\n"
       "  veneer run disk.img --memory 512M\n"
       "  veneer run --kernel bzImage --initrd initrd.cpio --memory 256M --cpus 2 \\\n"

@@ -7,6 +7,7 @@
 
 #include <CLI/App.hpp>
 
+#include "reboot_limit.h"
 #include "veneer/vmm/base/log.h"
 #include "veneer/vmm/base/result.h"
 #include "veneer/vmm/machine/machine_config.h"
@@ -25,6 +26,7 @@ struct RunOptions {
   std::string control_socket;    // path; empty: the usual place; kNoControlSocket: none
   unsigned timeout_seconds = 0;  // 0: none
   bool dry_run = false;          // only say what would be made
+  RebootLimit::Rate reboot_rate;
   LogLevel log_level = LogLevel::kInfo;
   std::string log_file;      // empty: stderr
   std::string metrics_file;  // empty: none
@@ -33,7 +35,7 @@ struct RunOptions {
 // "256M", "1G", "1536": a whole number of MiB, or with K, M, G or T, or B for bytes. Bytes.
 Result<std::uint64_t> ParseSize(std::string_view text);
 
-// "stdio", "off" or "file:PATH".
+// "stdio", "off" or "file:PATH[,max-size=SIZE]".
 Result<CharacterTarget> ParseCharacterTarget(std::string_view text);
 
 // Declares the options on `command`; parsing fills `options`, which must outlive it.

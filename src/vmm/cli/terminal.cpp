@@ -4,6 +4,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 
@@ -12,22 +13,48 @@
 namespace veneer {
 namespace {
 
-constexpr std::array kFatalSignals{SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE};
+// Those that do not end a program by themselves, or cannot be caught.
+constexpr std::array kHarmlessSignals{SIGKILL,  SIGSTOP, SIGCHLD, SIGCONT, SIGURG,
+                                      SIGWINCH, SIGTSTP, SIGTTIN, SIGTTOU};
 
 // Signal handlers and atexit functions reach only globals.
 termios saved_settings;
 volatile sig_atomic_t raw_mode = 0;
 
+// Whether the terminal is ours to set now: a shell that has put us into the background has settings
+// of its own, and would have us stopped for touching them (SIGTTOU). Safe in signal handlers.
+bool InForeground() { return tcgetpgrp(STDIN_FILENO) == getpgrp(); }
+
 void Restore() {
   if (raw_mode != 0) {
     raw_mode = 0;
-    tcsetattr(STDIN_FILENO, TCSANOW, &saved_settings);
+    if (InForeground()) {
+      tcsetattr(STDIN_FILENO, TCSANOW, &saved_settings);
+    }
   }
 }
 
 void RestoreAndDie(int signal_number) {
   Restore();
   raise(signal_number);  // SA_RESETHAND: this time with the default action
+}
+
+// Whatever would end the process without a word: SIGQUIT, SIGALRM, SIGSEGV and all the others that
+// nobody has a use for.
+void RestoreOnFatalSignals() {
+  for (int number = 1; number <= SIGRTMAX; ++number) {
+    struct sigaction present {};
+    if (std::find(kHarmlessSignals.begin(), kHarmlessSignals.end(), number) !=
+            kHarmlessSignals.end() ||
+        sigaction(number, nullptr, &present) != 0 || (present.sa_flags & SA_SIGINFO) != 0 ||
+        present.sa_handler != SIG_DFL) {
+      continue;
+    }
+    struct sigaction action {};
+    action.sa_handler = RestoreAndDie;
+    action.sa_flags = SA_RESETHAND | SA_NODEFER;
+    sigaction(number, &action, nullptr);
+  }
 }
 
 }  // namespace
@@ -38,11 +65,16 @@ RawTerminal::RawTerminal() {
   }
   static const bool registered = std::atexit(Restore) == 0;
   static_cast<void>(registered);
-  for (const int signal_number : kFatalSignals) {
-    struct sigaction action {};
-    action.sa_handler = RestoreAndDie;
-    action.sa_flags = SA_RESETHAND | SA_NODEFER;
-    sigaction(signal_number, &action, nullptr);
+  RestoreOnFatalSignals();
+  terminal_ = true;
+  MakeRaw();
+}
+
+RawTerminal::~RawTerminal() { MakeCooked(); }
+
+void RawTerminal::MakeRaw() {
+  if (!terminal_ || !InForeground()) {
+    return;
   }
   termios raw = saved_settings;
   cfmakeraw(&raw);
@@ -51,11 +83,30 @@ RawTerminal::RawTerminal() {
   SetLogTerminalRaw(active_);
 }
 
-RawTerminal::~RawTerminal() {
+void RawTerminal::MakeCooked() {
   if (active_) {
+    active_ = false;
     Restore();
     SetLogTerminalRaw(false);
   }
+}
+
+void RawTerminal::Suspend() {
+  MakeCooked();
+  StopOurselves();
+  MakeRaw();
+}
+
+void StopOurselves() {
+  sigset_t stop;
+  sigset_t before;
+  sigemptyset(&stop);
+  sigaddset(&stop, SIGTSTP);
+  // With its default action, so that the kernel's exceptions hold (a process that no shell would
+  // ever continue is not stopped).
+  kill(getpid(), SIGTSTP);
+  pthread_sigmask(SIG_UNBLOCK, &stop, &before);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 std::vector<std::byte> EscapeParser::Filter(std::span<const std::byte> input) {

@@ -9,8 +9,9 @@
 namespace veneer {
 
 // Puts the terminal on stdin into raw mode, so that every key reaches the guest, and back on every
-// way out: destruction, normal exit and fatal signals. One at a time. Does nothing when stdin is no
-// terminal.
+// way out: destruction, normal exit and every signal that ends a program. One at a time, on one
+// thread. Does nothing when stdin is no terminal, and leaves it alone while another process has it
+// (Veneer was started or continued in the background).
 class RawTerminal {
  public:
   RawTerminal();
@@ -20,9 +21,22 @@ class RawTerminal {
 
   bool active() const { return active_; }
 
+  // SIGTSTP has come: the terminal is the shell's until the process is continued. Returns then.
+  void Suspend();
+  // SIGCONT has come, perhaps after a SIGSTOP that nobody was told of: raw again.
+  void Continue() { MakeRaw(); }
+
  private:
+  void MakeRaw();
+  void MakeCooked();
+
+  bool terminal_ = false;
   bool active_ = false;
 };
+
+// Stops the process as SIGTSTP does; returns when it is continued. SIGTSTP must be blocked in all
+// threads.
+void StopOurselves();
 
 // Finds the escape sequences in what the user types: Ctrl-A and a letter, as in QEMU.
 class EscapeParser {

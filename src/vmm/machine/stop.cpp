@@ -18,6 +18,8 @@ const char* Describe(StopReason reason) {
       return "the host failed";
     case StopReason::kTimeout:
       return "the time limit has passed";
+    case StopReason::kRebootLoop:
+      return "the guest reboots again and again";
     case StopReason::kQuit:
       return "stopped by the user";
     case StopReason::kSignal:

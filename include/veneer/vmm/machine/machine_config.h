@@ -27,7 +27,9 @@ enum class BootKind {
 struct CharacterTarget {
   enum class Kind { kStdio, kFile, kOff };
   Kind kind = Kind::kStdio;
-  std::string path;  // kFile only
+  // kFile only:
+  std::string path;
+  std::uint64_t max_bytes = 0;  // of the file, before another begins; 0: no limit
 };
 
 // How events reach a guest (--callback).

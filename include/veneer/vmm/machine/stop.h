@@ -13,6 +13,7 @@ enum class StopReason {
   kEmulationFailure,  // an instruction that neither KVM nor an assist can perform
   kHostError,         // KVM or the host failed
   kTimeout,           // the time the user allowed has passed
+  kRebootLoop,        // the guest reboots more often than --reboot-limit allows
   kQuit,              // the user asked, at the console or by `veneer ctl`
   kSignal,            // SIGINT, SIGTERM or SIGHUP
 };

@@ -1,11 +1,15 @@
 #include "src/vmm/cli/console_input.h"
 
 #include <fcntl.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <functional>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -81,6 +85,69 @@ TEST_F(ConsoleInputTest, ReadsPlainFilesWhichCannotBePolled) {
   input->Start();
   loop_->Run();
   EXPECT_EQ(received_, content);
+}
+
+// The start does not wait for the end of it, nor does anything else on the loop.
+TEST_F(ConsoleInputTest, EndlessInputLeavesTheLoopItsOtherWork) {
+  const UniqueFd zero(open("/dev/zero", O_RDONLY | O_CLOEXEC));
+  room_ = std::size_t{1} << 40U;
+  enough_ = std::size_t{1} << 40U;
+  const auto input = MakeInput(zero.get());
+  input->Start();
+  int rounds = 0;
+  const std::function<void()> other_work = [&] {
+    if (++rounds == 10) {
+      loop_->Stop();
+    } else {
+      loop_->Post(other_work);
+    }
+  };
+  loop_->Post(other_work);
+  loop_->Run();
+  EXPECT_EQ(rounds, 10);
+  EXPECT_GE(received_.size(), 1024U);
+}
+
+// As when a descriptor of that number is watched already, so that it cannot be watched once more.
+TEST_F(ConsoleInputTest, WhatCanNeitherBeReadNorWaitedForHasEnded) {
+  std::array<int, 2> fds{};
+  ASSERT_EQ(pipe2(fds.data(), O_CLOEXEC | O_NONBLOCK), 0);
+  const UniqueFd read_end(fds[0]);
+  const UniqueFd write_end(fds[1]);
+  ASSERT_TRUE(loop_->AddFd(read_end.get(), 0, [](std::uint32_t) {}));
+  const auto input = MakeInput(read_end.get());
+  input->Start();
+  loop_->Post([&] { loop_->Post([&] { loop_->Stop(); }); });
+  loop_->Run();
+  ASSERT_EQ(write(write_end.get(), "late", 4), 4);
+  input->OnRoom();
+  EXPECT_EQ(received_, "");
+  loop_->RemoveFd(read_end.get());
+}
+
+TEST_F(ConsoleInputTest, WhatAnotherReaderHasTakenIsNotWaitedFor) {
+  std::array<int, 2> fds{};
+  ASSERT_EQ(pipe2(fds.data(), O_CLOEXEC), 0);
+  const UniqueFd read_end(fds[0]);
+  const UniqueFd write_end(fds[1]);
+  char byte = 0;
+  const iovec place{&byte, 1};
+  if (preadv2(read_end.get(), &place, 1, -1, RWF_NOWAIT) >= 0 || errno != EAGAIN) {
+    GTEST_SKIP() << "this kernel cannot read a pipe without waiting";
+  }
+  ASSERT_EQ(write(write_end.get(), "gone", 4), 4);
+  // Watched and found ready in the same round, and read before the input's turn comes.
+  const UniqueFd same(fcntl(read_end.get(), F_DUPFD_CLOEXEC, 0));
+  ASSERT_TRUE(loop_->AddFd(same.get(), EPOLLIN, [&](std::uint32_t) {
+    std::array<char, 4> text{};
+    EXPECT_EQ(read(same.get(), text.data(), text.size()), 4);
+    loop_->Stop();
+  }));
+  const auto input = MakeInput(read_end.get());
+  input->Start();
+  loop_->Run();
+  EXPECT_EQ(received_, "");
+  loop_->RemoveFd(same.get());
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "src/vmm/cli/exit_code.h"
 #include "support/scratch_directory.h"
+#include "veneer/vmm/base/log.h"
 
 namespace veneer {
 namespace {
@@ -146,6 +147,7 @@ TEST(CtlCommand, SaysThatNobodyIsThere) {
   CtlOptions options = Parse("web info");
   options.socket = scratch.File("none.sock");
   ::testing::internal::CaptureStderr();
+  ASSERT_TRUE(ConfigureLog(LogLevel::kInfo, ""));
   EXPECT_EQ(CtlCommand(options), static_cast<int>(ExitCode::kHostError));
   EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("no guest 'web' is running"));
 }
@@ -153,6 +155,7 @@ TEST(CtlCommand, SaysThatNobodyIsThere) {
 TEST(CtlCommand, RefusesANameThatIsAPath) {
   CtlOptions options = Parse("../web info");
   ::testing::internal::CaptureStderr();
+  ASSERT_TRUE(ConfigureLog(LogLevel::kInfo, ""));
   EXPECT_EQ(CtlCommand(options), static_cast<int>(ExitCode::kUsage));
   EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("'../web'"));
 }

@@ -52,6 +52,13 @@ TEST(ParseCharacterTarget, KnowsItsThreeForms) {
   const CharacterTarget file = ParseCharacterTarget("file:/tmp/a:b").value();
   EXPECT_EQ(file.kind, CharacterTarget::Kind::kFile);
   EXPECT_EQ(file.path, "/tmp/a:b");
+  const CharacterTarget limited = ParseCharacterTarget("file:/tmp/a,,b,max-size=2M").value();
+  EXPECT_EQ(limited.path, "/tmp/a,b");
+  EXPECT_EQ(limited.max_bytes, 2 * kMiB);
+  for (const char* bad : {"file:/a,max-size=63K", "file:/a,max-size=", "file:/a,size=1M",
+                          "file:/a,b", "file:/a,max-size=1M,max-size=1M"}) {
+    EXPECT_FALSE(ParseCharacterTarget(bad)) << bad;
+  }
   EXPECT_FALSE(ParseCharacterTarget("file:").has_value());
   EXPECT_FALSE(ParseCharacterTarget("tty").has_value());
 }
@@ -87,6 +94,17 @@ TEST_F(RunOptionsTest, TakesEveryOption) {
   EXPECT_EQ(options_.log_level, LogLevel::kDebug);
   EXPECT_EQ(options_.log_file, "l");
   EXPECT_EQ(options_.metrics_file, "m");
+}
+
+TEST_F(RunOptionsTest, TakesHowOftenAGuestMayReboot) {
+  Parse("--kernel k");
+  EXPECT_EQ(options_.reboot_rate.reboots, 20U);
+  EXPECT_EQ(options_.reboot_rate.seconds, 10U);
+  Parse("--kernel k --reboot-limit 3/60");
+  EXPECT_EQ(options_.reboot_rate.reboots, 3U);
+  EXPECT_EQ(options_.reboot_rate.seconds, 60U);
+  Parse("--kernel k --reboot-limit off");
+  EXPECT_EQ(options_.reboot_rate.reboots, 0U);
 }
 
 TEST_F(RunOptionsTest, TakesTheWayOfHypercallsAndEvents) {
