@@ -124,8 +124,8 @@ void E1000Device::Serve() {
     const bool sent = Transmit(now);
     const bool received = Receive(now);
     if (!sent && !received) {
-      // News are worth a look if they can be what was missing. Frames that wait for the guest's
-      // buffers are none: its next write to a tail brings us back.
+      // What the link has to tell is worth another turn only if one of the two waits for the link.
+      // Frames that wait for the guest's buffers do not: its next write to a tail brings us back.
       const bool news = channel_->Arm();
       if (!news || (!tx_wants_link_ && !rx_wants_link_)) {
         return;

@@ -104,8 +104,8 @@ Result<void> IdeController::Attach(Bus& ports) {
 
 void IdeController::Retry() { worker_->Retry(); }
 
-void IdeController::UnplugTwins(bool but_first) {
-  for (unsigned i = but_first ? 1 : 0; i < twins_.size(); ++i) {
+void IdeController::UnplugTwins(bool keep_primary_master) {
+  for (unsigned i = keep_primary_master ? 1 : 0; i < twins_.size(); ++i) {
     if (twins_[i]) {
       channels_[i / IdeCable::kDrives]->cable().Unplug(i % IdeCable::kDrives);
     }

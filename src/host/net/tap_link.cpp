@@ -141,7 +141,7 @@ class TapChannel final : public NetChannel {
     std::copy_n(pieces.begin(), count, pieces_.begin() + 1);
     return static_cast<int>(count + 1);
   }
-  // What waits from before is for nobody.
+  // Frames that arrived while nobody had the queue open are dropped.
   void Drain() {
     std::array<std::byte, 2048> frame;
     while (read(queue_, frame.data(), frame.size()) > 0) {

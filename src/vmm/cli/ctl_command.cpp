@@ -160,7 +160,7 @@ Result<std::string> SocketPath(const CtlOptions& options) {
   return DefaultControlSocket(options.name);
 }
 
-Result<std::string> Carry(const CtlOptions& options) {
+Result<std::string> AskGuest(const CtlOptions& options) {
   VENEER_TRY_ASSIGN(const std::string request, CtlRequest(options));
   VENEER_TRY_ASSIGN(const std::string path, SocketPath(options));
   VENEER_TRY_ASSIGN(const std::unique_ptr<ControlClient> client, ControlClient::Connect(path));
@@ -252,7 +252,7 @@ Result<std::string> CtlOutput(const CtlOptions& options, std::string_view reply)
 }
 
 int CtlCommand(const CtlOptions& options) {
-  const Result<std::string> output = Carry(options);
+  const Result<std::string> output = AskGuest(options);
   if (!output) {
     fmt::print(stderr, "veneer: {}\n", output.error().message);
     return static_cast<int>(output.error().kind == ErrorKind::kUsage ? ExitCode::kUsage

@@ -68,7 +68,7 @@ HypercallInstruction NativeHypercall() {
 }
 
 // A port for domain 0's use, made before the guest runs: there is room.
-EvtchnPort MustHave(const XenResult<EvtchnPort>& port) {
+EvtchnPort CheckedPort(const XenResult<EvtchnPort>& port) {
   VENEER_CHECK(port.has_value());
   return *port;
 }
@@ -203,8 +203,8 @@ Result<void> XenGuest::MakeStore() {
 void XenGuest::OpenStoreChannel() {
   EventChannels& events = domain_->events();
   domain_->grants().SeedReserved(GrantRef{GNTTAB_RESERVED_XENSTORE}, kStorePage);
-  store_port_ = MustHave(events.AllocGuestUnbound());
-  store_host_port_ = MustHave(events.BindHost(store_port_, [this] { store_ring_->Notify(); }));
+  store_port_ = CheckedPort(events.AllocGuestUnbound());
+  store_host_port_ = CheckedPort(events.BindHost(store_port_, [this] { store_ring_->Notify(); }));
   domain_->params().Preset(HVM_PARAM_STORE_PFN, kStorePage.value);
   domain_->params().Preset(HVM_PARAM_STORE_EVTCHN, store_port_.value);
 }
@@ -225,7 +225,7 @@ Result<void> XenGuest::MakeConsole() {
 Result<void> XenGuest::OpenConsoleChannel() {
   EventChannels& events = domain_->events();
   domain_->grants().SeedReserved(GrantRef{GNTTAB_RESERVED_CONSOLE}, kConsolePage);
-  console_port_ = MustHave(events.AllocGuestUnbound());
+  console_port_ = CheckedPort(events.AllocGuestUnbound());
   const XenResult<EvtchnPort> bound = events.BindHost(console_port_, console_event_->fd());
   if (!bound) {
     return HostError("the console's event channel cannot be bound: {}",

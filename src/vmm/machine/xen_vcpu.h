@@ -47,7 +47,7 @@ class XenVcpu final : public ExitHandler {
     std::uint8_t cpl;
   };
   static Mode ModeOf(Vcpu& vcpu);
-  // Carries a call out, making the breaks it asks for. False if the machine is ending.
+  // Carries a call out. A long one comes in slices; after each, the machine may pause or end.
   CallResult Dispatch(HypercallFrame& frame);
   Outcome OnPort(Vcpu& vcpu, const PioExit& exit);
   void OnCallPort(Vcpu& vcpu);

@@ -54,9 +54,9 @@ class PolledQueue : public QueueServer {
 
   EventLoop& loop() { return loop_; }
 
-  // Serve()'s work. `look` does what there is to do by now, but not without end; `ready_to_sleep`
-  // asks for every event that could bring work, and says false if there is some by now. Both get
-  // the time, and are parameters for being called too often to be virtual.
+  // Serve()'s work. `look` does a bounded part of what there is to do; `ready_to_sleep` asks to be
+  // told of new work and returns false if some has come meanwhile. Both get the time. They are
+  // template parameters because virtual calls would show: they are called very often.
   template <class LookForWork, class ReadyToSleep>
   void ServeInTurns(LookForWork look, ReadyToSleep ready_to_sleep);
 

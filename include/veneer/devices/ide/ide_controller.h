@@ -64,8 +64,8 @@ class IdeController final : public PciDevice {
   Result<void> Attach(Bus& ports);
 
   // Takes twins away, for good: at once for the guest, while a transfer under way ends by itself
-  // and unseen, after which the image is let go. `but_first`: not the primary master. Any thread.
-  void UnplugTwins(bool but_first);
+  // and unseen, after which the image is let go. `keep_primary_master`: not that one. Any thread.
+  void UnplugTwins(bool keep_primary_master);
   // Tries again what failed and was held back (on_error kPause). Any thread.
   void Retry();
 

@@ -1,4 +1,4 @@
-// A rate limit shared by the queues of a disk.
+// A rate limit, which the queues of a device may share.
 #pragma once
 
 #include <algorithm>

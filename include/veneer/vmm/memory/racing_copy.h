@@ -32,11 +32,11 @@ void LoadRacing(T& to, const std::byte* from) {
   }
 }
 
-// The other way; `to` is aligned for T. It is done at the latest when the caller next stores
-// atomically with release. What fits a register is put together there and stored at once; of what
-// is larger the members are stored one by one, straight to where they go. A copy of an object in
-// memory would wait for its parts to be stored, and so for every earlier store to memory that
-// another processor has.
+// The other way; `to` is aligned for T. Visible at the latest with the caller's next atomic store
+// with release. What fits a register is put together there and stored at once; of what is larger
+// the members are stored one by one, straight to where they go. To build the object in memory and
+// copy it would be slow: the copy's loads wait for those stores to be done, and they wait behind
+// earlier ones to cache lines that another processor has.
 template <typename T>
 void StoreRacing(std::byte* to, const T& from) {
   if constexpr (kThreadSanitizer) {
