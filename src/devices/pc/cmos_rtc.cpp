@@ -139,6 +139,7 @@ CmosRtc::CmosRtc(const Clock& clock, InterruptLine& line, const Memory& memory)
 }
 
 void CmosRtc::SetBootOrder(BootDevice first, BootDevice second) {
+  const MutexLock lock(mutex_);
   ram_[kBootFlags] = kAnyFloppyWillDo;
   ram_[kBootOrder] = static_cast<std::uint8_t>(static_cast<unsigned>(first) |
                                                (static_cast<unsigned>(second) << 4U));
