@@ -9,7 +9,7 @@ namespace veneer {
 namespace {
 
 constexpr int kBacklog = 16;
-constexpr mode_t kOwnerOnly = S_IRUSR | S_IWUSR;
+constexpr mode_t kOwnersSocket = S_IRUSR | S_IWUSR;
 
 }  // namespace
 
@@ -44,7 +44,7 @@ Result<UniqueFd> ListenAt(const std::string& path) {
   UniqueFd fd = MakeUnixSocket(SOCK_NONBLOCK);
   // The mode goes onto the name that bind() makes, so that there is no moment with a wider one, and
   // nobody can put another file in its place before it is set.
-  if (!fd.valid() || fchmod(fd.get(), kOwnerOnly) != 0 ||
+  if (!fd.valid() || fchmod(fd.get(), kOwnersSocket) != 0 ||
       bind(fd.get(), address.generic(), sizeof address.value) != 0) {
     return ErrnoError(errno, fmt::format("cannot make the socket '{}'", path));
   }

@@ -33,29 +33,33 @@ void DiskControl::Add(std::string_view text, AddDone done) {
   if (opening_ == kMostAtOnce) {
     return done(UsageError("{} disks are just being added; wait for one of them", kMostAtOnce));
   }
-  ++opening_;
-  // Detached, since nothing can end a look-up of names.
-  StartThread("disk-open", [link = link_, opened = *config, done = std::move(done)]() mutable {
-    const Result<void> decided = DecideDiskFormat(opened);
-    Result<std::unique_ptr<DiskImage>> image =
-        decided ? OpenDiskImage(opened)
-                : Result<std::unique_ptr<DiskImage>>(tl::unexpected(decided.error()));
-    // Shared, because a function that is copied cannot own it.
-    const auto result = std::make_shared<Result<std::unique_ptr<DiskImage>>>(std::move(image));
-    const MutexLock lock(link->mutex);
-    if (link->control != nullptr) {
-      link->control->loop_.Post([link, opened, result, done] {
-        DiskControl* control = nullptr;
-        {
-          const MutexLock again(link->mutex);
-          control = link->control;
-        }
-        if (control != nullptr) {
-          control->Finish(opened, std::move(*result), done);
+  Result<std::thread> opener =
+      StartThread("disk-open", [link = link_, opened = *config, done]() mutable {
+        const Result<void> decided = DecideDiskFormat(opened);
+        Result<std::unique_ptr<DiskImage>> image =
+            decided ? OpenDiskImage(opened)
+                    : Result<std::unique_ptr<DiskImage>>(tl::unexpected(decided.error()));
+        // Shared, because a function that is copied cannot own it.
+        const auto result = std::make_shared<Result<std::unique_ptr<DiskImage>>>(std::move(image));
+        const MutexLock lock(link->mutex);
+        if (link->control != nullptr) {
+          link->control->loop_.Post([link, opened, result, done] {
+            DiskControl* control = nullptr;
+            {
+              const MutexLock again(link->mutex);
+              control = link->control;
+            }
+            if (control != nullptr) {
+              control->Finish(opened, std::move(*result), done);
+            }
+          });
         }
       });
-    }
-  }).detach();
+  if (!opener) {
+    return done(tl::unexpected(opener.error()));
+  }
+  ++opening_;
+  opener->detach();  // since nothing can end a look-up of names
 }
 
 void DiskControl::Finish(DiskConfig config, Result<std::unique_ptr<DiskImage>> image,

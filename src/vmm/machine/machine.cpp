@@ -67,7 +67,7 @@ class MachineImpl final : public Machine, private PowerControl {
   }
   void PressPowerButton() override { mainboard_->acpi_pm().PressPowerButton(); }
   void InjectNmi() override {
-    vcpus_.front()->Post([](Vcpu& vcpu) { vcpu.InjectNmi(); });
+    vcpus_.front()->Post(VcpuTask::kNmi, [](Vcpu& vcpu) { vcpu.InjectNmi(); });
   }
   XenstoreClient* Store() override { return xen_ != nullptr ? &xen_->store() : nullptr; }
   Disks* PvDisks() override { return xen_ != nullptr ? &xen_->disks() : nullptr; }

@@ -197,7 +197,7 @@ class Harness {
   const BlockProtocol protocol_;
   FuzzRingGuest guest_;
   FixedImage image_;
-  DiskState disk_{Config(), image_, guest_.metrics};
+  DiskState disk_{Config(), image_, guest_.metrics, [](const DiskFailure&) {}};
   CheckingChannel channel_{guest_.DataMemory()};
   std::unique_ptr<BlockQueue> queue_;
 };

@@ -27,7 +27,7 @@ class NoDescriptors {
   rlimit before_{};
 };
 
-class ListenerTest : public testing::Test {
+class ListenerTest : public ::testing::Test {
  protected:
   UniqueFd Connect() const {
     UniqueFd socket = MakeUnixSocket(0);

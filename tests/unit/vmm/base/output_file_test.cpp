@@ -27,7 +27,7 @@ std::string Content(const std::string& path) {
 
 void Fill(const std::string& path, const std::string& text) { std::ofstream(path) << text; }
 
-class OutputFileTest : public testing::Test {
+class OutputFileTest : public ::testing::Test {
  protected:
   std::string Path(const std::string& name) const { return folder_.File(name); }
   static void Write(OutputFile& file, const std::string& text) {

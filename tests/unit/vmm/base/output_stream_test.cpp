@@ -69,7 +69,7 @@ std::string ReadAll(int fd) {
   }
 }
 
-class UnreadOutput : public testing::TestWithParam<Ends (*)()> {
+class UnreadOutput : public ::testing::TestWithParam<Ends (*)()> {
  protected:
   // Fewer than the text that Flood() writes.
   static constexpr OutputStream::Limits kLimits{.kept_bytes = 100'000, .patience = milliseconds(0)};
@@ -106,8 +106,8 @@ TEST_P(UnreadOutput, EndsAtOnceAllTheSame) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, UnreadOutput,
-                         testing::Values(&MakePipe, &MakeSockets, &MakeTerminal,
-                                         &MakeTerminalMaster));
+                         ::testing::Values(&MakePipe, &MakeSockets, &MakeTerminal,
+                                           &MakeTerminalMaster));
 
 TEST(OutputStream, ASlowReaderThatGoesOnReadingGetsEverything) {
   Ends ends = MakePipe();

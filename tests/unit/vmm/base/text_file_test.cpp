@@ -17,7 +17,7 @@
 namespace veneer {
 namespace {
 
-class ReplaceFileTest : public testing::Test {
+class ReplaceFileTest : public ::testing::Test {
  protected:
   std::string Path(const std::string& name) const { return folder_.File(name); }
   static std::string Content(const std::string& path) {

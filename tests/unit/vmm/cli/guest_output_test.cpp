@@ -12,7 +12,7 @@
 namespace veneer {
 namespace {
 
-class GuestOutputTest : public testing::Test {
+class GuestOutputTest : public ::testing::Test {
  protected:
   std::unique_ptr<GuestOutput> Open(const CharacterTarget& target) {
     auto output = GuestOutput::Open(target, "--serial", "serial", metrics_);

@@ -16,7 +16,7 @@ bool IsNull(int fd) {
 }
 
 // In a process of its own, which ends with 0 if all is well.
-class StandardStreams : public testing::TestWithParam<unsigned> {};
+class StandardStreams : public ::testing::TestWithParam<unsigned> {};
 
 TEST_P(StandardStreams, ClosedOnesAreTheNullDeviceAndTheRestIsLeftAlone) {
   const unsigned closed = GetParam();
@@ -40,10 +40,10 @@ TEST_P(StandardStreams, ClosedOnesAreTheNullDeviceAndTheRestIsLeftAlone) {
         good = good && ((closed & 2U) == 0 || write(1, &byte, 1) == 1);
         _exit(good ? 0 : 1);
       },
-      testing::ExitedWithCode(0), "");
+      ::testing::ExitedWithCode(0), "");
 }
 
-INSTANTIATE_TEST_SUITE_P(Sets, StandardStreams, testing::Range(0U, 8U));
+INSTANTIATE_TEST_SUITE_P(Sets, StandardStreams, ::testing::Range(0U, 8U));
 
 }  // namespace
 }  // namespace veneer

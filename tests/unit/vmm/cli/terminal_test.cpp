@@ -134,10 +134,14 @@ void BlockSigtstp() {
 TEST(RawTerminal, IsCookedWhileStoppedAndRawAgainAfterwards) {
   const JobOnATerminal terminal([] {
     BlockSigtstp();
-    RawTerminal raw;
-    const bool before = raw.active() && TerminalIsRaw();
-    raw.Suspend();
-    _exit(before && raw.active() && TerminalIsRaw() ? 7 : 8);
+    bool raw_twice = false;
+    {
+      RawTerminal raw;
+      raw_twice = raw.active() && TerminalIsRaw();
+      raw.Suspend();
+      raw_twice = raw_twice && raw.active() && TerminalIsRaw();
+    }
+    _exit(raw_twice ? 7 : 8);
   });
   EXPECT_EQ(terminal.Run([](pid_t job) {
     int status = 0;
