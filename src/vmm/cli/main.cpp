@@ -30,8 +30,8 @@ int UsageFailure(const std::string& what, const char* command) {
 }
 
 constexpr char kFirstRun[] =
-    "veneer: 'veneer run' needs a kernel, a bzImage or vmlinux. For example, with this host's "
-    "own:\n"
+    "veneer: 'veneer run' needs something to boot: a disk image, or a kernel. For example:\n"
+    "  veneer run disk.img --memory 1G\n"
     "  veneer run --kernel /boot/vmlinuz-$(uname -r) --initrd /boot/initrd.img-$(uname -r) \\\n"
     "             --memory 1G --cmdline console=ttyS0\n"
     "'veneer check' says what this host can do, 'veneer run --help' lists the options.\n";

@@ -159,7 +159,8 @@ TEST(ParseNet, NamesWhatIsWrong) {
       {"tap,hostfwd=tcp::1-:1", "there is no key 'hostfwd'; the keys are bridge, script, queues"},
       {"tap,queues=0", "queues=0 is not a whole number from 1 to 16"},
       {"user,queues=2",
-       "there is no key 'queues'; the keys are net, restrict, host-loopback, dns, hostfwd, model, mac"},
+       "there is no key 'queues'; the keys are net, restrict, host-loopback, dns, hostfwd, model, "
+       "mac"},
       {"user,bridge=br0", "there is no key 'bridge'"},
       {"user,net=10.0.2.0", "net=10.0.2.0 is not an IPv4 network such as 10.0.2.0/24"},
       {"user,net=10.0.2.0/28", "is not an IPv4 network"},
