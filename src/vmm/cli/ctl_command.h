@@ -14,7 +14,7 @@ struct CtlOptions {
   std::string name;
   std::string command;
   std::string argument;  // what the command needs, see ControlCommand
-  std::string socket;  // path; empty: the usual place
+  std::string socket;    // path; empty: the usual place
   bool json = false;
 };
 
