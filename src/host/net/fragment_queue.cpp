@@ -41,7 +41,8 @@ FragmentQueue::Datagram& FragmentQueue::Find(const Key& key, std::uint64_t now_n
   Datagram& datagram = datagrams_.emplace_back();
   datagram.key = key;
   datagram.begun_ns = now_ns;
-  datagram.bytes = std::make_unique_for_overwrite<std::byte[]>(kRoomForHeaders + kMostBytes);
+  // Cleared: nothing of ours could leave with a datagram, whatever its parts claim.
+  datagram.bytes = std::make_unique<std::byte[]>(kRoomForHeaders + kMostBytes);
   return datagram;
 }
 
@@ -82,10 +83,11 @@ std::optional<std::span<const std::byte>> FragmentQueue::Take(std::span<const st
     datagram.there.set(i);
   }
   datagram.reach = std::max(datagram.reach, offset + part.size());
-  if (last && datagram.payload == 0) {
+  const bool second_end = last && datagram.payload != 0;
+  if (last) {
     datagram.payload = offset + part.size();
   }
-  if (overlaps || (datagram.payload != 0 && datagram.reach > datagram.payload)) {
+  if (overlaps || second_end || (datagram.payload != 0 && datagram.reach > datagram.payload)) {
     Drop(datagram);
     return std::nullopt;
   }

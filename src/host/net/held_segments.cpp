@@ -61,6 +61,7 @@ std::optional<HeldSegments::Segment> HeldSegments::Read(std::span<const std::byt
   copy(addresses + (1 - guest) * address_bytes, address_bytes, 16);
   copy(tcp + guest * 2, 2, 32);
   copy(tcp + (1 - guest) * 2, 2, 34);
+  segment.flow[36] = type == kTypeIpv4 ? std::byte{4} : std::byte{6};
   segment.sequence = GetBig32(frame, tcp + 4);
   segment.acknowledged = GetBig32(frame, tcp + 8);
   segment.flags = Byte(frame, tcp + 13);
@@ -77,17 +78,20 @@ void HeldSegments::Forget(Flows::iterator it) {
 
 bool HeldSegments::Admits(std::span<const std::byte> frame) {
   acknowledged_.reset();
+  refused_ = false;
   taken_ = Read(frame, /*from_guest=*/true);
   if (!taken_ || taken_->end == taken_->sequence) {
     return true;
   }
   const auto it = held_.find(taken_->flow);
-  if (it != held_.end() && bytes_ + taken_->cost > kMostBytes &&
-      Behind(taken_->sequence, it->second.acknowledged)) {
+  const bool refuse = it == held_.end() ? held_.size() >= kMostFlows
+                                        : bytes_ + taken_->cost > kMostBytes &&
+                                              (!it->second.acknowledged ||
+                                               Behind(taken_->sequence, *it->second.acknowledged));
+  if (refuse) {
     taken_.reset();
-    return false;
   }
-  return true;
+  return !refuse;
 }
 
 void HeldSegments::Taken(bool closed) {
@@ -97,21 +101,21 @@ void HeldSegments::Taken(bool closed) {
   const Segment segment = *taken_;
   taken_.reset();
   const auto it = held_.find(segment.flow);
-  if ((segment.flags & kReset) != 0) {
-    // Whether it believed the reset shows in the socket only.
-    if (closed && it != held_.end()) {
+  // Whether it believed a reset shows in the socket only.
+  if (closed) {
+    if (it != held_.end()) {
       Forget(it);
     }
     return;
   }
-  const bool kept = segment.end != segment.sequence && (segment.flags & kSyn) == 0 && !closed &&
-                    (!acknowledged_ || Behind(segment.end, *acknowledged_));
+  const bool kept = segment.end != segment.sequence && (segment.flags & (kSyn | kReset)) == 0 &&
+                    !refused_ && (!acknowledged_ || Behind(segment.end, *acknowledged_));
   if (!kept) {
     return;
   }
   Held& held = it != held_.end() ? it->second : held_[segment.flow];
   if (held.bytes == 0) {
-    held = {acknowledged_.value_or(segment.sequence), segment.end, 0};
+    held = {acknowledged_, segment.end, 0};
   }
   held.end = Behind(segment.end, held.end) ? segment.end : held.end;
   held.bytes += segment.cost;
@@ -126,8 +130,11 @@ void HeldSegments::Sent(std::span<const std::byte> frame) {
   if (!segment) {
     return;
   }
-  if (taken_ && taken_->flow == segment->flow && (segment->flags & kAck) != 0) {
-    acknowledged_ = segment->acknowledged;
+  if (taken_ && taken_->flow == segment->flow) {
+    if ((segment->flags & kAck) != 0) {
+      acknowledged_ = segment->acknowledged;
+    }
+    refused_ = refused_ || (segment->flags & kReset) != 0;
   }
   const auto it = held_.find(segment->flow);
   if (it == held_.end()) {

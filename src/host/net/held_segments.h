@@ -19,6 +19,8 @@ class HeldSegments {
   static constexpr std::size_t kMostBytes = std::size_t{24} << 20U;
   // What a segment takes beside its frame, at most, bytes.
   static constexpr std::size_t kOverhead = 8192;
+  // Connections that it is known to keep some of; with more, only what comes in order is let in.
+  static constexpr std::size_t kMostFlows = 8192;
 
   // Before libslirp gets a frame of the guest's: whether it may.
   bool Admits(std::span<const std::byte> frame);
@@ -32,8 +34,8 @@ class HeldSegments {
   std::size_t bytes() const { return bytes_; }
 
  private:
-  // Both addresses and ports, the guest's first.
-  using Flow = std::array<std::byte, 36>;
+  // Both addresses and ports, the guest's first, and the version of IP.
+  using Flow = std::array<std::byte, 37>;
   struct Segment {
     Flow flow{};
     std::uint32_t sequence = 0;
@@ -43,8 +45,8 @@ class HeldSegments {
     std::size_t cost = 0;
   };
   struct Held {
-    std::uint32_t acknowledged = 0;  // the next that libslirp waits for
-    std::uint32_t end = 0;           // of all that is held
+    std::optional<std::uint32_t> acknowledged;  // the next that libslirp waits for, once it said so
+    std::uint32_t end = 0;                      // of all that is held
     std::size_t bytes = 0;
   };
   using Flows = std::map<Flow, Held>;
@@ -56,6 +58,7 @@ class HeldSegments {
   std::size_t bytes_ = 0;
   std::optional<Segment> taken_;               // what libslirp is at
   std::optional<std::uint32_t> acknowledged_;  // what it has said of that connection meanwhile
+  bool refused_ = false;                       // that there is no such connection
 };
 
 }  // namespace veneer

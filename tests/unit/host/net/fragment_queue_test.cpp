@@ -98,6 +98,15 @@ TEST_F(FragmentQueueTest, OverlappingPartsEndTheirDatagram) {
   EXPECT_EQ(queue_.dropped(), 2U);
 }
 
+// Only the last part may have a length that is no multiple of 8: with several, bytes between them
+// would be nobody's.
+TEST_F(FragmentQueueTest, ADatagramHasOneEnd) {
+  EXPECT_EQ(Take(Part(0, 8, true)), 0U);
+  EXPECT_EQ(Take(Part(2, 5, false)), 0U);
+  EXPECT_EQ(Take(Part(1, 1, false)), 0U);
+  EXPECT_EQ(queue_.dropped(), 1U);
+}
+
 TEST_F(FragmentQueueTest, OldOnesGoAndSoDoTooMany) {
   EXPECT_EQ(Take(Part(0, 16, true, 7)), 0U);
   EXPECT_EQ(Take(Part(0, 16, true, 8), 40 * kSecond), 0U);

@@ -94,6 +94,35 @@ TEST_F(HeldSegmentsTest, AConnectionsEndFreesWhatItHeld) {
   EXPECT_EQ(held_.bytes(), 0U) << "a new one in its place";
 }
 
+TEST_F(HeldSegmentsTest, WhatThereIsNoConnectionForIsNotCounted) {
+  for (unsigned port = 1; port < 100; ++port) {
+    EXPECT_TRUE(held_.Admits(Segment(true, port, 5, 1, kAck, 100)));
+    held_.Sent(Segment(false, port, 1, 0, kReset, 0));
+    held_.Taken(false);
+  }
+  EXPECT_EQ(held_.bytes(), 0U);
+}
+
+// Its checksum is wrong, or libslirp cannot answer: nothing is said.
+TEST_F(HeldSegmentsTest, WithoutAnAnswerTheLimitsHold) {
+  const auto send = [this](unsigned port, std::uint32_t sequence) {
+    const bool admitted = held_.Admits(Segment(true, port, sequence, 1, kAck, 100));
+    held_.Taken(false);
+    return admitted;
+  };
+  // Downwards, so that each lies before all that were admitted.
+  std::uint32_t sequence = 1'000'000'000;
+  while (send(1000, sequence)) {
+    sequence -= 200;
+    ASSERT_LE(held_.bytes(), HeldSegments::kMostBytes);
+  }
+  std::size_t flows = 1;
+  for (unsigned port = 2000; port < 60'000; ++port) {
+    flows += send(port, 5) ? 1 : 0;
+  }
+  EXPECT_EQ(flows, HeldSegments::kMostFlows);
+}
+
 TEST_F(HeldSegmentsTest, ShortFramesAreReadToTheirEndOnly) {
   const Frame whole = Segment(true, 1000, 5, 1, kAck, 10);
   for (std::size_t size = 0; size <= whole.size(); ++size) {
