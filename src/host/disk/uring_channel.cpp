@@ -116,7 +116,8 @@ bool UringChannel::GuardHeader(DiskOperation& operation) {
     headers_.pop_back();
     return false;
   }
-  operation.buffers = std::move(rest);
+  header.length = operation.length;
+  header.buffers = std::exchange(operation.buffers, std::move(rest));
   operation.buffers.insert(operation.buffers.begin(), iovec{header.bytes.data(), copied});
   return true;
 }
@@ -339,12 +340,24 @@ std::span<DiskOperation* const> UringChannel::Collect() {
   if (lone_read_ != nullptr || io_uring_sq_ready(&ring_) > 0 || !waiting_.empty()) {
     Submit();
   }
-  if (!headers_.empty()) {
-    std::erase_if(headers_, [this](const Header& header) {
-      return std::ranges::find(ended_, header.owner) != ended_.end();
-    });
+  if (!headers_.empty()) [[unlikely]] {
+    DropHeaders();
   }
   return ended_;
+}
+
+void UringChannel::DropHeaders() {
+  std::erase_if(headers_, [this](Header& header) {
+    if (std::ranges::find(ended_, header.owner) == ended_.end()) {
+      return false;
+    }
+    if (header.owner->error != 0) {
+      header.owner->buffers = std::move(header.buffers);
+      header.owner->offset = 0;
+      header.owner->length = header.length;
+    }
+    return true;
+  });
 }
 
 bool UringChannel::Finish(DiskOperation& operation, int result) {

@@ -48,13 +48,18 @@ class UringChannel final : public DiskChannel {
   // A copy of a write's first bytes, which the guest could change after they have been looked at.
   struct Header {
     static constexpr std::size_t kBytes = 4096;  // of the largest sector
-    const DiskOperation* owner;
+    DiskOperation* owner;
+    std::vector<iovec> buffers;  // the owner's own
+    std::uint64_t length;
     alignas(kBytes) std::array<std::byte, kBytes> bytes;
   };
 
   void Silence(bool silent);
   // False: the guest may not write that.
   bool GuardHeader(DiskOperation& operation);
+  // Lets go of the copies of what has ended; an operation that failed is as it was, to be tried
+  // again.
+  void DropHeaders();
   void Start(DiskOperation& operation);
   void QueueForRing(DiskOperation& operation);
   bool Prepare(DiskOperation& operation);

@@ -14,6 +14,7 @@
 
 #include "image_io.h"
 #include "src/host/disk/uring_channel.h"
+#include "support/eventually.h"
 #include "support/temporary_file.h"
 
 namespace veneer {
@@ -56,6 +57,35 @@ TEST(FailedFlush, FailsAllThatFollow) {
     EXPECT_EQ(Flush(*channel), EIO) << "the first one's";
   }
   EXPECT_EQ(Write(*channel, 0, Pattern(4096, 1)), 0) << "writing goes on";
+}
+
+// What fails may be tried again by its owner: nothing of it points into what is gone.
+TEST(GuardedHeader, AWriteThatFailedIsAsItWas) {
+  const UniqueFd full(open("/dev/full", O_WRONLY | O_CLOEXEC));
+  ASSERT_TRUE(full.valid());
+  FlushRecord flushes;
+  HeaderGuard guard("disk");
+  UringChannel::Files files;
+  files.file = full.get();
+  files.guard = &guard;
+  files.flushes = &flushes;
+  const std::unique_ptr<DiskChannel> channel = UringChannel::Create(files).value();
+  std::vector<std::byte> bytes(8192, std::byte{7});
+  DiskOperation operation;
+  operation.action = DiskAction::kWrite;
+  operation.length = bytes.size();
+  operation.buffers = {{bytes.data(), 2048}, {bytes.data() + 2048, 6144}};
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    channel->Queue(operation);
+    channel->Submit();
+    ASSERT_TRUE(testing::Eventually([&] { return !channel->Collect().empty(); }));
+    EXPECT_EQ(operation.error, ENOSPC);
+    EXPECT_EQ(operation.offset, 0U);
+    EXPECT_EQ(operation.length, bytes.size());
+    ASSERT_EQ(operation.buffers.size(), 2U);
+    EXPECT_EQ(operation.buffers[0].iov_base, bytes.data());
+    EXPECT_EQ(operation.buffers[1].iov_base, bytes.data() + 2048);
+  }
 }
 
 // From now on this thread's io_uring_enter() fails as the kernel's does without memory.
