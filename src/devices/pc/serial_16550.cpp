@@ -98,7 +98,7 @@ void Serial16550::Refill() {
 
 void Serial16550::OnDrained() {
   if (burst_ == 0) {
-    return;  // what was in it came from loopback
+    return Refill();  // what was in it came from loopback, and may have kept what waits from it
   }
   burst_ = 0;
   const std::uint64_t now = clock_.MonotonicNs();

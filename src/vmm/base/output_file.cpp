@@ -94,7 +94,9 @@ Result<bool> OutputFile::MakeRoom(std::size_t bytes) {
   if (!IsFreeOrRegular(full)) {
     return HostError("'{}' is no regular file", full);
   }
-  if (std::rename(path_.c_str(), full.c_str()) != 0) {
+  // What somebody else has moved away, or could not be made anew the last time, leaves its name
+  // free.
+  if (std::rename(path_.c_str(), full.c_str()) != 0 && errno != ENOENT) {
     return ErrnoError(errno, fmt::format("cannot rename '{}' to '{}'", path_, full));
   }
   UniqueFd next = Create(path_, 0);

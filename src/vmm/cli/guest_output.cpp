@@ -43,10 +43,14 @@ void GuestOutput::Write(std::span<const std::byte> text) {
   }
 }
 
-void GuestOutput::Say(std::string_view text) {
+void GuestOutput::WriteWithoutWaiting(std::span<const std::byte> text) {
   if (stream_ != nullptr) {
-    Account(stream_->WriteWithoutWaiting(std::as_bytes(std::span(text))));
+    Account(stream_->WriteWithoutWaiting(text));
   }
+}
+
+void GuestOutput::Say(std::string_view text) {
+  WriteWithoutWaiting(std::as_bytes(std::span(text)));
 }
 
 void GuestOutput::Finish(std::chrono::steady_clock::time_point deadline) {

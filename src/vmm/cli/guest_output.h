@@ -29,7 +29,9 @@ class GuestOutput {
 
   // What the guest prints, on a vCPU thread. May wait for a moment, as OutputStream::Write() does.
   void Write(std::span<const std::byte> text);
-  // What Veneer itself has to say there, on the control thread, which never waits.
+  // The same for what comes on the control thread, which never waits.
+  void WriteWithoutWaiting(std::span<const std::byte> text);
+  // What Veneer itself has to say there, on the control thread.
   void Say(std::string_view text);
   // The end: no later than `deadline`.
   void Finish(std::chrono::steady_clock::time_point deadline);

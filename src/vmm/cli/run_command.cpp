@@ -262,7 +262,7 @@ Result<MachineStop> Session::RunOnce() {
   };
   outputs.console = [this, &loader_on_stdio, look_for_trouble](std::span<const std::byte> text) {
     look_for_trouble(text);
-    (loader_on_stdio ? serial_output_ : console_output_)->Write(text);
+    (loader_on_stdio ? serial_output_ : console_output_)->WriteWithoutWaiting(text);
   };
   outputs.debug = [look_for_trouble](std::span<const std::byte> text) {
     look_for_trouble(text);

@@ -263,6 +263,20 @@ TEST_F(SerialTest, LoopbackReturnsWhatIsSentAndKeepsTheLineOut) {
   EXPECT_EQ(Get(kRbr), 'o');
 }
 
+TEST_F(SerialTest, WhatWaitedBehindLoopbackComesWhenThatHasBeenRead) {
+  Put(kFcr, 1);
+  Put(kMcr, kLoop);
+  for (int i = 0; i < 16; ++i) {
+    Put(kThr, 'A');
+  }
+  Type("outside");
+  Put(kMcr, 0);
+  for (int i = 0; i < 16; ++i) {
+    EXPECT_EQ(Get(kRbr), 'A');
+  }
+  EXPECT_EQ(Get(kRbr), 'o');
+}
+
 TEST_F(SerialTest, LoopbackOverrunsAtTheFifosEnd) {
   Put(kFcr, 1);
   Put(kMcr, kLoop);

@@ -108,6 +108,16 @@ TEST_F(OutputFileTest, AFullFileMakesRoomForAnother) {
   EXPECT_FALSE(file->MakeRoom(11)) << "more than fits any file";
 }
 
+TEST_F(OutputFileTest, AFileThatSomebodyHasMovedAwayIsMadeAnew) {
+  auto file = OutputFile::Open(Path("out"), 10);
+  ASSERT_TRUE(file);
+  ASSERT_TRUE(file->MakeRoom(10));
+  std::filesystem::rename(Path("out"), Path("mine"));
+  EXPECT_EQ(file->MakeRoom(3).value(), true);
+  Write(*file, "abc");
+  EXPECT_EQ(Content(Path("out")), "abc");
+}
+
 TEST_F(OutputFileTest, TheFileBehindALinkIsTheOneThatMakesRoom) {
   std::filesystem::create_directory(Path("logs"));
   Fill(Path("logs/out"), "");
