@@ -1,6 +1,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "boot_test_util.h"
@@ -102,7 +104,8 @@ Bytes MakeEfiProgram(std::uint16_t machine, std::string_view section, std::strin
     std::memcpy(file.data() + offset, &value, sizeof value);
   };
   const auto put_text = [&file](std::size_t offset, std::string_view text) {
-    std::memcpy(file.data() + offset, text.data(), text.size());
+    std::ranges::copy(std::as_bytes(std::span(text)),
+                      file.begin() + static_cast<std::ptrdiff_t>(offset));
   };
   constexpr std::uint32_t kPe = 0x80;
   constexpr std::uint16_t kOptional = 0xf0;
