@@ -63,8 +63,8 @@ void DiskState::LogHostError(DiskAction action, int error) {
       return;
     }
   }
-  LogError("disk {} ('{}'): {} failed: {}; the guest is told each time, this line comes once",
-           config.vdev, config.path, ActionName(action), std::generic_category().message(error));
+  LogError("disk {} ('{}'): {} failed: {}; this line comes once", config.vdev, config.path,
+           ActionName(action), std::generic_category().message(error));
 }
 
 }  // namespace veneer

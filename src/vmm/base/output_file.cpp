@@ -28,8 +28,18 @@ UniqueFd Create(const std::string& path, int flags) {
                        kOwnerOnly));
 }
 
+// Whether a VMM, ours or QEMU, has locked the bytes that stand for the use of an image.
+bool IsUsedAsDisk(int fd) {
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = 100;
+  lock.l_len = 200;
+  return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
 UniqueFd OpenExisting(const std::string& path, int flags) {
-  UniqueFd fd(open(path.c_str(), O_WRONLY | kNeverWait | (flags & (O_TRUNC | O_APPEND))));
+  UniqueFd fd(open(path.c_str(), O_WRONLY | kNeverWait | (flags & O_APPEND)));
   struct stat status {};
   if (!fd.valid() && errno == ENXIO && stat(path.c_str(), &status) == 0 &&
       S_ISFIFO(status.st_mode)) {
@@ -53,6 +63,14 @@ Result<UniqueFd> OpenOutput(const std::string& path, int flags) {
   struct stat status {};
   if (!fd.valid() || fstat(fd.get(), &status) != 0) {
     return ErrnoError(errno, fmt::format("cannot write '{}'", path));
+  }
+  if (S_ISREG(status.st_mode)) {
+    if (IsUsedAsDisk(fd.get())) {
+      return UsageError("'{}' is in use as a disk image; name another file", path);
+    }
+    if ((flags & O_TRUNC) != 0 && ftruncate(fd.get(), 0) != 0) {
+      return ErrnoError(errno, fmt::format("cannot empty '{}'", path));
+    }
   }
   return fd;
 }

@@ -15,6 +15,7 @@
 #include "boot_trouble.h"
 #include "claim_name.h"
 #include "console_input.h"
+#include "distinct_files.h"
 #include "exit_code.h"
 #include "guest_output.h"
 #include "machine_control.h"
@@ -46,9 +47,14 @@ constexpr char kEscapeHelp[] =
 Result<UniqueFd> CatchSignals() {
   sigset_t signals;
   sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGHUP);
+  // Ignored by whoever started us (nohup, a shell's background job), they stay ignored.
+  for (const int number : {SIGINT, SIGHUP}) {
+    struct sigaction present {};
+    if (sigaction(number, nullptr, &present) == 0 && present.sa_handler != SIG_IGN) {
+      sigaddset(&signals, number);
+    }
+  }
   sigaddset(&signals, SIGTSTP);
   sigaddset(&signals, SIGCONT);
   sigprocmask(SIG_BLOCK, &signals, nullptr);
@@ -361,6 +367,9 @@ int Report(const Error& error) {
 }  // namespace
 
 int RunCommand(const RunOptions& options) {
+  if (const Result<void> distinct = CheckDistinctFiles(options); !distinct) {
+    return Report(distinct.error());
+  }
   if (const Result<void> configured = ConfigureLog(options.log_level, options.log_file);
       !configured) {
     return Report(configured.error());
