@@ -1,5 +1,6 @@
 #include "frame_headers.h"
 
+#include "veneer/host/net/frame_format.h"
 #include "veneer/vmm/base/check.h"
 
 namespace veneer {
@@ -8,13 +9,6 @@ namespace {
 constexpr unsigned kMaxVlanTags = 2;
 constexpr std::uint16_t kTypeVlan = 0x8100;
 constexpr std::uint16_t kTypeServiceVlan = 0x88a8;
-
-constexpr std::uint8_t kProtocolTcp = 6;
-constexpr std::uint8_t kProtocolUdp = 17;
-constexpr std::size_t kIpv4Bytes = 20;
-constexpr std::size_t kIpv6Bytes = 40;
-constexpr std::size_t kTcpBytes = 20;
-constexpr std::size_t kUdpBytes = 8;
 
 // Reads that never leave the window: what is not there makes the whole frame one without headers.
 class Window {

@@ -9,11 +9,6 @@
 
 namespace veneer {
 
-inline constexpr std::size_t kEthernetBytes = 14;  // of a header without VLAN tag
-inline constexpr std::size_t kVlanTagBytes = 4;
-inline constexpr std::uint16_t kTypeIpv4 = 0x0800;
-inline constexpr std::uint16_t kTypeIpv6 = 0x86dd;
-
 // How much of a frame is looked at, bytes: longer chains of IPv6 extension headers than that are
 // not followed.
 inline constexpr std::size_t kHeaderWindow = 256;

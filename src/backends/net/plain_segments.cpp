@@ -4,25 +4,14 @@
 #include <utility>
 
 #include "frame_headers.h"
+#include "veneer/host/net/frame_format.h"
 #include "veneer/host/net/internet_checksum.h"
 #include "veneer/host/net/net_link.h"
 
 namespace veneer {
 namespace {
 
-constexpr std::size_t kTcpChecksum = 16;
-
 bool IsUncut(const virtio_net_hdr& header) { return header.gso_type != VIRTIO_NET_HDR_GSO_NONE; }
-
-bool CompleteChecksum(const virtio_net_hdr& header, std::span<std::byte> frame) {
-  const std::size_t place = std::size_t{header.csum_start} + header.csum_offset;
-  if (header.csum_start < kEthernetBytes || place + 2 > frame.size()) {
-    return false;
-  }
-  const auto sum = static_cast<std::uint16_t>(~Fold(SumBig16(frame.subspan(header.csum_start))));
-  PutBig16(frame, place, sum == 0 ? 0xffff : sum);  // 0 would say that UDP has none
-  return true;
-}
 
 std::optional<UncutTcp> Describe(const virtio_net_hdr& header, std::span<const std::byte> frame) {
   const auto found =
@@ -63,7 +52,8 @@ bool PlainSegments::Take(const virtio_net_hdr& header, std::size_t bytes) {
   whole_ = 0;
   const std::span<std::byte> frame = room().first(bytes);
   if (!IsUncut(header)) {
-    whole_ = CompleteChecksum(header, frame) ? bytes : 0;
+    const bool completed = header.csum_start >= kEthernetBytes && CompleteChecksum(header, frame);
+    whole_ = completed ? bytes : 0;
     return whole_ > 0;
   }
   const std::optional<UncutTcp> description = Describe(header, frame);

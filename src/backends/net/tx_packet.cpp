@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "frame_headers.h"
+#include "veneer/host/net/frame_format.h"
 
 namespace veneer {
 namespace {

@@ -4,25 +4,22 @@
 #include <cstring>
 #include <utility>
 
+#include "veneer/host/net/frame_format.h"
 #include "veneer/host/net/internet_checksum.h"
 
 namespace veneer {
 namespace {
 
-constexpr std::size_t kEthernet = 14;
-constexpr std::size_t kIp = kEthernet;
-constexpr std::size_t kIpv4Header = 20;
-constexpr std::size_t kRoomForHeaders = kEthernet + 60;
+constexpr std::size_t kRoomForHeaders = kEthernetBytes + 60;
 constexpr std::size_t kMostBytes = 65535;  // of a datagram with its header
-constexpr unsigned kTypeIpv4 = 0x0800;
 constexpr unsigned kMoreFragments = 0x2000;
 constexpr unsigned kOffset = 0x1fff;
 
 }  // namespace
 
 bool FragmentQueue::IsFragment(std::span<const std::byte> frame) {
-  return frame.size() >= kIp + 8 && GetBig16(frame, kIp - 2) == kTypeIpv4 &&
-         (GetBig16(frame, kIp + 6) & (kMoreFragments | kOffset)) != 0;
+  return frame.size() >= kEthernetBytes + 8 && GetBig16(frame, kEthernetBytes - 2) == kTypeIpv4 &&
+         (GetBig16(frame, kEthernetBytes + 6) & (kMoreFragments | kOffset)) != 0;
 }
 
 FragmentQueue::Datagram& FragmentQueue::Find(const Key& key, std::uint64_t now_ns) {
@@ -53,28 +50,29 @@ void FragmentQueue::Drop(const Datagram& datagram) {
 
 std::optional<std::span<const std::byte>> FragmentQueue::Take(std::span<const std::byte> frame,
                                                               std::uint64_t now_ns) {
-  if (frame.size() < kIp + kIpv4Header) {
+  if (frame.size() < kEthernetBytes + kIpv4Bytes) {
     ++dropped_;
     return std::nullopt;
   }
-  const std::size_t header = (std::to_integer<std::size_t>(frame[kIp]) & 0xfU) * 4;
-  const std::size_t total = GetBig16(frame, kIp + 2);
-  const unsigned field = GetBig16(frame, kIp + 6);
+  const std::size_t header = (std::to_integer<std::size_t>(frame[kEthernetBytes]) & 0xfU) * 4;
+  const std::size_t total = GetBig16(frame, kEthernetBytes + 2);
+  const unsigned field = GetBig16(frame, kEthernetBytes + 6);
   const std::size_t offset = std::size_t{field & kOffset} * kUnit;
   const bool last = (field & kMoreFragments) == 0;
-  if (header < kIpv4Header || total <= header || kIp + total > frame.size()) {
+  if (header < kIpv4Bytes || total <= header || kEthernetBytes + total > frame.size()) {
     ++dropped_;
     return std::nullopt;
   }
-  const std::span<const std::byte> part = frame.subspan(kIp + header, total - header);
+  const std::span<const std::byte> part = frame.subspan(kEthernetBytes + header, total - header);
   if (header + offset + part.size() > kMostBytes || (!last && part.size() % kUnit != 0)) {
     ++dropped_;
     return std::nullopt;
   }
-  Datagram& datagram = Find({GetBig32(frame, kIp + 12), GetBig32(frame, kIp + 16),
-                             static_cast<std::uint16_t>(GetBig16(frame, kIp + 4)),
-                             std::to_integer<std::uint8_t>(frame[kIp + 9])},
-                            now_ns);
+  Datagram& datagram =
+      Find({GetBig32(frame, kEthernetBytes + 12), GetBig32(frame, kEthernetBytes + 16),
+            static_cast<std::uint16_t>(GetBig16(frame, kEthernetBytes + 4)),
+            std::to_integer<std::uint8_t>(frame[kEthernetBytes + 9])},
+           now_ns);
   const std::size_t first = offset / kUnit;
   const std::size_t end = (offset + part.size() + kUnit - 1) / kUnit;
   bool overlaps = false;
@@ -94,7 +92,7 @@ std::optional<std::span<const std::byte>> FragmentQueue::Take(std::span<const st
   datagram.units += end - first;
   std::memcpy(datagram.bytes.get() + kRoomForHeaders + offset, part.data(), part.size());
   if (offset == 0) {
-    datagram.header_bytes = kEthernet + header;
+    datagram.header_bytes = kEthernetBytes + header;
     std::memcpy(datagram.bytes.get() + kRoomForHeaders - datagram.header_bytes, frame.data(),
                 datagram.header_bytes);
   }
@@ -105,14 +103,15 @@ std::optional<std::span<const std::byte>> FragmentQueue::Take(std::span<const st
   whole_ = std::move(datagram);
   datagrams_.remove_if([&datagram](const Datagram& one) { return &one == &datagram; });
   const std::size_t bytes = whole_.header_bytes + whole_.payload;
-  if (bytes - kEthernet > kMostBytes) {
+  if (bytes - kEthernetBytes > kMostBytes) {
     ++dropped_;  // its first fragment has more options than the last
     return std::nullopt;
   }
   const std::span<std::byte> datagram_frame(
       whole_.bytes.get() + kRoomForHeaders - whole_.header_bytes, bytes);
-  const std::span<std::byte> ip = datagram_frame.subspan(kIp, whole_.header_bytes - kEthernet);
-  PutBig16(ip, 2, static_cast<std::uint32_t>(bytes - kEthernet));
+  const std::span<std::byte> ip =
+      datagram_frame.subspan(kEthernetBytes, whole_.header_bytes - kEthernetBytes);
+  PutBig16(ip, 2, static_cast<std::uint32_t>(bytes - kEthernetBytes));
   PutBig16(ip, 6, 0);
   PutBig16(ip, 10, 0);
   PutBig16(ip, 10, static_cast<std::uint16_t>(~Fold(SumBig16(ip))));

@@ -2,24 +2,13 @@
 
 #include <algorithm>
 
+#include "veneer/host/net/frame_format.h"
 #include "veneer/host/net/internet_checksum.h"
 
 namespace veneer {
 namespace {
 
-constexpr std::size_t kIp = 14;
-constexpr std::size_t kIpv4Header = 20;
-constexpr std::size_t kIpv6Header = 40;
-constexpr std::size_t kTcpHeader = 20;
-constexpr unsigned kTypeIpv4 = 0x0800;
-constexpr unsigned kTypeIpv6 = 0x86dd;
-constexpr unsigned kTcp = 6;
-constexpr unsigned kFin = 1;
-constexpr unsigned kSyn = 2;
-constexpr unsigned kReset = 4;
-constexpr unsigned kAck = 16;
-
-unsigned Byte(std::span<const std::byte> frame, std::size_t at) {
+unsigned ByteAt(std::span<const std::byte> frame, std::size_t at) {
   return std::to_integer<unsigned>(frame[at]);
 }
 
@@ -30,27 +19,28 @@ bool Behind(std::uint32_t a, std::uint32_t b) { return static_cast<std::int32_t>
 
 std::optional<HeldSegments::Segment> HeldSegments::Read(std::span<const std::byte> frame,
                                                         bool from_guest) {
-  const unsigned type = frame.size() < kIp + kIpv4Header ? 0 : GetBig16(frame, kIp - 2);
+  const unsigned type =
+      frame.size() < kEthernetBytes + kIpv4Bytes ? 0 : GetBig16(frame, kEthernetBytes - 2);
   std::size_t tcp = 0;
   std::size_t end = 0;
   std::size_t addresses = 0;
   std::size_t address_bytes = 4;
-  if (type == kTypeIpv4 && Byte(frame, kIp + 9) == kTcp) {
-    tcp = kIp + std::size_t{Byte(frame, kIp) & 0xfU} * 4;
-    end = kIp + GetBig16(frame, kIp + 2);
-    addresses = kIp + 12;
-  } else if (type == kTypeIpv6 && frame.size() >= kIp + kIpv6Header &&
-             Byte(frame, kIp + 6) == kTcp) {
-    tcp = kIp + kIpv6Header;
-    end = tcp + GetBig16(frame, kIp + 4);
-    addresses = kIp + 8;
+  if (type == kTypeIpv4 && ByteAt(frame, kEthernetBytes + 9) == kProtocolTcp) {
+    tcp = kEthernetBytes + std::size_t{ByteAt(frame, kEthernetBytes) & 0xfU} * 4;
+    end = kEthernetBytes + GetBig16(frame, kEthernetBytes + 2);
+    addresses = kEthernetBytes + 12;
+  } else if (type == kTypeIpv6 && frame.size() >= kEthernetBytes + kIpv6Bytes &&
+             ByteAt(frame, kEthernetBytes + 6) == kProtocolTcp) {
+    tcp = kEthernetBytes + kIpv6Bytes;
+    end = tcp + GetBig16(frame, kEthernetBytes + 4);
+    addresses = kEthernetBytes + 8;
     address_bytes = 16;
   }
   end = std::min(end, frame.size());
-  if (tcp < kIp + kIpv4Header || tcp + kTcpHeader > end) {
+  if (tcp < kEthernetBytes + kIpv4Bytes || tcp + kTcpBytes > end) {
     return std::nullopt;
   }
-  const std::size_t data = tcp + std::size_t{Byte(frame, tcp + 12) >> 4U} * 4;
+  const std::size_t data = tcp + std::size_t{ByteAt(frame, tcp + 12) >> 4U} * 4;
   Segment segment;
   const std::size_t guest = from_guest ? 0 : 1;
   const auto copy = [&](std::size_t from, std::size_t bytes, std::size_t to) {
@@ -64,8 +54,9 @@ std::optional<HeldSegments::Segment> HeldSegments::Read(std::span<const std::byt
   segment.flow[36] = type == kTypeIpv4 ? std::byte{4} : std::byte{6};
   segment.sequence = GetBig32(frame, tcp + 4);
   segment.acknowledged = GetBig32(frame, tcp + 8);
-  segment.flags = Byte(frame, tcp + 13);
-  const std::size_t length = (data < end ? end - data : 0) + ((segment.flags & kFin) != 0 ? 1 : 0);
+  segment.flags = ByteAt(frame, tcp + kTcpFlags);
+  const std::size_t length =
+      (data < end ? end - data : 0) + ((segment.flags & kTcpFin) != 0 ? 1 : 0);
   segment.end = segment.sequence + static_cast<std::uint32_t>(length);
   segment.cost = frame.size() + kOverhead;
   return segment;
@@ -108,8 +99,9 @@ void HeldSegments::Taken(bool closed) {
     }
     return;
   }
-  const bool kept = segment.end != segment.sequence && (segment.flags & (kSyn | kReset)) == 0 &&
-                    !refused_ && (!acknowledged_ || Behind(segment.end, *acknowledged_));
+  const bool kept = segment.end != segment.sequence &&
+                    (segment.flags & (kTcpSyn | kTcpReset)) == 0 && !refused_ &&
+                    (!acknowledged_ || Behind(segment.end, *acknowledged_));
   if (!kept) {
     return;
   }
@@ -131,19 +123,19 @@ void HeldSegments::Sent(std::span<const std::byte> frame) {
     return;
   }
   if (taken_ && taken_->flow == segment->flow) {
-    if ((segment->flags & kAck) != 0) {
+    if ((segment->flags & kTcpAck) != 0) {
       acknowledged_ = segment->acknowledged;
     }
-    refused_ = refused_ || (segment->flags & kReset) != 0;
+    refused_ = refused_ || (segment->flags & kTcpReset) != 0;
   }
   const auto it = held_.find(segment->flow);
   if (it == held_.end()) {
     return;
   }
-  if ((segment->flags & (kReset | kSyn)) != 0 ||
-      ((segment->flags & kAck) != 0 && !Behind(it->second.end, segment->acknowledged))) {
+  if ((segment->flags & (kTcpReset | kTcpSyn)) != 0 ||
+      ((segment->flags & kTcpAck) != 0 && !Behind(it->second.end, segment->acknowledged))) {
     Forget(it);
-  } else if ((segment->flags & kAck) != 0) {
+  } else if ((segment->flags & kTcpAck) != 0) {
     it->second.acknowledged = segment->acknowledged;
   }
 }

@@ -3,33 +3,27 @@
 #include <algorithm>
 #include <cstring>
 
+#include "veneer/host/net/frame_format.h"
 #include "veneer/host/net/internet_checksum.h"
 
 namespace veneer {
 namespace {
 
-// RFC 791, RFC 8200, RFC 9293.
+// In the headers of IPv4, IPv6 and TCP.
 constexpr std::size_t kIpv4Length = 2;
 constexpr std::size_t kIpv4Id = 4;
 constexpr std::size_t kIpv4Checksum = 10;
-constexpr std::size_t kIpv4Header = 20;
 constexpr std::size_t kIpv6Length = 4;
-constexpr std::size_t kIpv6Header = 40;
 constexpr std::size_t kTcpSequence = 4;
-constexpr std::size_t kTcpFlags = 13;
-constexpr std::size_t kTcpChecksum = 16;
-constexpr std::size_t kTcpHeader = 20;
-constexpr unsigned kFin = 0x01;
-constexpr unsigned kPush = 0x08;
 constexpr unsigned kCongestionReduced = 0x80;
 
 }  // namespace
 
 bool TcpCutter::Valid(std::span<const std::byte> frame, const UncutTcp& description) {
-  const std::size_t ip_header = description.ipv4 ? kIpv4Header : kIpv6Header;
+  const std::size_t ip_header = description.ipv4 ? kIpv4Bytes : kIpv6Bytes;
   return description.segment_bytes > 0 && description.ip_offset + ip_header <= frame.size() &&
          description.tcp_offset >= description.ip_offset + ip_header &&
-         description.header_bytes >= description.tcp_offset + kTcpHeader &&
+         description.header_bytes >= description.tcp_offset + kTcpBytes &&
          description.header_bytes <= frame.size();
 }
 
@@ -50,7 +44,7 @@ void TcpCutter::CompleteHeaders(std::span<std::byte> headers, std::size_t payloa
     PutBig16(ip, kIpv4Checksum, static_cast<std::uint16_t>(~Fold(SumBig16(ip.first(length)))));
   } else {
     PutBig16(ip, kIpv6Length,
-             static_cast<std::uint32_t>(total - description_.ip_offset - kIpv6Header));
+             static_cast<std::uint32_t>(total - description_.ip_offset - kIpv6Bytes));
   }
   const std::span<std::byte> tcp = headers.subspan(description_.tcp_offset);
   PutBig16(tcp, kTcpChecksum, Fold(std::uint64_t{pseudo_sum_} + tcp_bytes));
@@ -82,7 +76,7 @@ std::span<std::byte> TcpCutter::Next(std::span<std::byte> room) {
   PutBig32(tcp, kTcpSequence, static_cast<std::uint32_t>(GetBig32(tcp, kTcpSequence) + done_));
   unsigned flags = std::to_integer<unsigned>(tcp[kTcpFlags]);
   if (!last) {
-    flags &= ~(kFin | kPush);
+    flags &= ~(kTcpFin | kTcpPush);
   }
   if (index_ > 0) {
     flags &= ~kCongestionReduced;

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <span>
 
+#include "veneer/host/net/virtio_net.h"
+
 namespace veneer {
 
 // Numbers in frames have their high byte first.
@@ -40,5 +42,10 @@ inline std::uint16_t Fold(std::uint64_t sum) {
   }
   return static_cast<std::uint16_t>(sum);
 }
+
+// Does what `header` leaves to be done of a frame that is not cut: sums it from csum_start on, the
+// pseudo header's sum in the checksum's place included. False, and nothing is changed, if that
+// place is not in the frame.
+bool CompleteChecksum(const virtio_net_hdr& header, std::span<std::byte> frame);
 
 }  // namespace veneer
