@@ -2,17 +2,8 @@
 
 #include <algorithm>
 #include <bit>
-#include <system_error>
 
 namespace veneer {
-namespace {
-
-std::string_view ActionName(DiskAction action) {
-  constexpr std::array<std::string_view, 4> kNames{"reading", "writing", "flushing", "discarding"};
-  return kNames.at(static_cast<std::size_t>(action));
-}
-
-}  // namespace
 
 DiskCounters::DiskCounters(const Lookup& counter)
     : reads(counter("reads")),
@@ -44,14 +35,16 @@ void DiskCounters::CountLatency(std::uint64_t ns) {
   latency[std::min<std::size_t>(std::bit_width(us), kLatencyBuckets - 1)]->Add();
 }
 
+std::string DiskState::Describe(DiskAction action, int error) const {
+  return DescribeDiskFailure(fmt::format("{} ('{}')", config.vdev, config.path), action, error);
+}
+
 bool DiskState::HoldsBack(DiskAction action, int error) {
   if (config.on_error == DiskOnError::kReport || !IsDiskFailure(error) || !on_failure_) {
     return false;
   }
   counters.errors.Add();
-  on_failure_(
-      {DescribeDiskFailure(fmt::format("{} ('{}')", config.vdev, config.path), action, error),
-       config.on_error});
+  on_failure_({Describe(action, error), config.on_error});
   return true;
 }
 
@@ -63,8 +56,7 @@ void DiskState::LogHostError(DiskAction action, int error) {
       return;
     }
   }
-  LogError("disk {} ('{}'): {} failed: {}; this line comes once", config.vdev, config.path,
-           ActionName(action), std::generic_category().message(error));
+  LogError("{}; this line comes once", Describe(action, error));
 }
 
 }  // namespace veneer

@@ -84,6 +84,9 @@ struct DiskState {
   std::atomic<std::uint64_t> retries{0};
 
  private:
+  // As a sentence for the log and for whoever shall know.
+  std::string Describe(DiskAction action, int error) const;
+
   const DiskFailureReceiver on_failure_;
   Mutex mutex_;
   std::set<std::pair<DiskAction, int>> logged_ GUARDED_BY(mutex_);

@@ -5,6 +5,8 @@
 #include <array>
 #include <cerrno>
 
+#include "veneer/vmm/base/image_lock_bytes.h"
+
 namespace veneer {
 namespace {
 
@@ -12,9 +14,6 @@ namespace {
 constexpr off_t kRead = 0;  // what is read makes sense
 constexpr off_t kWrite = 1;
 constexpr off_t kResize = 3;
-// Bytes that say what their holder does, and what it does not share.
-constexpr off_t kDone = 100;
-constexpr off_t kNotShared = 200;
 
 struct flock At(off_t byte, int type) {
   struct flock lock {};
@@ -47,13 +46,13 @@ Result<void> Hold(int file, off_t byte, const std::string& disk) {
 }
 
 Result<void> Check(int file, bool readonly, const std::string& disk) {
-  VENEER_TRY_ASSIGN(const bool written, Held(file, kDone + kWrite, disk));
-  VENEER_TRY_ASSIGN(const bool resized, Held(file, kDone + kResize, disk));
+  VENEER_TRY_ASSIGN(const bool written, Held(file, kImageUsed + kWrite, disk));
+  VENEER_TRY_ASSIGN(const bool resized, Held(file, kImageUsed + kResize, disk));
   if (written || resized) {
     return UsageError("disk '{}' is in use by another disk or program, which writes it", disk);
   }
-  VENEER_TRY_ASSIGN(const bool reading_unwelcome, Held(file, kNotShared + kRead, disk));
-  VENEER_TRY_ASSIGN(const bool writing_unwelcome, Held(file, kNotShared + kWrite, disk));
+  VENEER_TRY_ASSIGN(const bool reading_unwelcome, Held(file, kImageNotShared + kRead, disk));
+  VENEER_TRY_ASSIGN(const bool writing_unwelcome, Held(file, kImageNotShared + kWrite, disk));
   if (reading_unwelcome || (writing_unwelcome && !readonly)) {
     return UsageError("disk '{}' is in use by another disk or program{}", disk,
                       reading_unwelcome
@@ -68,12 +67,13 @@ Result<void> Check(int file, bool readonly, const std::string& disk) {
 Result<void> LockImage(int file, bool readonly, const std::string& disk) {
   // Held first and looked for afterwards, so that of two that come at once at least one sees the
   // other.
-  const std::array<off_t, 3> always{kDone + kRead, kNotShared + kWrite, kNotShared + kResize};
+  const std::array<off_t, 3> always{kImageUsed + kRead, kImageNotShared + kWrite,
+                                    kImageNotShared + kResize};
   for (const off_t byte : always) {
     VENEER_TRY(Hold(file, byte, disk));
   }
   if (!readonly) {
-    VENEER_TRY(Hold(file, kDone + kWrite, disk));
+    VENEER_TRY(Hold(file, kImageUsed + kWrite, disk));
   }
   return Check(file, readonly, disk);
 }

@@ -9,7 +9,7 @@
 namespace veneer {
 namespace {
 
-constexpr std::uint64_t kUnit = 512;  // bytes
+constexpr std::uint64_t kSmallestSector = 512;  // bytes
 
 }  // namespace
 
@@ -34,11 +34,11 @@ Result<std::unique_ptr<DiskImage>> NbdImage::Open(const DiskConfig& config,
 }
 
 Result<void> NbdImage::Check(const NbdConnection::Facts& server, const DiskConfig& config) const {
-  if (server.bytes < std::max<std::uint64_t>(kUnit, config.logical_block_bytes)) {
+  if (server.bytes < std::max<std::uint64_t>(kSmallestSector, config.logical_block_bytes)) {
     return UsageError("disk '{}' is empty; give its image a size first", owner_.disk);
   }
   const std::uint64_t shown = config.logical_block_bytes != 0 ? config.logical_block_bytes
-                              : IsIdeDisk(config)             ? kUnit
+                              : IsIdeDisk(config)             ? kSmallestSector
                                                               : kLargestLogicalBlock;
   if (server.least_block > shown) {
     return UsageError(
@@ -57,9 +57,10 @@ Result<void> NbdImage::Check(const NbdConnection::Facts& server, const DiskConfi
 
 void NbdImage::Learn(const NbdConnection::Facts& server, const DiskConfig& config) {
   fixed_.readonly = config.readonly || server.readonly;
-  fixed_.logical_sector = config.logical_block_bytes != 0
-                              ? config.logical_block_bytes
-                              : (server.least_block > kUnit ? kLargestLogicalBlock : kUnit);
+  fixed_.logical_sector =
+      config.logical_block_bytes != 0
+          ? config.logical_block_bytes
+          : (server.least_block > kSmallestSector ? kLargestLogicalBlock : kSmallestSector);
   fixed_.physical_sector = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(
       server.preferred_block, fixed_.logical_sector, kLargestLogicalBlock));
   fixed_.discard_granularity =

@@ -9,6 +9,8 @@
 #include <cstdlib>
 #include <memory>
 
+#include "veneer/vmm/base/image_lock_bytes.h"
+
 namespace veneer {
 namespace {
 
@@ -33,8 +35,8 @@ bool IsUsedAsDisk(int fd) {
   struct flock lock {};
   lock.l_type = F_WRLCK;
   lock.l_whence = SEEK_SET;
-  lock.l_start = 100;
-  lock.l_len = 200;
+  lock.l_start = kImageUsed;
+  lock.l_len = kImageLocksEnd - kImageUsed;
   return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 

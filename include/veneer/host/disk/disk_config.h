@@ -83,8 +83,8 @@ inline bool IsIdeDisk(const DiskConfig& disk) { return disk.bus != DiskBus::kPv;
 std::string_view FormatName(DiskFormat format);
 
 // "path=FILE[,format=raw|qcow2|vmdk|...|auto][,bus=pv|ide|both][,media=disk|cdrom][,vdev=xvda]
-// [,readonly=on|off][,overlay=on|off][,direct=on|off][,cache=writeback|none|unsafe][,queues=N][,discard=on|off]
-// [,on-error=report|pause|stop]
+// [,readonly=on|off][,overlay=on|off][,direct=on|off][,cache=writeback|none|unsafe][,queues=N]
+// [,discard=on|off][,on-error=report|pause|stop]
 // [,logical-block-size=512|4096][,serial=TEXT][,bps=SIZE][,iops=N][,poll=MICROSECONDS]"; cache=none
 // is writeback with direct=on. A comma in a value is written twice. UsageError names the key that
 // is unknown, missing, repeated or has a wrong value.

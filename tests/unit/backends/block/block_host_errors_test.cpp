@@ -51,18 +51,22 @@ class BlockOnError : public BlockTest {
     ASSERT_EQ(failed_.get_future().wait_for(std::chrono::seconds(60)), std::future_status::ready);
     failed_ = {};
   }
+  // Connects, and has a write fail of a host whose disk is full.
+  void WriteWithoutRoom(FakeDiskImage& disk) {
+    disk.SetVerdict([](const DiskOperation&) { return ENOSPC; });
+    Connect();
+    const Buffer page = NewBuffer();
+    queue().Put(Transfer(BLKIF_OP_WRITE, 1, 0, {{page.ref}}));
+    queue().Push();
+    WaitForFailure();
+  }
   std::promise<void> failed_;
   std::string sentence_;
 };
 
 TEST_F(BlockOnError, WhatFailedIsTriedAgainWhenTheGuestIsResumed) {
   FakeDiskImage& disk = MakeFakeDisk();
-  disk.SetVerdict([](const DiskOperation&) { return ENOSPC; });
-  Connect();
-  const Buffer page = NewBuffer();
-  queue().Put(Transfer(BLKIF_OP_WRITE, 1, 0, {{page.ref}}));
-  queue().Push();
-  ASSERT_NO_FATAL_FAILURE(WaitForFailure());
+  ASSERT_NO_FATAL_FAILURE(WriteWithoutRoom(disk));
   EXPECT_EQ(sentence_, "disk xvda ('fake'): writing failed: No space left on device");
   guest_.OnControl([this] { backend_->Retry(); });
   ASSERT_NO_FATAL_FAILURE(WaitForFailure()) << "and again, as long as there is no room";
@@ -94,13 +98,7 @@ TEST_F(BlockOnError, OtherErrorsAreTold) {
 }
 
 TEST_F(BlockOnError, TheBackEndGoesWithWhatIsHeldBack) {
-  FakeDiskImage& disk = MakeFakeDisk();
-  disk.SetVerdict([](const DiskOperation&) { return ENOSPC; });
-  Connect();
-  const Buffer page = NewBuffer();
-  queue().Put(Transfer(BLKIF_OP_WRITE, 1, 0, {{page.ref}}));
-  queue().Push();
-  ASSERT_NO_FATAL_FAILURE(WaitForFailure());
+  ASSERT_NO_FATAL_FAILURE(WriteWithoutRoom(MakeFakeDisk()));
   front_.Say(XenbusState::kClosed);
   EXPECT_TRUE(front_.WaitForBack(XenbusState::kClosed));
   EXPECT_EQ(guest_.grants->mappings(), 0U);
