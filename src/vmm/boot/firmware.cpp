@@ -60,8 +60,9 @@ class Firmware final : public BootSource {
       return WithContext(std::move(loaded).error(),
                          fmt::format("cannot use the firmware '{}'", path_));
     }
-    VENEER_TRY_ASSIGN(const AcpiTables tables,
-                      WriteAcpiTables(memory, TablesBase(machine.ram), machine.acpi));
+    // Above the RAM that is left to the guest below the PCI devices.
+    const Gpa tables_base{EndOfLowRam(machine.ram).value - kAcpiTablesLimit};
+    VENEER_TRY_ASSIGN(const AcpiTables tables, WriteAcpiTables(memory, tables_base, machine.acpi));
     std::vector<E820Entry> special = machine.special;
     special.push_back(E820Entry{tables.range.base, tables.range.size, E820Type::kReserved});
     PreparedBoot boot;
@@ -74,14 +75,6 @@ class Firmware final : public BootSource {
   }
 
  private:
-  // Above the RAM that is left to the guest below the PCI devices.
-  static Gpa TablesBase(std::span<const GuestMemory::Range> ram) {
-    const auto last = std::ranges::find_if(
-        ram.rbegin(), ram.rend(), [](const auto& range) { return range.base < kPciHoleBase; });
-    VENEER_CHECK(last != ram.rend());
-    return Gpa{last->base.value + last->size - kAcpiTablesLimit};
-  }
-
   Result<void> LoadImage(GuestMemory& memory) const {
     VENEER_TRY_ASSIGN(const std::unique_ptr<FileSource> file, FileSource::Open(path_));
     const std::uint64_t size = file->size();

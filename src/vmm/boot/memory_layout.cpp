@@ -25,4 +25,14 @@ Result<std::vector<GuestMemory::Range>> MemoryLayout(std::uint64_t bytes) {
   return ranges;
 }
 
+Gpa EndOfLowRam(std::span<const GuestMemory::Range> ram) {
+  Gpa end{0};
+  for (const GuestMemory::Range& range : ram) {
+    if (range.base < kPciHoleBase) {
+      end = range.base + range.size;
+    }
+  }
+  return end;
+}
+
 }  // namespace veneer

@@ -16,13 +16,7 @@ class PvhLoader final : public BootSource {
   explicit PvhLoader(std::string path) : path_(std::move(path)) {}
 
   std::vector<GuestMemory::Range> LayOut(std::span<const GuestMemory::Range> ram) const override {
-    Gpa end{0};
-    for (const GuestMemory::Range& range : ram) {
-      if (range.base < kPciHoleBase) {
-        end = range.base + range.size;
-      }
-    }
-    return {{end, kRoomForSharedPages}};
+    return {{EndOfLowRam(ram), kRoomForSharedPages}};
   }
 
   Result<PreparedBoot> Prepare(const BootMachine& machine, GuestMemory& memory) override {

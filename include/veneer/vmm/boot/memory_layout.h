@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "veneer/vmm/base/result.h"
@@ -22,5 +23,8 @@ inline constexpr std::uint64_t kMaxMemoryBytes =
 // The ranges for `bytes` of RAM: up to the hole, the rest from 4 GiB on. UsageError for a size
 // outside the limits above or that is no multiple of a page.
 Result<std::vector<GuestMemory::Range>> MemoryLayout(std::uint64_t bytes);
+
+// Where the RAM below the hole ends, of ascending ranges.
+Gpa EndOfLowRam(std::span<const GuestMemory::Range> ram);
 
 }  // namespace veneer

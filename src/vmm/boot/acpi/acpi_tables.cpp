@@ -10,6 +10,7 @@
 
 #include "acpi_layout.h"
 #include "dsdt.hex"
+#include "interrupt_flags.h"
 #include "table_bytes.h"
 
 namespace veneer {
@@ -45,8 +46,6 @@ constexpr std::uint8_t kGpe0Bytes = 4;
 
 constexpr std::uint32_t kMadtHasPic = 1;
 constexpr std::uint32_t kLocalApicEnabled = 1;
-constexpr std::uint16_t kActiveHighLevel = 0x000d;
-constexpr std::uint16_t kAsTheBus = 0;
 
 GenericAddress IoRegister(std::uint16_t port, unsigned bytes, unsigned access_bytes) {
   GenericAddress address{};

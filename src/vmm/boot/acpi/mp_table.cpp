@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstring>
 
+#include "interrupt_flags.h"
 #include "mp_layout.h"
 #include "table_bytes.h"
 
@@ -16,7 +17,6 @@ constexpr std::uint8_t kIsaBus = 1;
 constexpr std::uint8_t kEveryApic = 0xff;
 constexpr std::uint8_t kUsable = 1;
 constexpr std::uint8_t kBootProcessor = 2;
-constexpr std::uint16_t kMpActiveHighLevel = 0x000d;
 constexpr std::uint8_t kCascade = 2;  // where the second 8259 is connected: no interrupt of its own
 constexpr std::uint8_t kTimerPin = 2;
 constexpr std::uint8_t kIsaInterrupts = 16;
@@ -62,7 +62,7 @@ void AddInterrupts(MpTable& table, const AcpiConfig& config) {
     const bool is_pci = std::ranges::find(kPciSlotInterrupts, irq) != kPciSlotInterrupts.end();
     if (irq != kCascade && !is_pci) {
       at_io_apic(kIsaBus, irq, irq == 0 ? kTimerPin : irq,
-                 irq == config.sci ? kMpActiveHighLevel : std::uint16_t{0});
+                 irq == config.sci ? kActiveHighLevel : kAsTheBus);
     }
   }
   std::uint8_t slot = 1;
