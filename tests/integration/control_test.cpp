@@ -15,7 +15,10 @@
 namespace veneer::test {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using Json = nlohmann::json;
 
 // Far more than each takes; only what hangs gets there.
@@ -63,8 +66,15 @@ TEST(Control, PauseInformationAndCleanShutdown) {
   ASSERT_TRUE(guest.WaitForShell()) << guest.veneer().err();
   EXPECT_THAT(guest.Ctl({"xenstore-ls"}).out, HasSubstr("shutdown = \"\""));
 
+  // Where it stands, while it runs and while it is held.
+  const auto report = AllOf(HasSubstr("\nvCPU 0: "), HasSubstr("\nvCPU 0 events: upcall_pending="),
+                            HasSubstr("\nxenstore ring: req_cons="),
+                            ContainsRegex("\nport [0-9]+: bound to port [0-9]+ of domain 0"),
+                            Not(HasSubstr("does not answer")));
+  EXPECT_THAT(guest.Ctl({"info", "--debug"}).out, report);
   EXPECT_EQ(guest.Ctl({"pause"}).code, 0);
   EXPECT_EQ(guest.Info()["state"], "paused");
+  EXPECT_THAT(guest.Ctl({"info", "--debug"}).out, report);
   EXPECT_THAT(guest.Ctl({"shutdown"}).err, HasSubstr("paused"));
   EXPECT_EQ(guest.Ctl({"resume"}).code, 0);
   EXPECT_EQ(guest.Info()["state"], "running");

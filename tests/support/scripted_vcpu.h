@@ -96,6 +96,7 @@ class ScriptedVcpu final : public Vcpu {
   std::map<XenAttribute, std::uint64_t> xen;
   std::optional<XenRunstate> xen_runstate;
   std::vector<GuestDebug> debug_settings;
+  InterruptState interrupt_state;
   std::vector<SystemRegisters> system_settings;
   int xsave_reads = 0;
   int kicks = 0;
@@ -188,6 +189,7 @@ class ScriptedVcpu final : public Vcpu {
   void InjectNmi() override { ++nmis; }
   void NoteStopped() override { ++stops_noted; }
   void SetGuestDebug(const GuestDebug& debug) override { debug_settings.push_back(debug); }
+  InterruptState GetInterruptState() override { return interrupt_state; }
   bool SetXen(XenAttribute attribute, std::uint64_t value) override {
     if (accepts_xen) {
       xen[attribute] = value;

@@ -41,6 +41,7 @@ class BlockBackend::Impl final : private XenbusDriver {
   const DiskConfig& config() const { return disk_.config; }
   XenbusState state() const { return xenbus_->state(); }
   Result<void> Resize();
+  void Report(Inquiry& inquiry) { workers_.Report(inquiry); }
   void StartOver(std::function<void()> done) { xenbus_->StartOver(std::move(done)); }
   void Remove(std::function<void()> removed) { xenbus_->Remove(std::move(removed)); }
 
@@ -235,6 +236,7 @@ const DiskConfig& BlockBackend::config() const { return impl_->config(); }
 XenbusState BlockBackend::state() const { return impl_->state(); }
 void BlockBackend::Retry() { impl_->Retry(); }
 Result<void> BlockBackend::Resize() { return impl_->Resize(); }
+void BlockBackend::Report(Inquiry& inquiry) { impl_->Report(inquiry); }
 void BlockBackend::StartOver(std::function<void()> done) { impl_->StartOver(std::move(done)); }
 void BlockBackend::Remove(std::function<void()> removed) { impl_->Remove(std::move(removed)); }
 

@@ -444,4 +444,11 @@ void BlockQueue::FinishStop() {
   }
 }
 
+std::string BlockQueue::Report() {
+  return fmt::format("port {} of domain 0, {}, {} under way, {} held back{}{}",
+                     connection_.port.port().value, ring_.Report(), jobs_.lent(), held_back_.size(),
+                     WaitsForLimit() ? ", waits for its rate limit" : "",
+                     stopping_ ? ", stopping" : "");
+}
+
 }  // namespace veneer

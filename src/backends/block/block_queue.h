@@ -39,6 +39,7 @@ class BlockQueue final : public PolledQueue {
 
   void Serve() override;
   void Stop(std::function<void()> done) override;
+  std::string Report() override;
 
  private:
   using Segments = std::span<const blkif_request_segment>;

@@ -123,4 +123,8 @@ std::uint32_t BlockRing::unpublished() const {
   return std::visit([](const auto& ring) { return ring.unpublished(); }, ring_);
 }
 
+std::string BlockRing::Report() {
+  return std::visit([](auto& ring) { return ring.Report(); }, ring_);
+}
+
 }  // namespace veneer

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
@@ -54,6 +55,7 @@ class BlockRing {
   bool AskForEvent(std::uint32_t requests);
   std::uint32_t size() const;
   std::uint32_t unpublished() const;
+  std::string Report();
 
  private:
   template <std::size_t kSize>

@@ -87,6 +87,12 @@ Result<void> Disks::Resize(std::string_view vdev) {
   return disk->backend->Resize();
 }
 
+void Disks::Report(Inquiry& inquiry) {
+  for (const auto& [name, disk] : disks_) {
+    disk.backend->Report(inquiry);
+  }
+}
+
 void Disks::StartOver(const std::function<void()>& done) {
   if (disks_.empty()) {
     done();

@@ -64,6 +64,12 @@ void QueueWorker::Detach(std::function<void()> done) {
   });
 }
 
+void QueueWorker::Report(Inquiry::Answer answer) {
+  thread_->loop().Post([this, answer = std::move(answer)] {
+    answer(server_ != nullptr ? server_->Report() : "no ring");
+  });
+}
+
 Result<void> QueueWorkers::Prepare(std::size_t count) {
   while (workers_.size() < count) {
     const std::size_t index = workers_.size();
@@ -137,6 +143,15 @@ void QueueWorkers::Detach(const std::function<void()>& done) {
           done();
         }
       });
+    });
+  }
+}
+
+void QueueWorkers::Report(Inquiry& inquiry) {
+  for (std::size_t i = 0; i < attached_; ++i) {
+    std::string whom = fmt::format("{} queue {}", name_, i);
+    workers_[i]->Report([whom, answer = inquiry.Ask(whom)](const std::string& line) {
+      answer(fmt::format("{}: {}", whom, line));
     });
   }
 }

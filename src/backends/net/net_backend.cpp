@@ -38,6 +38,7 @@ class NetBackend::Impl final : private XenbusDriver {
   const NetConfig& config() const { return nic_.config; }
   NetLink::Facts link() const { return link_->facts(); }
   XenbusState state() const { return xenbus_->state(); }
+  void Report(Inquiry& inquiry) { workers_.Report(inquiry); }
   void StartOver(std::function<void()> done) { xenbus_->StartOver(std::move(done)); }
   void Remove(std::function<void()> removed) { xenbus_->Remove(std::move(removed)); }
 
@@ -188,6 +189,7 @@ NetBackend::~NetBackend() = default;
 const NetConfig& NetBackend::config() const { return impl_->config(); }
 NetLink::Facts NetBackend::link() const { return impl_->link(); }
 XenbusState NetBackend::state() const { return impl_->state(); }
+void NetBackend::Report(Inquiry& inquiry) { impl_->Report(inquiry); }
 void NetBackend::StartOver(std::function<void()> done) { impl_->StartOver(std::move(done)); }
 void NetBackend::Remove(std::function<void()> removed) { impl_->Remove(std::move(removed)); }
 

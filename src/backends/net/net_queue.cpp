@@ -106,4 +106,13 @@ void NetQueue::Stop(std::function<void()> done) {
   done();
 }
 
+std::string NetQueue::Report() {
+  const auto port = [](const BoundPort& bound) { return bound.port().value; };
+  return fmt::format(
+      "ports {} and {} of domain 0, transmit: {}; receive: {}{}{}", port(connection_.tx_port),
+      port(connection_.rx_port ? *connection_.rx_port : connection_.tx_port), transmitter_.Report(),
+      receiver_.Report(), WaitsForLimit() ? ", waits for its rate limit" : "",
+      stopping_ ? ", stopping" : "");
+}
+
 }  // namespace veneer

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "net_receiver.h"
 #include "net_transmitter.h"
@@ -35,6 +36,7 @@ class NetQueue final : public PolledQueue {
 
   void Serve() override;
   void Stop(std::function<void()> done) override;
+  std::string Report() override;
 
  private:
   Look LookForWork(std::uint64_t now_ns);

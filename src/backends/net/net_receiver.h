@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "frame_pieces.h"
@@ -51,6 +52,7 @@ class NetReceiver {
   bool Publish();
   // After kNoRoom: asks to be kicked when enough buffers are there. True: they are, look again.
   bool AskForRoom();
+  std::string Report() { return ring_.Report(); }
 
  private:
   enum class Shape { kOnePage, kPlain, kSegmented };

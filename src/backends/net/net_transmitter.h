@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "net_ring.h"
@@ -36,6 +37,7 @@ class NetTransmitter {
   bool Publish();
   // See BackRing::AskForEvent().
   bool AskForEvent() { return ring_.AskForEvent(); }
+  std::string Report() { return ring_.Report(); }
 
  private:
   // What became of the frames that the link was given.

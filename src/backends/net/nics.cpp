@@ -65,6 +65,12 @@ Result<void> Nics::Remove(unsigned number, std::function<void()> removed) {
   return {};
 }
 
+void Nics::Report(Inquiry& inquiry) {
+  for (const auto& [name, nic] : nics_) {
+    nic.backend->Report(inquiry);
+  }
+}
+
 void Nics::StartOver(const std::function<void()>& done) {
   if (nics_.empty()) {
     done();

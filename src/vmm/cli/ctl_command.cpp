@@ -77,6 +77,11 @@ std::string InfoText(const Json& reply) {
                           UseText(nic), Text(nic, "/link"));
     }
   }
+  if (reply.contains("debug") && reply["debug"].is_array()) {
+    for (const Json& line : reply["debug"]) {
+      text += (line.is_string() ? line.get<std::string>() : line.dump()) + "\n";
+    }
+  }
   return text;
 }
 
@@ -144,6 +149,7 @@ Result<Json> ArgumentValue(ControlArgumentKind kind, const std::string& argument
       return net;
     }
     case ControlArgumentKind::kText:
+    case ControlArgumentKind::kFlag:
     case ControlArgumentKind::kNone:
       break;
   }
@@ -196,6 +202,9 @@ void DeclareCtlOptions(CLI::App& command, CtlOptions& options) {
   command
       .add_option("--socket", options.socket, "The guest's control socket (run --control-socket)")
       ->type_name("PATH");
+  command.add_flag("--debug", options.debug,
+                   "With info: vCPUs, interrupts, event channels and rings, to see why a guest "
+                   "stands still");
   command.add_flag("--json", options.json, "Print the guest's answer as it came");
   command.footer("Commands:\n" + list +
                  "\nExit codes: 0 done; 1 no such guest, or it cannot be done; 2 wrong usage.\n\n"
@@ -212,9 +221,16 @@ Result<std::string> CtlRequest(const CtlOptions& options) {
     return UsageError("there is no command '{}'", options.command);
   }
   Json request{{"command", command->name}};
-  if (command->argument == ControlArgumentKind::kNone) {
+  const bool flag = command->argument == ControlArgumentKind::kFlag;
+  if (options.debug && !flag) {
+    return UsageError("--debug belongs to 'info', and not to '{}'", command->name);
+  }
+  if (flag || command->argument == ControlArgumentKind::kNone) {
     if (!options.argument.empty()) {
       return UsageError("'{}' takes nothing more, and not '{}'", command->name, options.argument);
+    }
+    if (options.debug) {
+      request[std::string(command->member)] = true;
     }
     return request.dump();
   }

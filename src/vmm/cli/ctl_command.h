@@ -15,6 +15,7 @@ struct CtlOptions {
   std::string command;
   std::string argument;  // what the command needs, see ControlCommand
   std::string socket;    // path; empty: the usual place
+  bool debug = false;
   bool json = false;
 };
 

@@ -138,6 +138,14 @@ GuestInfo MachineControl::Info() {
   return info;
 }
 
+void MachineControl::Inspect(std::function<void(GuestInfo)> done) {
+  parts_.machine.Report([info = Info(), done = std::move(done)](std::vector<std::string> lines) {
+    GuestInfo inspected = info;
+    inspected.debug = std::move(lines);
+    done(std::move(inspected));
+  });
+}
+
 Result<StoreListing> MachineControl::ListStore() {
   if (!store_) {
     return UsageError("without Xen (--xen off) a guest has no xenstore");

@@ -36,6 +36,7 @@ class MachineControl final : public GuestControl {
   Result<void> Pause() override;
   Result<void> Resume() override;
   GuestInfo Info() override;
+  void Inspect(std::function<void(GuestInfo)> done) override;
   Result<StoreListing> ListStore() override;
   Result<void> SetMemoryTarget(std::uint64_t bytes) override;
   void AddDisk(std::string_view text, AddDone done) override;

@@ -47,9 +47,19 @@ constexpr ControlCommand kCommands[] = {
      .run = [](GuestControl& guest, const ControlArgument&,
                Answer answer) { answer(Plain(guest.Resume())); }},
     {.name = "info",
-     .help = "its state, memory and devices",
-     .run = [](GuestControl& guest, const ControlArgument&,
-               Answer answer) { answer(InfoReply(guest.Info())); }},
+     .argument = Kind::kFlag,
+     .member = "debug",
+     .placeholder = "[--debug]",
+     .help = "its state, memory and devices; with --debug, where it stands",
+     .run =
+         [](GuestControl& guest, const ControlArgument& argument, Answer answer) {
+           if (argument.number == 0) {
+             answer(InfoReply(guest.Info()));
+             return;
+           }
+           guest.Inspect(
+               [answer = std::move(answer)](const GuestInfo& info) { answer(InfoReply(info)); });
+         }},
     {.name = "nmi",
      .help = "a non-maskable interrupt for its boot vCPU",
      .run = [](GuestControl& guest, const ControlArgument&,

@@ -37,6 +37,13 @@ Result<ControlArgument> ReadArgument(const Json& json, const ControlCommand& com
     return argument;
   }
   const auto member = json.find(command.member);
+  if (command.argument == ControlArgumentKind::kFlag) {
+    if (member != json.end() && !member->is_boolean()) {
+      return UsageError("\"{}\" of \"{}\" is true or false", command.member, command.name);
+    }
+    argument.number = member != json.end() && member->get<bool>() ? 1 : 0;
+    return argument;
+  }
   const bool number = command.argument == ControlArgumentKind::kSize ||
                       command.argument == ControlArgumentKind::kNumber;
   if (member == json.end() || !(number ? member->is_number_unsigned() : member->is_string())) {
@@ -120,6 +127,9 @@ std::string InfoReply(const GuestInfo& info) {
                             {"link", nic.link},
                             {"connected", nic.connected},
                             {"removing", nic.removing}});
+  }
+  if (!info.debug.empty()) {
+    json["debug"] = info.debug;
   }
   return Line(json);
 }

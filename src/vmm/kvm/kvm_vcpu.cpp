@@ -18,6 +18,40 @@ namespace {
 
 int KickSignal() { return SIGRTMIN; }
 
+// Offsets of the local APIC's registers, bytes: Intel SDM vol. 3, 10.4.1. IRR and ISR are eight
+// registers each, 32 vectors in every one.
+constexpr std::size_t kApicTpr = 0x80;
+constexpr std::size_t kApicIsr = 0x100;
+constexpr std::size_t kApicIrr = 0x200;
+
+// The highest first.
+std::vector<std::uint8_t> VectorsIn(const kvm_lapic_state& apic, std::size_t first_register) {
+  constexpr std::size_t kRegisterStep = 0x10;
+  std::vector<std::uint8_t> vectors;
+  for (unsigned vector = 256; vector-- > 0;) {
+    std::uint32_t bits = 0;
+    std::memcpy(&bits, &apic.regs[first_register + vector / 32 * kRegisterStep], sizeof bits);
+    if ((bits >> (vector % 32) & 1U) != 0) {
+      vectors.push_back(static_cast<std::uint8_t>(vector));
+    }
+  }
+  return vectors;
+}
+
+InterruptState::Activity ToActivity(std::uint32_t mp_state) {
+  switch (mp_state) {
+    case KVM_MP_STATE_RUNNABLE:
+      return InterruptState::Activity::kRuns;
+    case KVM_MP_STATE_HALTED:
+      return InterruptState::Activity::kHalted;
+    case KVM_MP_STATE_UNINITIALIZED:
+    case KVM_MP_STATE_INIT_RECEIVED:
+      return InterruptState::Activity::kWaitsForInit;
+    default:
+      return InterruptState::Activity::kOther;
+  }
+}
+
 }  // namespace
 
 void InstallKickSignal() {
@@ -331,6 +365,19 @@ void KvmVcpu::SetGuestDebug(const GuestDebug& debug) {
     arguments.arch.debugreg[7] = kReservedOne | kGlobalEnable0;
   }
   VENEER_CHECK(Ioctl(fd_.get(), KVM_SET_GUEST_DEBUG, &arguments) == 0);
+}
+
+InterruptState KvmVcpu::GetInterruptState() {
+  InterruptState state;
+  kvm_mp_state activity{};
+  VENEER_CHECK(Ioctl(fd_.get(), KVM_GET_MP_STATE, &activity) == 0);
+  state.activity = ToActivity(activity.mp_state);
+  kvm_lapic_state apic{};
+  VENEER_CHECK(Ioctl(fd_.get(), KVM_GET_LAPIC, &apic) == 0);
+  state.requested = VectorsIn(apic, kApicIrr);
+  state.in_service = VectorsIn(apic, kApicIsr);
+  state.task_priority = static_cast<std::uint8_t>(apic.regs[kApicTpr]);
+  return state;
 }
 
 bool KvmVcpu::SetXen(XenAttribute attribute, std::uint64_t value) {

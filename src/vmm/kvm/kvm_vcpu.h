@@ -49,6 +49,7 @@ class KvmVcpu final : public Vcpu {
   void InjectNmi() override;
   void NoteStopped() override;
   void SetGuestDebug(const GuestDebug& debug) override;
+  InterruptState GetInterruptState() override;
   bool SetXen(XenAttribute attribute, std::uint64_t value) override;
   std::optional<XenRunstate> GetXenRunstate() override;
 

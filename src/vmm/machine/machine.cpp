@@ -10,8 +10,10 @@
 #include "mainboard.h"
 #include "milestones.h"
 #include "run_gate.h"
+#include "vcpu_report.h"
 #include "vcpu_setup.h"
 #include "vcpu_thread.h"
+#include "veneer/vmm/base/inquiry.h"
 #include "veneer/vmm/base/log.h"
 #include "veneer/vmm/boot/boot_source.h"
 #include "veneer/vmm/boot/memory_layout.h"
@@ -85,6 +87,7 @@ class MachineImpl final : public Machine, private PowerControl {
     return xen_ != nullptr ? xen_->MemoryBytes() : config_.memory_bytes;
   }
   std::vector<Milestone> Milestones() const override { return milestones_.Reached(); }
+  void Report(std::function<void(std::vector<std::string>)> done) override;
   void CollectStatistics() override;
 
  private:
@@ -387,6 +390,28 @@ std::uint64_t MachineImpl::KernelInstructions() const {
   const auto statistics = vm_->Statistics();
   const auto it = statistics.find("insn_emulation");
   return it == statistics.end() ? 0 : it->second;
+}
+
+void MachineImpl::Report(std::function<void(std::vector<std::string>)> done) {
+  // A vCPU comes out of the guest within milliseconds of a kick; a queue's turn is as short.
+  constexpr std::uint64_t kLimitNs = 1'000'000'000;
+  const std::shared_ptr<Inquiry> inquiry = Inquiry::Begin(loop_, std::move(done));
+  // Nobody but this thread opens the gate.
+  const bool held = gate_.Holds(static_cast<unsigned>(vcpus_.size()));
+  for (const auto& thread : vcpus_) {
+    if (held) {
+      inquiry->Add(VcpuReport(thread->vcpu()));
+      continue;
+    }
+    thread->Post(VcpuTask::kReport,
+                 [answer = inquiry->Ask(fmt::format("vCPU {}", thread->vcpu().id()))](Vcpu& vcpu) {
+                   answer(VcpuReport(vcpu));
+                 });
+  }
+  if (xen_ != nullptr) {
+    xen_->Report(*inquiry);
+  }
+  inquiry->End(kLimitNs);
 }
 
 void MachineImpl::CollectStatistics() {

@@ -45,6 +45,12 @@ class RunGate {
     changed_.NotifyAll();
   }
 
+  // Whether `threads` threads stand at the closed gate.
+  bool Holds(unsigned threads) const {
+    const MutexLock lock(mutex_);
+    return (paused_ || held_) && waiting_ >= threads;
+  }
+
   // Waits until `threads` threads stand at the closed gate, or it is opened or stopped.
   void WaitUntilHeld(unsigned threads) {
     const MutexLock lock(mutex_);
@@ -64,7 +70,7 @@ class RunGate {
   }
 
   std::atomic<bool> open_{true};
-  Mutex mutex_;
+  mutable Mutex mutex_;
   Condition changed_;
   bool paused_ GUARDED_BY(mutex_) = false;
   bool held_ GUARDED_BY(mutex_) = false;

@@ -164,4 +164,26 @@ void Upcalls::Retry(unsigned vcpu) {
   });
 }
 
+std::vector<std::string> Upcalls::Report() {
+  std::string method = "none that the guest has asked for";
+  {
+    const MutexLock lock(line_mutex_);
+    if (line_gsi_) {
+      method = fmt::format("GSI {}", line_gsi_->value);
+    } else if (callback_vector_ != 0) {
+      method = fmt::format("vector {:#x} on all vCPUs", callback_vector_.load());
+    }
+  }
+  std::vector<std::string> lines{"upcalls: " + method};
+  for (std::size_t vcpu = 0; vcpu < vcpus_.size(); ++vcpu) {
+    const PerVcpu& state = *vcpus_[vcpu];
+    if (state.vector != 0 || state.inject || state.retrying) {
+      lines.push_back(fmt::format("vCPU {} upcalls: vector {:#x} of its own{}{}", vcpu,
+                                  state.vector.load(), state.inject ? ", waits for injection" : "",
+                                  state.retrying ? ", will be tried again" : ""));
+    }
+  }
+  return lines;
+}
+
 }  // namespace veneer

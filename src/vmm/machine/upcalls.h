@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "vcpu_thread.h"
@@ -57,6 +58,9 @@ class Upcalls final : public UpcallSink {
 
   // On the vCPU's thread, before it runs: injects an EOI-less upcall that waits.
   void BeforeRun(unsigned vcpu, Vcpu& target);
+
+  // How each vCPU is interrupted, and what waits, in words.
+  std::vector<std::string> Report();
 
  private:
   struct PerVcpu {

@@ -35,6 +35,7 @@ enum class VcpuTask {
   kNmi,
   kClock,
   kXenAttribute,  // each attribute for itself
+  kReport,
 };
 
 class VcpuThread {

@@ -12,10 +12,16 @@
 #include "vcpu_clock.h"
 #include "veneer/vmm/base/check.h"
 #include "veneer/vmm/base/log.h"
+#include "veneer/xencompat/abi/xen_headers.h"
 #include "veneer/xencompat/entry/xen_cpuid.h"
 #include "veneer/xencompat/xenstore/standard_tree.h"
 #include "xen_layout.h"
 #include "xen_vcpu.h"
+
+// clang-format off: only after the wrapped headers above
+#include <xen/io/console.h>
+#include <xen/io/xs_wire.h>
+// clang-format on
 
 namespace veneer {
 namespace {
@@ -477,6 +483,44 @@ void XenGuest::EnableVcpuTime(unsigned vcpu, Gpa time) {
 void XenGuest::InjectNmi(unsigned vcpu) {
   // As on a processor, which remembers one that it cannot take yet.
   parts_.vcpus[vcpu]->Post(VcpuTask::kNmi, [](Vcpu& target) { target.InjectNmi(); });
+}
+
+void XenGuest::Report(Inquiry& inquiry) {
+  for (std::string& line : domain_->events().Report()) {
+    inquiry.Add(std::move(line));
+  }
+  for (std::string& line : upcalls_->Report()) {
+    inquiry.Add(std::move(line));
+  }
+  for (std::string& line : RingReports()) {
+    inquiry.Add(std::move(line));
+  }
+  disks_->Report(inquiry);
+  nics_->Report(inquiry);
+}
+
+std::vector<std::string> XenGuest::RingReports() const {
+  const auto word = [this](Gfn page, std::size_t offset) {
+    const Gpa address{page.Address().value + offset};
+    return parts_.memory.Read<std::uint32_t>(address).value_or(0);
+  };
+  const auto store = [&](std::size_t offset) { return word(kStorePage, offset); };
+  const auto console = [&](std::size_t offset) { return word(kConsolePage, offset); };
+  std::vector<std::string> lines{fmt::format(
+      "xenstore ring: req_cons={} req_prod={} rsp_cons={} rsp_prod={}, port {} of the guest",
+      store(offsetof(xenstore_domain_interface, req_cons)),
+      store(offsetof(xenstore_domain_interface, req_prod)),
+      store(offsetof(xenstore_domain_interface, rsp_cons)),
+      store(offsetof(xenstore_domain_interface, rsp_prod)), store_port_.value)};
+  if (console_ != nullptr) {
+    lines.push_back(fmt::format(
+        "console ring: in_cons={} in_prod={} out_cons={} out_prod={}, port {} of the guest",
+        console(offsetof(xencons_interface, in_cons)),
+        console(offsetof(xencons_interface, in_prod)),
+        console(offsetof(xencons_interface, out_cons)),
+        console(offsetof(xencons_interface, out_prod)), console_port_.value));
+  }
+  return lines;
 }
 
 bool XenGuest::IsOnline(unsigned vcpu) {

@@ -24,6 +24,7 @@
 #include "veneer/backends/net/nics.h"
 #include "veneer/devices/pci/xen_platform_pci.h"
 #include "veneer/vmm/base/event_loop.h"
+#include "veneer/vmm/base/inquiry.h"
 #include "veneer/vmm/base/log.h"
 #include "veneer/vmm/base/moderated_event.h"
 #include "veneer/vmm/boot/boot_loader.h"
@@ -95,6 +96,8 @@ class XenGuest final : private XenMachineHooks {
   // On the loop's thread.
   Disks& disks() { return *disks_; }
   Nics& nics() { return *nics_; }
+  // On the loop's thread. Adds how events, upcalls and rings stand; asks the queues for theirs.
+  void Report(Inquiry& inquiry);
   // The RAM that the guest's balloon has left it.
   std::uint64_t MemoryBytes() const { return domain_->physmap().populated_pages() * kPageSize; }
 
@@ -122,6 +125,8 @@ class XenGuest final : private XenMachineHooks {
   void Unplug(std::uint16_t mask);
   // How events may interrupt the guest.
   CallbackChoice Callback() const;
+  // The indices of xenstore's ring and of the console's.
+  std::vector<std::string> RingReports() const;
 
   // XenMachineHooks
   void SetUpcallVector(unsigned vcpu, std::uint8_t vector) override;

@@ -119,6 +119,19 @@ bool Fifo::IsPending(std::uint32_t number) const {
   return address != nullptr && (SharedWord<event_word_t>(address).load() & kPending) != 0;
 }
 
+bool Fifo::IsMasked(std::uint32_t number) const {
+  std::byte* address = WordOf(number);
+  return address != nullptr && (SharedWord<event_word_t>(address).load() & kMasked) != 0;
+}
+
+std::uint32_t Fifo::Ready(std::uint32_t vcpu) const {
+  std::byte* const control = vcpus_[vcpu].control;
+  return control == nullptr
+             ? 0
+             : SharedWord<std::uint32_t>(control + offsetof(evtchn_fifo_control_block_t, ready))
+                   .load();
+}
+
 bool Fifo::IsBusy(std::uint32_t number) const {
   std::byte* address = WordOf(number);
   return address != nullptr && (SharedWord<event_word_t>(address).load() & kLinked) != 0;

@@ -36,6 +36,9 @@ class Fifo {
   Delivery Unmask(std::uint32_t number, Port& port);
   void ClearPending(std::uint32_t number);
   bool IsPending(std::uint32_t number) const;
+  bool IsMasked(std::uint32_t number) const;
+  // The control block's word: a bit for each priority whose queue has something. 0 without one.
+  std::uint32_t Ready(std::uint32_t vcpu) const;
   // A closed port that the guest has not unlinked yet must not be given out again.
   bool IsBusy(std::uint32_t number) const;
 

@@ -49,4 +49,8 @@ bool TwoLevel::IsPending(std::uint32_t number) const {
   return number < MaxPorts() && TestBit(PendingBits(), number);
 }
 
+bool TwoLevel::IsMasked(std::uint32_t number) const {
+  return number < MaxPorts() && TestBit(MaskBits(), number);
+}
+
 }  // namespace veneer

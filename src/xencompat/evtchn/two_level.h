@@ -29,6 +29,7 @@ class TwoLevel {
   Delivery Unmask(std::uint32_t number, const Port& port);
   void ClearPending(std::uint32_t number);
   bool IsPending(std::uint32_t number) const;
+  bool IsMasked(std::uint32_t number) const;
 
  private:
   std::uint32_t WordBits() const { return infos_.width() == GuestWidth::k64 ? 64 : 32; }

@@ -90,4 +90,20 @@ bool VcpuInfos::Pending(std::uint32_t vcpu) const {
          SharedWord<std::uint8_t>(info + offsetof(vcpu_info_t, evtchn_upcall_pending)).load() != 0;
 }
 
+std::optional<VcpuInfos::Flags> VcpuInfos::Look(std::uint32_t vcpu) const {
+  std::byte* const info = slots_[vcpu].info;
+  if (info == nullptr) {
+    return std::nullopt;
+  }
+  std::byte* const selector = Selector(info);
+  const auto word = [selector](std::size_t index) -> std::uint64_t {
+    return SharedWord<std::uint32_t>(selector + index * sizeof(std::uint32_t)).load();
+  };
+  return Flags{
+      .pending = Pending(vcpu),
+      .masked =
+          SharedWord<std::uint8_t>(info + offsetof(vcpu_info_t, evtchn_upcall_mask)).load() != 0,
+      .selector = width_ == GuestWidth::k64 ? word(0) | word(1) << 32U : word(0)};
+}
+
 }  // namespace veneer

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -39,6 +40,15 @@ class VcpuInfos {
   // Sets evtchn_upcall_pending; true if the vCPU must be interrupted.
   bool MarkPending(std::uint32_t vcpu);
   bool Pending(std::uint32_t vcpu) const;
+
+  // What a vCPU's vcpu_info says at present.
+  struct Flags {
+    bool pending = false;        // evtchn_upcall_pending
+    bool masked = false;         // evtchn_upcall_mask
+    std::uint64_t selector = 0;  // evtchn_pending_sel
+  };
+  // nullopt if the vCPU has none.
+  std::optional<Flags> Look(std::uint32_t vcpu) const;
 
  private:
   struct Slot {

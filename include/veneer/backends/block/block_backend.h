@@ -10,6 +10,7 @@
 #include "veneer/host/disk/disk_config.h"
 #include "veneer/host/disk/disk_failure.h"
 #include "veneer/host/disk/disk_image.h"
+#include "veneer/vmm/base/inquiry.h"
 #include "veneer/vmm/base/metrics.h"
 #include "veneer/vmm/base/result.h"
 #include "veneer/xencompat/evtchn/event_channels.h"
@@ -50,6 +51,8 @@ class BlockBackend {
   void Retry();
   // Tells the guest the image's new size.
   Result<void> Resize();
+  // Asks each queue for how its rings stand.
+  void Report(Inquiry& inquiry);
   // See XenbusBackend::StartOver().
   void StartOver(std::function<void()> done);
   // See XenbusBackend::Remove().

@@ -34,6 +34,9 @@ class Disks {
   // The image has another size.
   Result<void> Resize(std::string_view vdev);
 
+  // Asks each queue of each for how its rings stand.
+  void Report(Inquiry& inquiry);
+
   // The guest has been replaced by another: all back-ends start over, and `done` is called once
   // they have. The guest must not run meanwhile.
   void StartOver(const std::function<void()>& done);

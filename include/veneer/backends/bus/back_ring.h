@@ -8,9 +8,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
+
+#include <fmt/core.h>
 
 #include "veneer/backends/bus/ring_memory.h"
 #include "veneer/vmm/base/check.h"
@@ -98,6 +101,16 @@ class BackRing {
     const std::uint32_t waiting =
         memory_.Word(kRingReqProd).load(std::memory_order_seq_cst) - request_consumer_;
     return waiting >= requests;
+  }
+
+  // Its indices, for people: the front-end's as they are now, ours as the front-end sees them.
+  std::string Report() {
+    const auto word = [this](std::size_t offset) { return memory_.Word(offset).load(); };
+    return fmt::format(
+        "{} entries, req_prod={} req_event={} rsp_prod={} rsp_event={}, taken up to {}, answered "
+        "up to {}{}",
+        size_, word(kRingReqProd), word(kRingReqEvent), word(kRingRspProd), word(kRingRspEvent),
+        request_consumer_, response_producer_, broken_ ? ", broken" : "");
   }
 
  private:

@@ -12,6 +12,7 @@
 
 #include "veneer/vmm/base/event_fd.h"
 #include "veneer/vmm/base/event_loop.h"
+#include "veneer/vmm/base/inquiry.h"
 #include "veneer/vmm/base/thread.h"
 #include "veneer/xencompat/xenstore/client.h"
 
@@ -28,6 +29,8 @@ class QueueServer {
   // Takes nothing more from the rings and calls `done` when nothing is under way: now or later.
   // `done` may destroy this object.
   virtual void Stop(std::function<void()> done) = 0;
+  // How its rings stand, in words.
+  virtual std::string Report() = 0;
 };
 
 // A queue's thread with its event loop, and the server that is attached to it while a front-end is
@@ -57,6 +60,8 @@ class QueueWorker {
   void Attach(MakeServer make);
   // `done` runs on the worker's thread, once nothing of the front-end's is used any more.
   void Detach(std::function<void()> done);
+  // `answer` is called on the worker's thread with its server's report.
+  void Report(Inquiry::Answer answer);
 
  private:
   QueueWorker() = default;
@@ -101,6 +106,8 @@ class QueueWorkers {
   std::future<void> BeginEnd();
   // Ends the connection: `done` runs on the control thread, at once if nothing is attached.
   void Detach(const std::function<void()>& done);
+  // Asks each server for a report.
+  void Report(Inquiry& inquiry);
 
  private:
   const std::string name_;

@@ -7,6 +7,7 @@
 
 #include "veneer/backends/bus/xenbus_state.h"
 #include "veneer/host/net/net_link.h"
+#include "veneer/vmm/base/inquiry.h"
 #include "veneer/vmm/base/metrics.h"
 #include "veneer/vmm/base/result.h"
 #include "veneer/xencompat/evtchn/event_channels.h"
@@ -40,6 +41,8 @@ class NetBackend {
   const NetConfig& config() const;
   NetLink::Facts link() const;
   XenbusState state() const;
+  // Asks each queue for how its rings stand.
+  void Report(Inquiry& inquiry);
   // See XenbusBackend::StartOver().
   void StartOver(std::function<void()> done);
   // See XenbusBackend::Remove().

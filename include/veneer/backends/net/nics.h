@@ -29,6 +29,9 @@ class Nics {
   // if there is no such NIC, or it is being removed already.
   Result<void> Remove(unsigned number, std::function<void()> removed);
 
+  // Asks each queue of each for how its rings stand.
+  void Report(Inquiry& inquiry);
+
   // The guest has been replaced by another: all back-ends start over, and `done` is called once
   // they have. The guest must not run meanwhile.
   void StartOver(const std::function<void()>& done);

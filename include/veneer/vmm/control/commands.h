@@ -16,6 +16,7 @@ namespace veneer {
 // What follows a command's name: in `veneer ctl` as a word, in a request as a member.
 enum class ControlArgumentKind {
   kNone,
+  kFlag,    // true, or left out; people write --member
   kSize,    // a number of bytes; people write 128M
   kNumber,  // a whole number
   kText,
@@ -24,7 +25,7 @@ enum class ControlArgumentKind {
 };
 
 struct ControlArgument {
-  std::uint64_t number = 0;  // kSize, kNumber
+  std::uint64_t number = 0;  // kSize, kNumber; kFlag: 1 if given
   std::string text;          // the others
 };
 

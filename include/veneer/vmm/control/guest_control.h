@@ -55,6 +55,8 @@ struct GuestInfo {
     bool removing = false;   // the guest has been asked to let go of it
   };
   std::vector<Nic> nics;
+  // What a guest that stands still is read by, a line of text each: Inspect() only.
+  std::vector<std::string> debug;
 };
 
 // One node of xenstore. Values may hold any byte; here they are escaped, see EscapeStoreValue().
@@ -87,6 +89,8 @@ class GuestControl {
   virtual Result<void> Pause() = 0;
   virtual Result<void> Resume() = 0;
   virtual GuestInfo Info() = 0;
+  // Info() with `debug`. `done` is called once, on the loop, soon, even if the guest ends before.
+  virtual void Inspect(std::function<void(GuestInfo)> done) = 0;
   virtual Result<StoreListing> ListStore() = 0;
   // Tells the guest's balloon driver how much memory the guest shall have, in bytes.
   virtual Result<void> SetMemoryTarget(std::uint64_t bytes) = 0;

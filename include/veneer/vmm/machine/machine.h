@@ -116,6 +116,10 @@ class Machine {
   // The RAM that the guest has at present: without what its balloon has given back. Any thread.
   virtual std::uint64_t MemoryBytes() const = 0;
   virtual std::vector<Milestone> Milestones() const = 0;
+  // Gathers what a guest that stands still is read by: where its vCPUs are, its interrupts, event
+  // channels and rings, a line of text each. `done` is called once, later, on the loop's thread,
+  // at most a second or so from now; it may come after the machine has gone.
+  virtual void Report(std::function<void(std::vector<std::string> lines)> done) = 0;
   // Copies KVM's own statistics into the metrics, as "kvm.…". Any thread.
   virtual void CollectStatistics() = 0;
 };

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "veneer/vmm/base/result.h"
 #include "veneer/vmm/memory/gpa.h"
@@ -100,6 +101,21 @@ struct FatalExit {
   std::string reason;
 };
 
+// Where a vCPU stands with its interrupts.
+struct InterruptState {
+  enum class Activity {
+    kRuns,
+    kHalted,        // HLT
+    kWaitsForInit,  // an AP that nobody has started, or that waits for its SIPI
+    kOther,
+  };
+  Activity activity = Activity::kRuns;
+  // Vectors by the local APIC's registers, the highest first.
+  std::vector<std::uint8_t> requested;   // IRR
+  std::vector<std::uint8_t> in_service;  // ISR
+  std::uint8_t task_priority = 0;        // TPR
+};
+
 using VcpuExit = std::variant<InterruptedExit, PioExit, MmioExit, MsrExit, EmulationFailureExit,
                               DebugExit, HaltExit, ShutdownExit, XenHypercallExit, FatalExit>;
 
@@ -155,6 +171,7 @@ class Vcpu {
   // take a pause for a hang.
   virtual void NoteStopped() = 0;
   virtual void SetGuestDebug(const GuestDebug& debug) = 0;
+  virtual InterruptState GetInterruptState() = 0;
 
   // False if KVM does not take it.
   [[nodiscard]] virtual bool SetXen(XenAttribute attribute, std::uint64_t value) = 0;

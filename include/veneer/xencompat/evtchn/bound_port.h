@@ -21,6 +21,7 @@ class BoundPort {
       static_cast<void>(events_->CloseHost(port_));
     }
   }
+  EvtchnPort port() const { return port_; }
   void Notify() const { static_cast<void>(events_->Notify(port_)); }
 
  private:

@@ -13,6 +13,8 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "veneer/vmm/base/metrics.h"
 #include "veneer/vmm/base/result.h"
@@ -156,6 +158,10 @@ class EventChannels {
   // Raises VIRQ_* on `vcpu` if the guest has bound it; nothing otherwise. Global ones are kept with
   // the vCPU they were moved to and ignore `vcpu`.
   void RaiseVirq(std::uint32_t vcpu, std::uint32_t virq);
+
+  // What a stalled guest is read by, a line of text each: the ABI, every vCPU's upcall, every port
+  // in use. What the guest shares is read while it may change.
+  std::vector<std::string> Report() const;
 
  private:
   explicit EventChannels(std::unique_ptr<EventChannelState> state);

@@ -35,6 +35,7 @@ TEST(CtlOptions, AreANameACommandAndPerhapsASize) {
 
 TEST(CtlRequest, IsALineOfJson) {
   EXPECT_EQ(CtlRequest(Parse("web info")).value(), R"({"command":"info"})");
+  EXPECT_EQ(CtlRequest(Parse("web info --debug")).value(), R"({"command":"info","debug":true})");
   EXPECT_EQ(CtlRequest(Parse("web balloon 1M")).value(),
             R"({"command":"balloon","bytes":1048576})");
 }
@@ -60,8 +61,8 @@ TEST(CtlRequest, NamesANicsFilesFromTheRoot) {
 TEST(CtlRequest, HasAnArgumentIfTheCommandNeedsOne) {
   for (const char* line :
        {"web balloon", "web balloon much", "web stop 1M", "web disk-add", "web disk-add file=x",
-        "web disk-remove", "web disk-resize", "web net-add", "web net-add nothing",
-        "web net-remove", "web net-remove eth0", "web net-remove 1x"}) {
+        "web info more", "web stop --debug", "web disk-remove", "web disk-resize", "web net-add",
+        "web net-add nothing", "web net-remove", "web net-remove eth0", "web net-remove 1x"}) {
     const auto request = CtlRequest(Parse(line));
     ASSERT_FALSE(request) << line;
     EXPECT_EQ(request.error().kind, ErrorKind::kUsage);
@@ -85,13 +86,14 @@ TEST(CtlOutput, ShowsInformation) {
                 R"({"ok":true,"name":"web","state":"paused","vcpus":2,"memory":)"
                 R"({"now":134217728,"target":67108864,"max":268435456},"xen":true,)"
                 R"("transport":"KVM interception","events":"2-level, delivered by KVM",)"
-                R"("uptime_seconds":61.25,"pid":42,"milestones":[{"name":"init","seconds":3.5}]})")
+                R"("uptime_seconds":61.25,"pid":42,"milestones":[{"name":"init","seconds":3.5}],)"
+                R"("debug":["vCPU 0: halted"]})")
           .value();
   for (const char* part :
        {"name        web\n", "state       paused\n", "vCPUs       2\n",
         "memory      128.0 MiB now, 64.0 MiB target, 256.0 MiB maximum\n", "Xen         on\n",
         "hypercalls  KVM interception\n", "events      2-level, delivered by KVM\n",
-        "pid         42\n", "milestone   init after 3.5 s\n"}) {
+        "pid         42\n", "milestone   init after 3.5 s\n", "\nvCPU 0: halted\n"}) {
     EXPECT_THAT(text, HasSubstr(part));
   }
 }

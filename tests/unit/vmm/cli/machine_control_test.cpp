@@ -31,6 +31,9 @@ class FakeMachine final : public Machine {
   Nics* PvNics() override { return nullptr; }
   std::uint64_t MemoryBytes() const override { return memory; }
   std::vector<Milestone> Milestones() const override { return {{"console", 7, 0}}; }
+  void Report(std::function<void(std::vector<std::string>)> done) override {
+    done({"vCPU 0: halted", "port 1: IPI"});
+  }
   void CollectStatistics() override {}
   EmulatedDevices Emulated() const override { return emulated; }
   XenPaths Paths() const override {
@@ -148,6 +151,15 @@ TEST_F(MachineControlTest, InformationIsOfTheMomentItIsAskedFor) {
   EXPECT_EQ(info.uptime_ns, 3'000'000'000U);
   ASSERT_EQ(info.milestones.size(), 1U);
   EXPECT_EQ(info.milestones[0].at_ns, 7U);
+}
+
+TEST_F(MachineControlTest, AnInspectionIsInformationAndTheMachinesReport) {
+  std::optional<GuestInfo> inspected;
+  Make(true).Inspect([&](GuestInfo info) { inspected = std::move(info); });
+  ASSERT_TRUE(inspected.has_value());
+  EXPECT_EQ(inspected->name, "web");
+  EXPECT_THAT(inspected->debug, ElementsAre("vCPU 0: halted", "port 1: IPI"));
+  EXPECT_THAT(control_->Info().debug, IsEmpty());
 }
 
 TEST_F(MachineControlTest, EmulatedDevicesAreListedToo) {

@@ -121,11 +121,14 @@ TEST_F(ControlServerTest, HandsEachCommandToTheGuest) {
   const Json info = Json::parse(Ask(*client, "info"));
   EXPECT_EQ(info["state"], "running");
   EXPECT_EQ(info["protocol"], 1);
+  EXPECT_FALSE(info.contains("debug"));
+  EXPECT_EQ(Json::parse(*client->Ask(R"({"command":"info","debug":true})", kLimit))["debug"][0],
+            "vCPU 0: halted");
   EXPECT_TRUE(Json::parse(Ask(*client, "xenstore-ls"))["nodes"].is_array());
   EXPECT_THAT(guest_.calls(), ElementsAre("shutdown", "reboot", "pause", "resume", "nmi", "stop",
                                           "sysrq s", "balloon 4096", "disk-add path=/a",
                                           "disk-resize xvdb", "disk-remove xvdb", "net-add user",
-                                          "net-remove 3", "info", "xenstore-ls"));
+                                          "net-remove 3", "info", "inspect", "xenstore-ls"));
 }
 
 TEST_F(ControlServerTest, ANicsNumberThatIsTooLargeIsNoOthers) {

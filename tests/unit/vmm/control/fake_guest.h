@@ -23,6 +23,12 @@ class FakeGuest final : public GuestControl {
     static_cast<void>(Note("info"));
     return {};
   }
+  void Inspect(std::function<void(GuestInfo)> done) override {
+    static_cast<void>(Note("inspect"));
+    GuestInfo info;
+    info.debug = {"vCPU 0: halted"};
+    done(std::move(info));
+  }
   Result<StoreListing> ListStore() override {
     if (const Result<void> noted = Note("xenstore-ls"); !noted) {
       return tl::unexpected(noted.error());

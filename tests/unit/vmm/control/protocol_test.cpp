@@ -67,6 +67,7 @@ TEST(ParseRequest, RefusesWhatIsNoRequest) {
                            R"({"command":["info"]})",
                            R"({"command":"info"} {})",
                            "{\"command\":\"\xff\"}",
+                           R"({"command":"info","debug":1})",
                            R"({"command":"balloon"})",
                            R"({"command":"balloon","bytes":-1})",
                            R"({"command":"balloon","bytes":1.5})",

@@ -236,5 +236,19 @@ TEST_F(FifoDelivery, RewrittenLinksNeverHangOrLeaveTheArray) {
   EXPECT_THAT(guest_.HandleFifo(0), ElementsAre(ports[0].value));
 }
 
+TEST_F(FifoDelivery, AReportTellsWhatIsLinkedAndReady) {
+  ASSERT_TRUE(guest_.UseFifo(EventGuest::kVcpus, 1));
+  const EvtchnPort sent = *channels_.BindIpi(1);
+  const EvtchnPort quiet = *channels_.BindIpi(0);
+  ASSERT_TRUE(channels_.Send(sent));
+  const std::vector<std::string> report = channels_.Report();
+  ASSERT_EQ(report.size(), 5U);
+  EXPECT_EQ(report[0], "events: FIFO ABI, 64-bit guest");
+  EXPECT_EQ(report[1], "vCPU 0 events: upcall_pending=0 upcall_mask=0 ready=0x0");
+  EXPECT_EQ(report[2], "vCPU 1 events: upcall_pending=1 upcall_mask=0 ready=0x80");
+  EXPECT_EQ(report[3], "port " + std::to_string(sent.value) + ": IPI, vCPU 1, pending, linked");
+  EXPECT_EQ(report[4], "port " + std::to_string(quiet.value) + ": IPI, vCPU 0");
+}
+
 }  // namespace
 }  // namespace veneer

@@ -130,5 +130,30 @@ TEST_P(TwoLevelDelivery, InitControlSaysEnosysWhenFifoIsNotOffered) {
   EXPECT_EQ(plain.channels->SetPriority(EvtchnPort{9999}, 3).error(), XEN_EINVAL);
 }
 
+TEST_P(TwoLevelDelivery, AReportTellsHowPortsAndUpcallsStand) {
+  const EvtchnPort host = *channels_.AllocHostUnbound([] {});
+  const EvtchnPort bound = *channels_.BindInterdomain(0, host);
+  const EvtchnPort ipi = *channels_.BindIpi(1);
+  const EvtchnPort timer = *channels_.BindVirq(VIRQ_TIMER, 0);
+  const EvtchnPort unbound = *channels_.AllocUnbound(DOMID_SELF, 0);
+  guest_.SetMasked(timer, true);
+  ASSERT_TRUE(channels_.Send(ipi));
+  channels_.RaiseVirq(0, VIRQ_TIMER);
+  const auto port = [](EvtchnPort number, const std::string& rest) {
+    return "port " + std::to_string(number.value) + ": " + rest;
+  };
+  EXPECT_THAT(
+      channels_.Report(),
+      ElementsAre(GetParam() == GuestWidth::k64 ? "events: 2-level ABI, 64-bit guest"
+                                                : "events: 2-level ABI, 32-bit guest",
+                  "vCPU 0 events: upcall_pending=1 upcall_mask=0 pending_sel=0x1",
+                  "vCPU 1 events: upcall_pending=1 upcall_mask=0 pending_sel=0x1",
+                  // Xen marks a port that has just been bound.
+                  port(bound, "bound to port " + std::to_string(host.value) +
+                                  " of domain 0, vCPU 0, pending"),
+                  port(ipi, "IPI, vCPU 1, pending"), port(timer, "VIRQ 0, vCPU 0, pending, masked"),
+                  port(unbound, "unbound, for domain 0, vCPU 0")));
+}
+
 }  // namespace
 }  // namespace veneer
