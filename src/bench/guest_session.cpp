@@ -81,6 +81,7 @@ Result<void> GuestSession::Boot(const BenchOptions& options, const Images& image
   const UniqueFd theirs(ends[1]);
   VENEER_TRY_ASSIGN(veneer_, ChildProcess::Start({.program = "/proc/self/exe",
                                                   .arguments = Arguments(options, images, with_net),
+                                                  .cleans_up = true,
                                                   .dialogue = theirs.get()}));
   VENEER_TRY_ASSIGN(const std::string ready, NextAnswer(kBootLimit));
   if (ready != "ready") {

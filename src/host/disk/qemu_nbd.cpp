@@ -101,6 +101,9 @@ Result<std::unique_ptr<QemuNbd>> QemuNbd::Start(const DiskConfig& disk, const st
   // Closed when the child has its own: then connections end when the child does.
   VENEER_TRY_ASSIGN(const UniqueFd listener, server->Listen());
   plan.listener = listener.get();
+  // A SIGTERM is lost on a qemu-nbd that is still starting: it remembers it in a variable that it
+  // then sets to "running". So only what has to close an image with care is left to it.
+  plan.cleans_up = !disk.readonly && !disk.overlay;
   plan.arguments = Arguments(disk, format, connections);
   VENEER_TRY_ASSIGN(server->child_,
                     ChildProcess::Start(plan, [self = server.get()](const auto& outcome) {

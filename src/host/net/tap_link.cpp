@@ -302,7 +302,7 @@ Result<void> TapLink::PutUp(const TapNet& tap, const NetConfig& config) {
   }
   VENEER_TRY_ASSIGN(
       const auto script,
-      ChildProcess::Start({.program = tap.script, .arguments = {name_}, .listener = -1}));
+      ChildProcess::Start({.program = tap.script, .arguments = {name_}, .cleans_up = true}));
   const ChildProcess::Outcome& outcome = script->Wait();
   if (!outcome.succeeded()) {
     return UsageError("--net script={}: it failed for {}{}{}", tap.script, name_,

@@ -38,6 +38,7 @@ struct Launch {
   char* const* environment = nullptr;
   char* listen_pid = nullptr;  // the place of the number in LISTEN_PID=
   pid_t parent = 0;
+  int death_signal = SIGKILL;     // when the thread that starts it has gone
   std::array<int, 3> standard{};  // files to become 0, 1 and 2
   int listener = -1;
   int failure = -1;  // where errno is written if there is no exec()
@@ -70,7 +71,7 @@ void ForgetSignals() {
 // In the new process.
 [[noreturn]] void Exec(const Launch& launch) {
   // The second check: the parent may have gone before the first call.
-  if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || getppid() != launch.parent) {
+  if (prctl(PR_SET_PDEATHSIG, launch.death_signal) != 0 || getppid() != launch.parent) {
     _exit(kNoExec);
   }
   setsid();
@@ -210,6 +211,7 @@ Result<void> ChildProcess::Fork(const Plan& plan) {
     launch.listen_pid = environment.back().data() + kListenPid.size();
   }
   launch.parent = getpid();
+  launch.death_signal = plan.cleans_up ? SIGTERM : SIGKILL;
   launch.standard = {input.get(), plan.dialogue >= 0 ? input.get() : output.out.get(),
                      complaint.out.get()};
   launch.listener = listener.get();

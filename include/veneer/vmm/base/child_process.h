@@ -16,7 +16,7 @@
 namespace veneer {
 
 // A thread of its own starts the program, keeps what it writes and waits for its end: the kernel
-// sends the program SIGTERM when the thread that started it goes, in whichever way.
+// sends the program a signal when the thread that started it goes, in whichever way.
 //
 // The program has a session of its own, so that Ctrl-C on the terminal does not reach it.
 class ChildProcess {
@@ -26,6 +26,9 @@ class ChildProcess {
     std::vector<std::string> arguments;  // without the program's name
     int listener =
         -1;  // a listening socket, handed over as in sd_listen_fds(3); stays the caller's
+    // It has something to bring to an end itself: that signal is SIGTERM, and otherwise SIGKILL,
+    // which no program can miss.
+    bool cleans_up = false;
     int dialogue = -1;  // becomes stdin and stdout, of which nothing is kept; stays the caller's
   };
   struct Outcome {
