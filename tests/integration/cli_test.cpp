@@ -74,6 +74,23 @@ TEST(Cli, BadNumbersAreRefusedWithTheirLimits) {
     EXPECT_EQ(outcome.code, 2) << memory;
     EXPECT_THAT(outcome.err, HasSubstr("--memory")) << memory;
   }
+  for (const char* seconds : {"-1", "1.5", "soon", "", "31536001", "99999999999999999999"}) {
+    const std::string option = std::string("--timeout=") + seconds;
+    for (const Outcome& outcome :
+         {RunVeneer({"run", "--kernel", "x", option}), RunVeneer({"wait", "nobody", option})}) {
+      EXPECT_EQ(outcome.code, 2) << seconds;
+      EXPECT_THAT(outcome.err, HasSubstr("is not a number of seconds")) << seconds;
+    }
+  }
+}
+
+TEST(Cli, OutputThatCannotBeWrittenIsAnError) {
+  for (const char* command : {"list", "list --json", "check", "version", "run --help"}) {
+    ChildProcess process({"/bin/sh", "-c", Veneer() + " " + command + " >/dev/full"});
+    process.CloseInput();
+    EXPECT_EQ(process.WaitForExit(kLimit), 1) << command;
+    EXPECT_THAT(process.err(), HasSubstr("No space left on device")) << command;
+  }
 }
 
 TEST(Cli, MissingOrWrongKernelFilesAreNamed) {

@@ -43,6 +43,15 @@ std::string BootLines(const MachineConfig& machine) {
          Line("cmdline", machine.cmdline.empty() ? "none" : machine.cmdline);
 }
 
+std::string DiskExtras(const DiskConfig& disk) {
+  std::string text = disk.readonly ? ", read-only" : "";
+  text += disk.overlay ? ", what is written to it is gone at the end" : "";
+  text += disk.on_error == DiskOnError::kPause  ? ", pauses the guest when the host fails it"
+          : disk.on_error == DiskOnError::kStop ? ", ends the guest when the host fails it"
+                                                : "";
+  return text;
+}
+
 std::string DiskLines(const MachineConfig& machine) {
   std::vector<DiskConfig> disks = machine.disks;
   NamePvDisks(disks);
@@ -55,7 +64,7 @@ std::string DiskLines(const MachineConfig& machine) {
     lines += Line("disk", fmt::format("{}, {}{}, {}{}", disk.path,
                                       Shown(pv, ShownAsIde(disk), "emulated (IDE)"),
                                       pv ? " as " + disk.vdev : "", disk.cdrom ? "CD-ROM" : format,
-                                      disk.readonly ? ", read-only" : ""));
+                                      DiskExtras(disk)));
   }
   return lines;
 }

@@ -1,5 +1,7 @@
 // The `veneer` program: command line in, exit code out.
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,6 +18,7 @@
 #include "file_limit.h"
 #include "list_command.h"
 #include "machine_summary.h"
+#include "parsed_option.h"
 #include "run_command.h"
 #include "run_options.h"
 #include "standard_streams.h"
@@ -88,9 +91,9 @@ int Main(int argc, char** argv) {
   wait->add_option("--socket", wait_options.socket,
                    "The guest's control socket (run --control-socket)")
       ->type_name("PATH");
-  wait->add_option("--timeout", wait_options.timeout_seconds,
-                   "Give up after this many seconds (exit code 5)")
-      ->type_name("SECONDS");
+  veneer::AddParsed<unsigned>(
+      *wait, "--timeout", wait_options.timeout_seconds, veneer::ParseSeconds,
+      "Give up after this many seconds (exit code 5); 0: never", "SECONDS", "0");
 
   bool json = false;
   CLI::App* check =
@@ -143,6 +146,15 @@ int Main(int argc, char** argv) {
   return 0;
 }
 
+// What was printed has to have arrived: a script that reads a cut list must not take it for whole.
+int WithOutputWritten(int code) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) {
+    return code;
+  }
+  fmt::print(stderr, "veneer: standard output cannot be written: {}\n", std::strerror(errno));
+  return code == 0 ? static_cast<int>(veneer::ExitCode::kHostError) : code;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -150,7 +162,7 @@ int main(int argc, char** argv) {
     if (const auto open = veneer::OpenMissingStandardStreams(); !open) {
       return static_cast<int>(veneer::ExitCode::kHostError);  // and nowhere to say it
     }
-    return Main(argc, argv);
+    return WithOutputWritten(Main(argc, argv));
   } catch (const std::exception& error) {
     static_cast<void>(std::fprintf(stderr, "veneer: %s\n", error.what()));
     return static_cast<int>(veneer::ExitCode::kHostError);

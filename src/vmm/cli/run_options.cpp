@@ -12,6 +12,7 @@
 #include "boot_choice.h"
 #include "config_file.h"
 #include "nearest_word.h"
+#include "parsed_option.h"
 #include "pv_switches.h"
 #include "veneer/vmm/base/option_list.h"
 #include "veneer/vmm/boot/memory_layout.h"
@@ -19,26 +20,6 @@
 
 namespace veneer {
 namespace {
-
-// Adds an option whose text `parse` turns into a Result<T>.
-template <typename T, typename Parse>
-CLI::Option* AddParsed(CLI::App& command, const std::string& name, T& target, Parse parse,
-                       const std::string& help, const std::string& type,
-                       const std::string& default_text) {
-  return command
-      .add_option_function<std::string>(
-          name,
-          [&target, parse, name](const std::string& text) {
-            Result<T> value = parse(text);
-            if (!value) {
-              throw CLI::ValidationError(name, value.error().message);
-            }
-            target = std::move(value).value();
-          },
-          help)
-      ->type_name(type)
-      ->default_str(default_text);
-}
 
 template <typename T>
 void AddChoice(CLI::App& command, const std::string& name, T& target,
@@ -125,7 +106,10 @@ void TakeConfigFile(CLI::App& command, const std::string& path) {
     throw CLI::ValidationError(entries.error().message);
   }
   for (const ConfigEntry& entry : *entries) {
-    CLI::Option* const option = command.get_option("--" + entry.option);
+    CLI::Option* option = command.get_option_no_throw("--" + entry.option);
+    if (option == nullptr) {
+      option = command.get_option(entry.option);  // IMAGE, which has no dashes
+    }
     if (!option->empty()) {
       continue;
     }
@@ -182,6 +166,10 @@ void CheckTogether(const CLI::App& command, RunOptions& options) {
   if (!machine.xen.enabled && machine.xen.console.kind != CharacterTarget::Kind::kOff) {
     throw CLI::ValidationError(
         "--console", "a guest without Xen (--xen off) has no PV console; use --serial and ttyS0");
+  }
+  if (!machine.xen.enabled && !machine.xen.xenstore_socket.empty()) {
+    throw CLI::ValidationError("--xenstore-socket",
+                               "a guest without Xen (--xen off) has no xenstore");
   }
   if (const Result<void> possible = CheckPvSwitches(machine); !possible) {
     throw CLI::ValidationError(possible.error().message);
@@ -449,10 +437,9 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
       [](const std::string& text) { return ParseRebootRate(text); },
       "End a guest that reboots more often than so many times in so many seconds (exit code 3)",
       "REBOOTS/SECONDS|off", "20/10");
-  command
-      .add_option("--timeout", options.timeout_seconds,
-                  "End the run after this many seconds (exit code 5)")
-      ->type_name("SECONDS");
+  AddParsed<unsigned>(command, "--timeout", options.timeout_seconds, ParseSeconds,
+                      "End the run after this many seconds (exit code 5); 0: never", "SECONDS",
+                      "0");
   command.option_defaults()->group("Output");
   AddParsed<LogLevel>(
       command, "--log-level", options.log_level,

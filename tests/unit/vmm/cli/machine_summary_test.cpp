@@ -17,6 +17,7 @@ TEST_F(MachineSummaryTest, SaysWhatWouldBeMade) {
       "--kernel bzImage --cmdline console=hvc0 --memory 256M --memory-max 1G --cpus 2 --name web "
       "--console stdio --disk path=root.img --disk path=cd.iso,bus=ide,media=cdrom "
       "--disk path=data.qcow2,format=qcow2,bus=both,readonly=on "
+      "--disk path=b.img,overlay=on,on-error=pause "
       "--net user,mac=52:54:00:12:34:56,hostfwd=tcp::8080-:80 --net "
       "tap=tap0,bridge=br0,model=e1000 "
       "--dry-run");
@@ -30,6 +31,9 @@ TEST_F(MachineSummaryTest, SaysWhatWouldBeMade) {
         "disk        cd.iso, emulated (IDE), CD-ROM, read-only\n",
         "disk        data.qcow2, PV and emulated, until the guest unplugs that as xvdb, qcow2, "
         "read-only\n",
+        "disk        b.img, PV as xvdc, format found out at start, what is written to it is gone "
+        "at "
+        "the end, pauses the guest when the host fails it\n",
         "NIC         52:54:00:12:34:56, PV, user network, TCP 127.0.0.1:8080 to port 80\n",
         ", emulated (e1000), tap tap0, in bridge br0\n", "ttyS0       off\n", "hvc0        stdio\n",
         "on reboot   starts anew\n"}) {

@@ -172,6 +172,14 @@ TEST_F(RunOptionsTest, TakesAConfigurationFile) {
   EXPECT_EQ(options_.machine.xen.event_abi, EventAbi::k2Level);
 }
 
+TEST_F(RunOptionsTest, AFileCanNameTheFirstDiskImage) {
+  const ConfigText file("image = 'web.img'\nkernel = 'k'\n");
+  Parse("--config " + file.path());
+  EXPECT_EQ(options_.image, "web.img");
+  ASSERT_EQ(options_.machine.disks.size(), 1U);
+  EXPECT_EQ(options_.machine.disks[0].path, "web.img");
+}
+
 TEST_F(RunOptionsTest, SaysWhereInTheFileAWrongValueIs) {
   const ConfigText file("kernel = 'k'\nmemory = '64Q'\n");
   EXPECT_EQ(Refusal("--config " + file.path()),
@@ -184,6 +192,11 @@ TEST_F(RunOptionsTest, AFileCannotNameAnotherFile) {
   const ConfigText file("config = 'k'\n");
   EXPECT_EQ(Refusal("--config " + file.path()),
             file.path() + ", line 1: there is no option 'config'");
+}
+
+TEST_F(RunOptionsTest, WithoutXenThereIsNoXenstore) {
+  EXPECT_THAT(Refusal("--kernel k --xen off --xenstore-socket s"),
+              ::testing::HasSubstr("no xenstore"));
 }
 
 TEST_F(RunOptionsTest, WithoutXenThereIsNoPvConsole) {
