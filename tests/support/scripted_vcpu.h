@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <utility>
@@ -82,6 +83,7 @@ class ScriptedVcpu final : public Vcpu {
   std::map<std::uint32_t, std::uint64_t> msrs;
   // What the script returns, in order; afterwards InterruptedExit.
   std::deque<VcpuExit> exits;
+  std::function<void()> on_run;  // what happens meanwhile
   // Whether the host takes new state.
   bool accepts_system_registers = true;
   bool accepts_xsave = true;
@@ -105,6 +107,9 @@ class ScriptedVcpu final : public Vcpu {
 
   unsigned id() const override { return id_; }
   VcpuExit Run() override {
+    if (on_run) {
+      on_run();
+    }
     if (exits.empty()) {
       return InterruptedExit{};
     }

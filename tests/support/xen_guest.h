@@ -75,6 +75,11 @@ class FakeMachine final : public XenMachineHooks {
     const std::scoped_lock lock(mutex_);
     nmis.push_back(vcpu);
   }
+  bool FlushTlbs(unsigned caller) override {
+    const std::scoped_lock lock(mutex_);
+    flushes.push_back(caller);
+    return flushes.size() >= flushes_needed;
+  }
   bool IsOnline(unsigned vcpu) override { return online.contains(vcpu); }
   std::uint64_t StolenNs(unsigned) override { return stolen_ns; }
 
@@ -85,6 +90,8 @@ class FakeMachine final : public XenMachineHooks {
   bool resumes = false;
   std::map<unsigned, Gpa> times;
   std::vector<unsigned> nmis;
+  std::vector<unsigned> flushes;
+  std::size_t flushes_needed = 1;  // so many times it is asked before it is done
   std::set<unsigned> online = {0};
   std::uint64_t stolen_ns = 0;
 

@@ -78,7 +78,13 @@ void VcpuThread::Loop() {
     for (const auto& handler : exit_handlers_) {
       handler->BeforeRun(*vcpu_);
     }
+    may_run_guest_.store(true);
+    if (tasks_waiting_.load()) {
+      may_run_guest_.store(false);
+      continue;
+    }
     const VcpuExit exit = vcpu_->Run();
+    may_run_guest_.store(false, std::memory_order_release);
     if (!std::holds_alternative<InterruptedExit>(exit)) {
       has_run_.store(true, std::memory_order_relaxed);
     }
@@ -104,7 +110,7 @@ void VcpuThread::Post(VcpuTask kind, Task task, unsigned which) {
     std::erase_if(tasks_, [&](const Posted& posted) { return posted.about == about; });
     if (!now) {
       tasks_.push_back({about, std::move(task)});
-      tasks_waiting_.store(true, std::memory_order_release);
+      tasks_waiting_.store(true);
     }
   }
   if (now) {

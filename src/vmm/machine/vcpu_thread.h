@@ -36,6 +36,7 @@ enum class VcpuTask {
   kClock,
   kXenAttribute,  // each attribute for itself
   kReport,
+  kFlush,
 };
 
 class VcpuThread {
@@ -59,6 +60,9 @@ class VcpuThread {
   using Task = std::function<void(Vcpu&)>;
   void Post(VcpuTask kind, Task task, unsigned which = 0);
   bool IsCurrentThread() const { return std::this_thread::get_id() == id_.load(); }
+  // False: it does not run the guest, and will not before it has done what was posted to it before
+  // this was asked. Any thread.
+  bool MayRunGuest() const { return may_run_guest_.load(); }
   // Whether the guest has run on this vCPU (an AP has been started). Any thread.
   bool HasRun() const { return has_run_.load(); }
   // It waits to be started again, whatever it does now: another guest begins. While it is held.
@@ -108,7 +112,10 @@ class VcpuThread {
   };
   Mutex tasks_mutex_;
   std::vector<Posted> tasks_ GUARDED_BY(tasks_mutex_);
+  // One is written before the other is read, by Post() and by the loop, in one order for all
+  // threads: so one of the two sees what the other has written.
   std::atomic<bool> tasks_waiting_{false};
+  std::atomic<bool> may_run_guest_{false};
   std::thread thread_;
 };
 

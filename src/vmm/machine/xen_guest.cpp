@@ -102,6 +102,7 @@ Result<std::unique_ptr<XenGuest>> XenGuest::Create(Parts parts,
 XenGuest::XenGuest(Parts parts, bool starts_another)
     : parts_(std::move(parts)),
       clocks_(parts_.config.vcpus),
+      tlb_flush_(parts_.vcpus, parts_.config.vcpus),
       kernel_watch_(parts_.memory,
                     starts_another ? KernelWatch::Expects::kAtBoot : KernelWatch::Expects::kNothing,
                     parts_.msrs_changed) {}
@@ -441,6 +442,7 @@ void XenGuest::FinishSoftReset() {
     static_cast<void>(events.CloseHost(console_host_port_));
   }
   upcalls_->StartOver();
+  tlb_flush_.StartOver();
   domain_->StartOver(boot_vcpu_);
   if (kernel_side_ != nullptr) {
     kernel_side_->StartOver();

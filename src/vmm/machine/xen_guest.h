@@ -17,6 +17,7 @@
 #include "mainboard.h"
 #include "run_gate.h"
 #include "send_ports.h"
+#include "tlb_flush.h"
 #include "upcalls.h"
 #include "vcpu_thread.h"
 #include "veneer/backends/block/disks.h"
@@ -135,6 +136,7 @@ class XenGuest final : private XenMachineHooks {
   bool Suspend() override;
   void EnableVcpuTime(unsigned vcpu, Gpa time) override;
   void InjectNmi(unsigned vcpu) override;
+  bool FlushTlbs(unsigned caller) override { return tlb_flush_.Go(caller); }
   bool IsOnline(unsigned vcpu) override;
   std::uint64_t StolenNs(unsigned vcpu) override;
 
@@ -144,6 +146,7 @@ class XenGuest final : private XenMachineHooks {
   std::atomic<unsigned> boot_vcpu_{0};              // the one that needs no SIPI
   std::atomic<bool> soft_resetting_{false};
   LogLimiter limiter_;
+  TlbFlush tlb_flush_;
   KernelWatch kernel_watch_;
   std::unique_ptr<LinearSystemTime> time_;
   std::unique_ptr<Upcalls> upcalls_;

@@ -50,8 +50,13 @@ CallResult GetMemType(Call& call, xen_hvm_get_mem_type_t& op) {
 // A toolstack's operation since Xen 4.9; a guest is not allowed to make it.
 CallResult SetMemType(Call&) { return Errno(XEN_EPERM); }
 
-// KVM's vCPUs have nothing of the guest's cached that the guest does not flush itself.
-CallResult FlushTlbs(Call& call) { return call.frame.args[1] == 0 ? 0 : Errno(XEN_EINVAL); }
+// All vCPUs of the caller: there is no mask.
+CallResult FlushTlbs(Call& call) {
+  if (call.frame.args[1] != 0) {
+    return Errno(XEN_EINVAL);
+  }
+  return call.domain.hooks().FlushTlbs(call.vcpu) ? CallResult(0) : CallResult::Again();
+}
 
 CallResult GetTime(Call& call, xen_hvm_get_time_t& out) {
   out.now = call.domain.time().GuestNs();

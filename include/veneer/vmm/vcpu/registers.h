@@ -81,6 +81,7 @@ inline constexpr std::uint64_t kCr0ExtensionType = 1U << 4;
 inline constexpr std::uint64_t kCr0WriteProtect = 1U << 16;
 inline constexpr std::uint64_t kCr0Paging = 1U << 31;
 inline constexpr std::uint64_t kCr4PhysicalAddressExtension = 1U << 5;
+inline constexpr std::uint64_t kCr4GlobalPages = 1U << 7;
 inline constexpr std::uint64_t kCr4Osfxsr = 1U << 9;
 inline constexpr std::uint64_t kCr4Osxmmexcpt = 1U << 10;
 inline constexpr std::uint64_t kCr4Osxsave = 1U << 18;

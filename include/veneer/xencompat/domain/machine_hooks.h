@@ -57,6 +57,9 @@ class XenMachineHooks {
   virtual void EnableVcpuTime(unsigned vcpu, Gpa time) = 0;
 
   virtual void InjectNmi(unsigned vcpu) = 0;
+  // Has every vCPU forget the translations that it remembers before it runs the guest again, on
+  // the thread of `caller`. False: some may still run with old ones; to be asked again.
+  virtual bool FlushTlbs(unsigned caller) = 0;
   // Whether the vCPU has been started (by SIPI, or as the boot CPU).
   virtual bool IsOnline(unsigned vcpu) = 0;
   // How long the vCPU's thread has waited for a host CPU while it could have run, over its life,

@@ -5,6 +5,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -446,6 +448,28 @@ TEST_F(VcpuThreadTest, ATaskPostedByTheThreadItselfRunsAtOnce) {
   RunScript();
   EXPECT_TRUE(at_once);
   EXPECT_EQ(vcpu_->kicks, 0);
+}
+
+TEST_F(VcpuThreadTest, WhatIsPostedWhileItIsAboutToRunIsDoneFirst) {
+  bool done = false;
+  bool done_before_run = false;
+  bool may_run = true;
+  FakeHandler& handler = AddFakeHandler();
+  handler.before_run = [&, first = true](Vcpu&) mutable {
+    if (std::exchange(first, false)) {
+      std::thread([&] {
+        thread_->Post(VcpuTask::kFlush, [&done](Vcpu&) { done = true; });
+        may_run = thread_->MayRunGuest();
+      }).join();
+    }
+  };
+  vcpu_->on_run = [&] {
+    done_before_run = done;
+    EXPECT_TRUE(thread_->MayRunGuest());
+  };
+  RunScript();
+  EXPECT_FALSE(may_run);
+  EXPECT_TRUE(done_before_run);
 }
 
 }  // namespace

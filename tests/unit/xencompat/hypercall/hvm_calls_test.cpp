@@ -154,9 +154,15 @@ TEST_P(HvmCalls, MemoryTypes) {
             -XEN_EPERM);
 }
 
+TEST_P(HvmCalls, AFlushIsAskedForUntilItIsDone) {
+  guest_.machine.flushes_needed = 3;
+  EXPECT_EQ(guest_.CallOn(1, __HYPERVISOR_hvm_op, {HVMOP_flush_tlbs, 0}), 0);
+  EXPECT_EQ(guest_.machine.flushes, (std::vector<unsigned>{1, 1, 1}));
+  EXPECT_EQ(Op(HVMOP_flush_tlbs, guest_.Allocate(8)), -XEN_EINVAL) << "there is no mask";
+  EXPECT_EQ(guest_.machine.flushes.size(), 3U);
+}
+
 TEST_P(HvmCalls, HintsAndTime) {
-  EXPECT_EQ(Op(HVMOP_flush_tlbs, 0), 0);
-  EXPECT_EQ(Op(HVMOP_flush_tlbs, guest_.Allocate(8)), -XEN_EINVAL);
   EXPECT_EQ(Op(HVMOP_pagetable_dying,
                guest_.Put(guest_.NewWire().U16(DOMID_SELF).U16(0).U16(0).U16(0).U64(0x1000))),
             0);
