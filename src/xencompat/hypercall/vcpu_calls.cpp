@@ -1,4 +1,7 @@
 // HYPERVISOR_vcpu_op (xen/vcpu.h). Arguments: operation, vCPU, structure.
+#include <limits>
+#include <optional>
+
 #include "arguments.h"
 #include "table.h"
 
@@ -63,14 +66,17 @@ std::optional<GuestArea> ResolveArea(Call& call, std::uint64_t address, std::siz
       address, size);
 }
 
+std::size_t RunstateSize(const Call& call) {
+  return call.domain.width() == GuestWidth::k32 ? sizeof(RunstateInfo32)
+                                                : sizeof(vcpu_runstate_info_t);
+}
+
 CallResult RegisterRunstate(Call& call, const RegisteredArea& area) {
   if (area.address == 0) {
     call.domain.SetRunstateArea(Target(call), std::nullopt);
     return 0;
   }
-  const std::size_t size = call.domain.width() == GuestWidth::k32 ? sizeof(RunstateInfo32)
-                                                                  : sizeof(vcpu_runstate_info_t);
-  const std::optional<GuestArea> resolved = ResolveArea(call, area.address, size);
+  const std::optional<GuestArea> resolved = ResolveArea(call, area.address, RunstateSize(call));
   if (!resolved) {
     return Errno(XEN_EFAULT);
   }
@@ -89,6 +95,55 @@ CallResult RegisterTime(Call& call, const RegisteredArea& area) {
     return Errno(XEN_EFAULT);
   }
   call.domain.SetSecondaryTimeArea(Target(call), resolved);
+  return 0;
+}
+
+// The same two by guest-physical address, whatever the code's width. Xen keeps an area registered
+// so beside one registered by a virtual address; here the later takes the earlier's place, since no
+// guest has both.
+struct PhysicalArea {
+  std::uint64_t address;
+};
+constexpr std::uint64_t kNoArea = std::numeric_limits<std::uint64_t>::max();
+
+// Of `size` bytes at `address`; nothing for kNoArea. ENXIO for one that is misaligned or leaves its
+// page, EINVAL for one that is not in RAM.
+XenResult<std::optional<GuestArea>> PhysicalAreaAt(Call& call, std::uint64_t address,
+                                                   std::size_t size) {
+  if (address == kNoArea) {
+    return std::optional<GuestArea>();
+  }
+  const std::uint64_t alignment = call.domain.width() == GuestWidth::k32 ? 4 : 8;
+  if (Gpa{address}.PageOffset() > kPageSize - size || address % alignment != 0) {
+    return XenError(XEN_ENXIO);
+  }
+  const std::optional<GuestArea> area = GuestArea::Resolve(
+      call.domain.memory(), [](std::uint64_t physical) { return Gpa{physical}; }, address, size);
+  if (!area) {
+    return XenError(XEN_EINVAL);
+  }
+  return area;
+}
+
+CallResult RegisterRunstatePhysical(Call& call, const PhysicalArea& area) {
+  const auto resolved = PhysicalAreaAt(call, area.address, RunstateSize(call));
+  if (!resolved) {
+    return Errno(resolved.error());
+  }
+  if (*resolved) {
+    // As if the guest had asked for it.
+    call.domain.FlagRunstateUpdates(true);
+  }
+  call.domain.SetRunstateArea(Target(call), *resolved);
+  return 0;
+}
+
+CallResult RegisterTimePhysical(Call& call, const PhysicalArea& area) {
+  const auto resolved = PhysicalAreaAt(call, area.address, sizeof(vcpu_time_info_t));
+  if (!resolved) {
+    return Errno(resolved.error());
+  }
+  call.domain.SetSecondaryTimeArea(Target(call), *resolved);
   return 0;
 }
 
@@ -127,6 +182,9 @@ CallResult SendNmi(Call& call) {
 CallResult GetPhysid(Call&) { return Errno(XEN_EINVAL); }
 
 constexpr std::uint32_t kNumber = __HYPERVISOR_vcpu_op;
+// Since Xen 4.18, whose headers Debian 12 does not have.
+constexpr std::uint64_t kRegisterRunstatePhysArea = 14;
+constexpr std::uint64_t kRegisterVcpuTimePhysArea = 15;
 constexpr HypercallRow kRows[] = {
     {kNumber, VCPUOP_initialise, "vcpu_op.initialise", OnVcpu<In<Initialise, kStructArg>>},
     {kNumber, VCPUOP_up, "vcpu_op.up", OnVcpu<Up>},
@@ -150,6 +208,10 @@ constexpr HypercallRow kRows[] = {
     {kNumber, VCPUOP_get_physid, "vcpu_op.get_physid", OnVcpu<GetPhysid>},
     {kNumber, VCPUOP_register_vcpu_time_memory_area, "vcpu_op.register_vcpu_time_memory_area",
      OfTime<OnVcpu<In<RegisterTime, kStructArg>>>},
+    {kNumber, kRegisterRunstatePhysArea, "vcpu_op.register_runstate_phys_area",
+     OnVcpu<In<RegisterRunstatePhysical, kStructArg>>},
+    {kNumber, kRegisterVcpuTimePhysArea, "vcpu_op.register_vcpu_time_phys_area",
+     OfTime<OnVcpu<In<RegisterTimePhysical, kStructArg>>>},
 };
 
 }  // namespace

@@ -58,6 +58,11 @@ CallResult GetPlatformParameters(Call&, PlatformParameters& out) {
   return 0;
 }
 
+// Since Xen 4.18, whose headers Debian 12 does not have: areas of a vCPU can be registered by
+// physical address.
+constexpr unsigned kFeatureRunstatePhysArea = 18;
+constexpr unsigned kFeatureVcpuTimePhysArea = 19;
+
 CallResult GetFeatures(Call& call, xen_feature_info_t& info) {
   if (info.submap_idx >= XENFEAT_NR_SUBMAPS) {
     return Errno(XEN_EINVAL);
@@ -65,9 +70,9 @@ CallResult GetFeatures(Call& call, xen_feature_info_t& info) {
   // Without hvm_pirqs: interrupts of emulated devices take the ordinary way.
   info.submap = (1U << XENFEAT_writable_page_tables) | (1U << XENFEAT_auto_translated_physmap) |
                 (1U << XENFEAT_supervisor_mode_kernel) | (1U << XENFEAT_memory_op_vnode_supported) |
-                (1U << XENFEAT_not_direct_mapped);
+                (1U << XENFEAT_not_direct_mapped) | (1U << kFeatureRunstatePhysArea);
   if (call.domain.options().time) {
-    info.submap |= 1U << XENFEAT_hvm_safe_pvclock;
+    info.submap |= (1U << XENFEAT_hvm_safe_pvclock) | (1U << kFeatureVcpuTimePhysArea);
   }
   if (call.domain.options().callback_vector) {
     info.submap |= 1U << XENFEAT_hvm_callback_vector;

@@ -8,6 +8,10 @@ using testing::XenGuest;
 
 class VcpuCalls : public HypercallTest {
  protected:
+  // Since Xen 4.18.
+  static constexpr std::uint64_t kRunstatePhysArea = 14;
+  static constexpr std::uint64_t kTimePhysArea = 15;
+
   std::int64_t Op(std::uint64_t operation, std::uint64_t vcpu, std::uint64_t address = 0) {
     return guest_.Call(__HYPERVISOR_vcpu_op, {operation, vcpu, address});
   }
@@ -266,6 +270,48 @@ TEST_P(VcpuCalls, SecondaryTimeFollowsThePrimary) {
   ASSERT_TRUE(guest_.memory->Write<std::uint32_t>(primary, 8));
   guest_.domain->RefreshVcpu(0);
   EXPECT_EQ(guest_.Read(area + 16, 8), 5U);
+}
+
+TEST_P(VcpuCalls, AreasByPhysicalAddressAreKept) {
+  const Gpa area = NewFrame().Address() + 64;
+  const auto at = [&](std::uint64_t address) { return guest_.Put(guest_.NewWire().U64(address)); };
+  guest_.domain->SetRunState(0, RunState::kRunning);
+  guest_.Advance(1000);
+  EXPECT_EQ(Op(kRunstatePhysArea, 0, at(area.value)), 0);
+  const std::uint64_t times = Wide() ? 16 : 12;
+  EXPECT_EQ(guest_.memory->Read<std::uint64_t>(area + times), 1000U) << "at once";
+  guest_.Advance(500);
+  guest_.domain->RefreshVcpu(0);
+  EXPECT_EQ(guest_.memory->Read<std::uint64_t>(area + times), 1500U);
+
+  EXPECT_EQ(Op(kRunstatePhysArea, 0, at(~std::uint64_t{0})), 0);
+  guest_.Advance(500);
+  guest_.domain->RefreshVcpu(0);
+  EXPECT_EQ(guest_.memory->Read<std::uint64_t>(area + times), 1500U) << "no longer";
+}
+
+TEST_P(VcpuCalls, AreasByPhysicalAddressLieInOnePageOfRam) {
+  const Gfn frame = NewFrame();
+  for (const std::uint64_t operation : {kRunstatePhysArea, kTimePhysArea}) {
+    const auto try_at = [&](std::uint64_t address) {
+      return Op(operation, 0, guest_.Put(guest_.NewWire().U64(address)));
+    };
+    EXPECT_EQ(try_at(frame.Address().value + 2), -XEN_ENXIO);
+    EXPECT_EQ(try_at(frame.Address().value + 4), Wide() ? -XEN_ENXIO : 0);
+    EXPECT_EQ(try_at(frame.Address().value + kPageSize - 16), -XEN_ENXIO);
+    EXPECT_EQ(try_at(XenGuest::kHole.Address().value), -XEN_EINVAL);
+    EXPECT_EQ(try_at(~std::uint64_t{0} - 4095), -XEN_EINVAL);
+    EXPECT_EQ(try_at(~std::uint64_t{0} - 7), -XEN_ENXIO);
+    EXPECT_EQ(try_at(frame.Address().value), 0);
+    EXPECT_EQ(Op(operation, 7, guest_.Allocate(8)), -XEN_ENOENT);
+    EXPECT_EQ(Op(operation, 0, kBad), -XEN_EFAULT);
+  }
+}
+
+TEST_P(VcpuCalls, TheFeaturesTellOfAreasByPhysicalAddress) {
+  const std::uint64_t info = guest_.Put(guest_.NewWire().U32(0).U32(0));
+  EXPECT_EQ(guest_.Call(__HYPERVISOR_xen_version, {XENVER_get_features, info}), 0);
+  EXPECT_EQ(guest_.Read(info + 4, 4) >> 18U & 3U, 3U);
 }
 
 }  // namespace
