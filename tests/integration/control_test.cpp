@@ -33,6 +33,12 @@ class MemoryGuest : public ControlledGuest {
     const Json info = Info();
     return info.contains("memory") ? info["memory"].value("now", std::uint64_t{0}) : 0;
   }
+  // What the guest's kernel counts, bytes.
+  std::uint64_t MemTotal() {
+    const std::string text = Run("cat /proc/meminfo");
+    const std::size_t at = text.find("MemTotal:");
+    return at == std::string::npos ? 0 : std::stoull(text.substr(at + 9)) << 10U;
+  }
   // Asks again and again until the guest has at most, or at least, that much.
   bool WaitForMemory(std::uint64_t bytes, bool at_most) const {
     const auto deadline = std::chrono::steady_clock::now() + kBalloonLimit;
@@ -113,8 +119,52 @@ TEST(Control, ABalloonGivesMemoryToTheHostAndTakesItBack) {
   EXPECT_EQ(guest.veneer().WaitForExit(kCtlLimit), 0);
 }
 
-TEST(Control, AGuestBelowItsMemoryLimitGrowsAndRebootsThroughXenstore) {
-  MemoryGuest guest({"--memory", GuestMemory(96), "--memory-max", GuestMemory(160)});
+TEST(Control, MemoryIsAddedToARunningGuestAndGivenBack) {
+  std::uint64_t plain = 0;
+  {
+    MemoryGuest guest({"--memory", GuestMemory(128)});
+    ASSERT_TRUE(guest.WaitForShell()) << guest.veneer().err();
+    plain = guest.MemTotal();
+  }
+  MemoryGuest guest({"--memory", GuestMemory(128), "--memory-max", "8G"});
+  ASSERT_TRUE(guest.WaitForShell()) << guest.veneer().err();
+  EXPECT_EQ(guest.MemoryNow(), GuestMib(128) * kMiB);
+  EXPECT_NEAR(static_cast<double>(guest.MemTotal()), static_cast<double>(plain),
+              static_cast<double>(plain) / 100);
+
+  EXPECT_EQ(guest.Ctl({"balloon", GuestMemory(512)}).code, 0);
+  ASSERT_TRUE(guest.WaitForMemory((GuestMib(512) - 1) * kMiB, /*at_most=*/false))
+      << guest.veneer().out();
+  // More than it has booted with, no two pages alike.
+  const std::uint64_t files = GuestMib(192) / 4;
+  EXPECT_THAT(guest.Run("mount -t tmpfs -o size=90% t /mnt; "
+                        "dd if=/dev/urandom of=/seed bs=1M count=4; "
+                        "for i in $(seq " +
+                        std::to_string(files) +
+                        "); do { echo $i; cat /seed; } >/mnt/$i; done; md5sum /mnt/* >/sums; "
+                        "echo good-$(md5sum -c /sums | grep -c OK)"),
+              HasSubstr("good-" + std::to_string(files)));
+  EXPECT_GE(guest.HostBytes(), GuestMib(192) * kMiB);
+
+  guest.Run("umount /mnt");
+  EXPECT_EQ(guest.Ctl({"balloon", GuestMemory(128)}).code, 0);
+  EXPECT_TRUE(guest.WaitForMemory((GuestMib(128) + 1) * kMiB, /*at_most=*/true));
+  EXPECT_LE(guest.HostBytes(), (GuestMib(128) + 16) * kMiB);
+
+  EXPECT_EQ(guest.Ctl({"balloon", GuestMemory(256)}).code, 0);
+  EXPECT_TRUE(guest.WaitForMemory((GuestMib(256) - 1) * kMiB, /*at_most=*/false));
+  const std::size_t seen = guest.veneer().out().size();
+  EXPECT_EQ(guest.Ctl({"reboot"}).code, 0);
+  ASSERT_TRUE(guest.veneer().WaitForOutput("Linux version", BootLimit(), seen))
+      << guest.veneer().out();
+  EXPECT_EQ(guest.MemoryNow(), GuestMib(256) * kMiB) << "as xl has it";
+  EXPECT_EQ(guest.Ctl({"stop"}).code, 0);
+  EXPECT_EQ(guest.veneer().WaitForExit(kCtlLimit), 0);
+}
+
+TEST(Control, AGuestThatBootsWithAllOfItsMemoryGrowsAndRebootsThroughXenstore) {
+  MemoryGuest guest(
+      {"--memory", GuestMemory(96), "--memory-max", GuestMemory(160), "--memory-hotplug", "off"});
   ASSERT_TRUE(guest.WaitForShell()) << guest.veneer().err();
   EXPECT_TRUE(guest.WaitForMemory((GuestMib(96) + 1) * kMiB, /*at_most=*/true));
   EXPECT_EQ(guest.Ctl({"balloon", GuestMemory(160)}).code, 0);

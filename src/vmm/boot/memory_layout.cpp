@@ -3,6 +3,12 @@
 #include <algorithm>
 
 namespace veneer {
+namespace {
+
+// Of kMaxMemoryBytes.
+constexpr unsigned kMostAddressBits = 46;
+
+}  // namespace
 
 Result<std::vector<GuestMemory::Range>> MemoryLayout(std::uint64_t bytes) {
   if (bytes < kMinMemoryBytes) {
@@ -23,6 +29,31 @@ Result<std::vector<GuestMemory::Range>> MemoryLayout(std::uint64_t bytes) {
     ranges.push_back({kPciHoleEnd, bytes - low});
   }
   return ranges;
+}
+
+std::vector<GuestMemory::Range> WithRoom(std::span<const GuestMemory::Range> ram,
+                                         std::uint64_t growth, unsigned address_bits) {
+  // For what a guest has put there besides, and for the gap before the first whole piece.
+  constexpr std::uint64_t kSpare = std::uint64_t{1} << 30U;
+  std::vector<GuestMemory::Range> ranges(ram.begin(), ram.end());
+  if (ranges.back().base < kPciHoleEnd) {
+    GuestMemory::Range& low = ranges.back();
+    low.room = kPciHoleBase.value - low.base.value - low.size;
+    ranges.push_back({kPciHoleEnd, 0});
+  }
+  GuestMemory::Range& high = ranges.back();
+  const std::uint64_t begin = high.base.value + high.size;
+  const std::uint64_t end = std::uint64_t{1} << std::min(address_bits, kMostAddressBits);
+  const std::uint64_t wanted = PiecesOf(growth) * GuestMemory::kPieceSize + kSpare;
+  high.room = begin < end ? std::min(wanted, end - begin) : 0;
+  if (high.size + high.room == 0) {
+    ranges.pop_back();
+  }
+  return ranges;
+}
+
+std::uint64_t PiecesOf(std::uint64_t growth) {
+  return (growth + GuestMemory::kPieceSize - 1) / GuestMemory::kPieceSize;
 }
 
 Gpa EndOfLowRam(std::span<const GuestMemory::Range> ram) {

@@ -111,7 +111,7 @@ std::string MachineSummary(const RunOptions& options) {
   text += Line("memory",
                fmt::format("{} MiB{}", machine.memory_bytes >> kMiBShift,
                            most > machine.memory_bytes
-                               ? fmt::format(", up to {} MiB by its balloon", most >> kMiBShift)
+                               ? fmt::format(", up to {} MiB while it runs", most >> kMiBShift)
                                : ""));
   text += Line("vCPUs", fmt::format("{}", machine.vcpus));
   text += Line("Xen", machine.xen.enabled ? fmt::format("{}.{}", machine.xen.version.major,

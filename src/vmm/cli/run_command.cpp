@@ -5,6 +5,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -78,7 +79,9 @@ struct Control {
 class Session {
  public:
   explicit Session(RunOptions options)
-      : options_(std::move(options)), reboot_limit_(options_.reboot_rate) {}
+      : options_(std::move(options)),
+        least_memory_bytes_(options_.machine.memory_bytes),
+        reboot_limit_(options_.reboot_rate) {}
 
   Result<void> Prepare();
   // Runs the guest, restarting it as told, until it has stopped for good.
@@ -98,8 +101,11 @@ class Session {
   void End(EventLoop& loop, MachineStop stop);
   void OnStopped(EventLoop& loop, Machine& machine, const MachineStop& stop);
   void OnDiskFailed(EventLoop& loop, const DiskFailure& failure);
+  // The guest has been told to have `target_bytes`.
+  void KeepMemory(std::uint64_t target_bytes);
 
   RunOptions options_;
+  const std::uint64_t least_memory_bytes_;  // --memory
   UniqueFd signals_;
   std::unique_ptr<ControlSocket> control_socket_;  // null: none
   Metrics metrics_;
@@ -194,6 +200,16 @@ void Session::OnDiskFailed(EventLoop& loop, const DiskFailure& failure) {
     // Nobody could resume a guest without a control socket.
     End(loop, {StopReason::kHostError, failure.sentence});
   }
+}
+
+void Session::KeepMemory(std::uint64_t target_bytes) {
+  // As with xl: what the guest was raised to is what it boots with next. But not less than what its
+  // kernel is known to boot with.
+  MachineConfig& machine = options_.machine;
+  const std::uint64_t most = MaxMemoryBytes(machine);
+  machine.memory_max_bytes = most;
+  machine.memory_bytes =
+      std::clamp(target_bytes / kPageSize * kPageSize, least_memory_bytes_, most);
 }
 
 Result<void> Session::WatchSignals(EventLoop& loop) {
@@ -324,6 +340,9 @@ Result<MachineStop> Session::RunOnce() {
     loop->Run();
   }
   control_ = nullptr;
+  if (control != nullptr) {
+    KeepMemory(control->guest.Info().memory_target_bytes);
+  }
   machine->Stop();
   machine->CollectStatistics();
   input.reset();

@@ -306,9 +306,14 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
                            "Guest memory, 32M or more (K, M, G, T; a plain number is MiB)", "SIZE",
                            "256M");
   AddParsed<std::uint64_t>(command, "--memory-max", machine.memory_max_bytes, ParseMemory,
-                           "What 'veneer ctl NAME balloon' can raise the memory to; the guest "
-                           "gives back what is above --memory when its Xen balloon driver starts",
-                           "SIZE", "as --memory");
+                           "What 'veneer ctl NAME balloon' can raise the memory to", "SIZE",
+                           "as --memory");
+  AddChoice<bool>(
+      command, "--memory-hotplug", machine.memory_hotplug, {{"on", true}, {"off", false}},
+      "How a guest gets more than --memory: it adds memory while it runs, as Linux with "
+      "CONFIG_XEN_BALLOON_MEMORY_HOTPLUG does (on), or boots with all of --memory-max "
+      "and gives back what is above --memory when its balloon driver starts (off)",
+      "on");
   AddChoice<MemoryBacking>(
       command, "--memory-backing", machine.memory_backing,
       {{"auto", MemoryBacking::kAnonymous},

@@ -107,20 +107,21 @@ Result<std::unique_ptr<Vm>> Vm::Create(const KvmSystem& system, const Options& o
 
 Vm::~Vm() = default;
 
-Result<void> Vm::AddMemory(GuestMemory& memory) {
-  for (const MemoryRegion& region : memory.regions()) {
-    kvm_userspace_memory_region slot{};
-    slot.slot = next_slot_++;
-    slot.guest_phys_addr = region.base.value;
-    slot.memory_size = region.size;
-    // KVM takes addresses of this process as numbers.
-    slot.userspace_addr = reinterpret_cast<std::uint64_t>(region.host);
-    const int result = kvm::Ioctl(fd(), KVM_SET_USER_MEMORY_REGION, &slot);
-    if (result < 0) {
-      return ErrnoError(-result, fmt::format("KVM does not take {} MiB of guest memory at {:#x}",
-                                             region.size >> 20U, region.base.value));
-    }
+Result<void> Vm::AddMemory(GuestMemory& memory) { return memory.ShowTo(*this); }
+
+Result<void> Vm::AddSlot(const MemoryRegion& region) {
+  kvm_userspace_memory_region slot{};
+  slot.slot = next_slot_;
+  slot.guest_phys_addr = region.base.value;
+  slot.memory_size = region.size;
+  // KVM takes addresses of this process as numbers.
+  slot.userspace_addr = reinterpret_cast<std::uint64_t>(region.host);
+  const int result = kvm::Ioctl(fd(), KVM_SET_USER_MEMORY_REGION, &slot);
+  if (result < 0) {
+    return ErrnoError(-result, fmt::format("KVM does not take {} MiB of guest memory at {:#x}",
+                                           region.size >> 20U, region.base.value));
   }
+  ++next_slot_;
   return {};
 }
 

@@ -15,6 +15,10 @@ struct Candidate {
 constexpr Candidate kPanicReset{"panic=-1", "panic", "a panic resets the machine at once"};
 constexpr Candidate kPanicWarm{"reboot=panic_warm", "reboot", "a panic can be told from a reboot"};
 
+// Else added memory waits for a udev rule, and nothing comes of it without one.
+constexpr Candidate kOnlineMemory{"memhp_default_state=online", "memhp_default_state",
+                                  "memory that the guest adds is used at once"};
+
 // For hosts that interpret the guest's kernel. CPUID cannot hide features from it there.
 constexpr Candidate kEmulatedKernel[] = {
     {"mitigations=off", "mitigations", "mitigations protect nothing there and cost much"},
@@ -94,7 +98,7 @@ bool HasParameter(std::string_view cmdline, std::string_view name) {
   return false;
 }
 
-std::vector<CmdlineAddition> CmdlineAdditions(std::string_view cmdline, bool emulated_kernel) {
+std::vector<CmdlineAddition> CmdlineAdditions(std::string_view cmdline, const CmdlineNeeds& needs) {
   std::vector<CmdlineAddition> additions;
   const auto add = [&](const Candidate& candidate) {
     if (!HasParameter(cmdline, candidate.parameter)) {
@@ -103,7 +107,10 @@ std::vector<CmdlineAddition> CmdlineAdditions(std::string_view cmdline, bool emu
   };
   add(kPanicReset);
   add(kPanicWarm);
-  if (emulated_kernel) {
+  if (needs.memory_grows) {
+    add(kOnlineMemory);
+  }
+  if (needs.emulated_kernel) {
     for (const Candidate& candidate : kEmulatedKernel) {
       add(candidate);
     }

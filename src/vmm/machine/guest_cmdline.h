@@ -18,8 +18,14 @@ inline constexpr std::string_view kPanicMarker = "reboot=panic_warm";
 // Whether `cmdline` has a parameter of that name ("panic" for "panic=1" and for "panic").
 bool HasParameter(std::string_view cmdline, std::string_view name);
 
-// Additions for a guest on this kind of host, leaving out whatever the user decided already.
-std::vector<CmdlineAddition> CmdlineAdditions(std::string_view cmdline, bool emulated_kernel);
+// What the additions depend on.
+struct CmdlineNeeds {
+  bool emulated_kernel = false;  // see HostProfile
+  bool memory_grows = false;     // by hotplug
+};
+
+// Additions for such a guest, leaving out whatever the user decided already.
+std::vector<CmdlineAddition> CmdlineAdditions(std::string_view cmdline, const CmdlineNeeds& needs);
 
 // `cmdline` with the additions in front, so that the user's own words come last and win; what
 // follows "--" belongs to init.

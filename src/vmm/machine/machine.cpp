@@ -30,11 +30,21 @@ namespace {
 constexpr Gpa kResetFlag{0x472};
 constexpr std::uint16_t kWarmReset = 0x1234;
 
+// How wide the guest's physical addresses are: as the host's.
+Result<unsigned> GuestAddressBits(const KvmSystem& system) {
+  constexpr unsigned kDefaultBits = 36;  // Intel SDM vol. 3, 4.1.4: without that leaf
+  VENEER_TRY_ASSIGN(CpuidTable supported, system.SupportedCpuid());
+  const CpuidLeaf* const sizes = FindLeaf(supported, 0x80000008);
+  return sizes != nullptr ? sizes->eax & 0xffU : kDefaultBits;
+}
+
 std::string AddToCmdline(const MachineConfig& config, const HostProfile& host) {
   if (!config.host_cmdline) {
     return config.cmdline;
   }
-  const auto additions = CmdlineAdditions(config.cmdline, host.emulated_kernel);
+  const auto additions = CmdlineAdditions(
+      config.cmdline,
+      {.emulated_kernel = host.emulated_kernel, .memory_grows = MemoryGrowth(config) > 0});
   for (const CmdlineAddition& addition : additions) {
     LogInfo("kernel command line: added {} ({})", addition.text, addition.reason);
   }
@@ -84,7 +94,7 @@ class MachineImpl final : public Machine, private PowerControl {
                            : XenPaths{};
   }
   std::uint64_t MemoryBytes() const override {
-    return xen_ != nullptr ? xen_->MemoryBytes() : config_.memory_bytes;
+    return xen_ != nullptr ? xen_->MemoryBytes() : BootMemoryBytes(config_);
   }
   std::vector<Milestone> Milestones() const override { return milestones_.Reached(); }
   void Report(std::function<void(std::vector<std::string>)> done) override;
@@ -92,7 +102,7 @@ class MachineImpl final : public Machine, private PowerControl {
 
  private:
   void ChooseBoot();
-  Result<void> LayOutMemory();
+  Result<void> LayOutMemory(const KvmSystem& system);
   Result<void> MakeMainboard();
   Result<void> MakeIdeDisks();
   Result<void> MakeE1000Nics();
@@ -137,7 +147,7 @@ class MachineImpl final : public Machine, private PowerControl {
 
 Result<void> MachineImpl::Assemble(const KvmSystem& system) {
   ChooseBoot();
-  VENEER_TRY(LayOutMemory());
+  VENEER_TRY(LayOutMemory(system));
   VENEER_TRY_ASSIGN(vm_, Vm::Create(system, Vm::Options{}));
   VENEER_TRY(vm_->AddMemory(*memory_));
   VENEER_TRY(MakeMainboard());
@@ -167,17 +177,24 @@ void MachineImpl::ChooseBoot() {
   boot_ = MakeDirectKernel(std::move(kernel));
 }
 
-Result<void> MachineImpl::LayOutMemory() {
-  VENEER_TRY_ASSIGN(ram_, MemoryLayout(MaxMemoryBytes(config_)));
+Result<void> MachineImpl::LayOutMemory(const KvmSystem& system) {
+  VENEER_TRY_ASSIGN(ram_, MemoryLayout(BootMemoryBytes(config_)));
   std::vector<GuestMemory::Range> ranges = boot_->LayOut(ram_);
-  ranges.insert(ranges.end(), ram_.begin(), ram_.end());
+  GuestMemory::Options options{.backing = config_.memory_backing};
+  std::vector<GuestMemory::Range> ram = ram_;
+  if (const std::uint64_t growth = MemoryGrowth(config_); growth > 0) {
+    VENEER_TRY_ASSIGN(const unsigned address_bits, GuestAddressBits(system));
+    ram = WithRoom(ram_, growth, address_bits);
+    options.most_pieces = PiecesOf(growth);
+  }
+  ranges.insert(ranges.end(), ram.begin(), ram.end());
   if (config_.xen.enabled) {
     ranges.push_back(kGrantArea);
     ranges.push_back(kSpecialPages);
   }
   std::sort(ranges.begin(), ranges.end(),
             [](const auto& a, const auto& b) { return a.base < b.base; });
-  VENEER_TRY_ASSIGN(memory_, GuestMemory::Create(ranges, {.backing = config_.memory_backing}));
+  VENEER_TRY_ASSIGN(memory_, GuestMemory::Create(ranges, options));
   return {};
 }
 

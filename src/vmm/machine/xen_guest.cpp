@@ -171,6 +171,7 @@ Result<void> XenGuest::MakeDomain(std::span<const GuestMemory::Range> ram,
   options.timer_load_limit = parts_.config.xen.timer_load_limit.value_or(
       parts_.emulated_kernel ? kInterpretedTimerLoad : VcpuTimers::kNoLimit);
   options.ram.assign(ram.begin(), ram.end());
+  options.most_pages = MaxMemoryBytes(parts_.config) / kPageSize;
   for (const E820Entry& entry : boot.e820) {
     options.e820.push_back({entry.base.value, entry.size, static_cast<std::uint32_t>(entry.type)});
   }
@@ -249,7 +250,9 @@ Result<void> XenGuest::FillStore() {
   description.name = parts_.config.name;
   description.uuid = ToString(domain_->options().handle);
   description.memory_target_kib = parts_.config.memory_bytes >> 10U;
-  description.memory_max_kib = MaxMemoryBytes(parts_.config) >> 10U;
+  // Linux takes what this says beyond the RAM that it counts at its boot for memory it cannot see,
+  // and stays below memory/target by as much: hence what it boots with, not what it may grow to.
+  description.memory_max_kib = BootMemoryBytes(parts_.config) >> 10U;
   description.vcpus = parts_.config.vcpus;
   description.vcpus_max = parts_.config.vcpus;
   description.store = DomainDescription::Channel{kStorePage, store_port_};

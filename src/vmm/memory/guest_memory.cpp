@@ -54,61 +54,138 @@ std::byte* CopyOfPage(const std::byte* page) {
 
 }  // namespace
 
+bool GuestMemory::Area::Holds(Gpa gpa, std::uint64_t length) const {
+  if (!whole.Contains(gpa, length)) {
+    return false;
+  }
+  const Gpa end = gpa + length;
+  Gpa at = std::max(gpa, whole.base + region_size);
+  for (; at < end; at = Gpa{(at.value / kPieceSize + 1) * kPieceSize}) {
+    if (!Grown(at).load(std::memory_order_acquire)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+std::optional<MemoryRegion> GuestMemory::Area::PieceAt(Gpa gpa) const {
+  const Gpa base{gpa.value / kPieceSize * kPieceSize};
+  if (base < whole.base + region_size || !whole.Contains(base, kPieceSize)) {
+    return std::nullopt;
+  }
+  return MemoryRegion{base, kPieceSize, Host(base)};
+}
+
 Result<std::unique_ptr<GuestMemory>> GuestMemory::Create(std::span<const Range> ranges,
                                                          const Options& options) {
   std::unique_ptr<GuestMemory> memory(new GuestMemory(options));
   std::uint64_t file_size = 0;
+  std::vector<std::uint64_t> offsets;
   for (const Range& range : ranges) {
-    VENEER_CHECK(range.base.PageOffset() == 0 && range.size % kPageSize == 0 && range.size > 0);
-    memory->file_offsets_.push_back(AlignLike(file_size, range.base.value));
-    file_size = memory->file_offsets_.back() + range.size;
+    VENEER_CHECK(range.base.PageOffset() == 0 && range.size % kPageSize == 0 &&
+                 range.room % kPageSize == 0 && range.size + range.room > 0);
+    offsets.push_back(AlignLike(file_size, range.base.value));
+    file_size = offsets.back() + range.size + range.room;
   }
-  if (options.backing == MemoryBacking::kMemfd) {
-    memory->fd_.Reset(memfd_create("veneer-ram", MFD_CLOEXEC));
-    if (!memory->fd_.valid()) {
-      return ErrnoError(errno, "cannot make a memory file for the guest's RAM");
-    }
-    if (ftruncate(memory->fd_.get(), static_cast<off_t>(file_size)) != 0) {
-      return ErrnoError(errno,
-                        fmt::format("cannot reserve {} MiB for the guest", file_size >> 20U));
-    }
-  } else {
-    // A private mapping of /dev/zero is anonymous memory to the kernel in all but its name in
-    // /proc/PID/smaps, by which the guest's RAM can be told from the VMM's.
-    memory->fd_.Reset(open("/dev/zero", O_RDWR | O_CLOEXEC));
-    if (!memory->fd_.valid()) {
-      return ErrnoError(errno, "cannot open /dev/zero for the guest's RAM");
-    }
-  }
-  for (const Range& range : ranges) {
-    VENEER_TRY(memory->MapRegion(range));
+  VENEER_TRY(memory->OpenBacking(file_size));
+  for (std::size_t i = 0; i < ranges.size(); ++i) {
+    VENEER_TRY(memory->MapArea(ranges[i], offsets[i]));
   }
   return memory;
 }
 
-Result<void> GuestMemory::MapRegion(const Range& range) {
-  const auto failed = [&range] {
-    return ErrnoError(errno, fmt::format("cannot map {} MiB for the guest", range.size >> 20U));
-  };
-  std::byte* const host = ReserveLike(range.size, range.base.value);
-  if (host == nullptr) {
-    return failed();
+Result<void> GuestMemory::OpenBacking(std::uint64_t file_size) {
+  if (options_.backing == MemoryBacking::kAnonymous) {
+    // A private mapping of /dev/zero is anonymous memory to the kernel in all but its name in
+    // /proc/PID/smaps, by which the guest's RAM can be told from the VMM's.
+    fd_.Reset(open("/dev/zero", O_RDWR | O_CLOEXEC));
+    if (!fd_.valid()) {
+      return ErrnoError(errno, "cannot open /dev/zero for the guest's RAM");
+    }
+    return {};
   }
+  fd_.Reset(memfd_create("veneer-ram", MFD_CLOEXEC));
+  if (!fd_.valid()) {
+    return ErrnoError(errno, "cannot make a memory file for the guest's RAM");
+  }
+  if (ftruncate(fd_.get(), static_cast<off_t>(file_size)) != 0) {
+    return ErrnoError(errno, fmt::format("cannot reserve {} MiB for the guest", file_size >> 20U));
+  }
+  return {};
+}
+
+Result<void> GuestMemory::MapArea(const Range& range, std::uint64_t file_offset) {
+  const std::uint64_t size = range.size + range.room;
+  std::byte* const host = ReserveLike(size, range.base.value);
+  if (host == nullptr) {
+    return ErrnoError(errno, fmt::format("cannot map {} MiB for the guest", size >> 20U));
+  }
+  Area& area = areas_.emplace_back();
+  area.whole = MemoryRegion{range.base, size, host};
+  area.region_size = range.size;
+  area.file_offset = file_offset;
+  if (range.room > 0) {
+    const std::uint64_t last = area.End().value - 1;
+    area.grown = std::make_unique<std::atomic<bool>[]>(last / kPieceSize -
+                                                       range.base.value / kPieceSize + 1);
+  }
+  if (range.size == 0) {
+    return {};
+  }
+  const MemoryRegion region{range.base, range.size, host};
+  VENEER_TRY(MapRam(area, region));
+  regions_.push_back(region);
+  return {};
+}
+
+Result<void> GuestMemory::MapRam(const Area& area, const MemoryRegion& region) {
   const bool file = options_.backing == MemoryBacking::kMemfd;
-  const std::uint64_t offset = file ? file_offsets_[regions_.size()] : 0;
-  if (mmap(host, range.size, PROT_READ | PROT_WRITE,
+  if (mmap(region.host, region.size, PROT_READ | PROT_WRITE,
            (file ? MAP_SHARED : MAP_PRIVATE) | MAP_NORESERVE | MAP_FIXED, fd_.get(),
-           static_cast<off_t>(offset)) == MAP_FAILED) {
-    const int error = errno;
-    munmap(host, range.size);
-    errno = error;
-    return failed();
+           static_cast<off_t>(area.FileOffset(region.base))) == MAP_FAILED) {
+    return ErrnoError(errno, fmt::format("cannot map {} MiB for the guest", region.size >> 20U));
   }
   // Wishes: the kernel may be built or set up without them.
   static_cast<void>(
-      madvise(host, range.size, options_.huge_pages ? MADV_HUGEPAGE : MADV_NOHUGEPAGE));
-  static_cast<void>(madvise(host, range.size, MADV_DONTDUMP));
-  regions_.push_back(MemoryRegion{range.base, range.size, host});
+      madvise(region.host, region.size, options_.huge_pages ? MADV_HUGEPAGE : MADV_NOHUGEPAGE));
+  static_cast<void>(madvise(region.host, region.size, MADV_DONTDUMP));
+  return {};
+}
+
+Result<void> GuestMemory::ShowTo(MemorySlots& slots) {
+  for (const MemoryRegion& region : regions_) {
+    VENEER_TRY(slots.AddSlot(region));
+  }
+  slots_ = &slots;
+  return {};
+}
+
+std::optional<GuestMemory::Range> GuestMemory::Grow(Gpa gpa) {
+  const MutexLock lock(overlay_mutex_);
+  for (const Area& area : areas_) {
+    const std::optional<MemoryRegion> piece = area.PieceAt(gpa);
+    if (!piece) {
+      continue;
+    }
+    if (area.Grown(gpa) || pieces_ >= options_.most_pieces) {
+      return std::nullopt;
+    }
+    if (const Result<void> added = Add(area, *piece); !added) {
+      LogGuest(limiter_, "the guest's memory does not grow: {}", added.error().message);
+      return std::nullopt;
+    }
+    return Range{piece->base, piece->size};
+  }
+  return std::nullopt;
+}
+
+Result<void> GuestMemory::Add(const Area& area, const MemoryRegion& piece) {
+  VENEER_TRY(MapRam(area, piece));
+  if (slots_ != nullptr) {
+    VENEER_TRY(slots_->AddSlot(piece));
+  }
+  ++pieces_;
+  area.Grown(piece.base).store(true, std::memory_order_release);
   return {};
 }
 
@@ -118,8 +195,8 @@ Result<std::unique_ptr<GuestMemory>> GuestMemory::CreateFlat(std::uint64_t size)
 }
 
 GuestMemory::~GuestMemory() {
-  for (const MemoryRegion& region : regions_) {
-    munmap(region.host, region.size);
+  for (const Area& area : areas_) {
+    munmap(area.whole.host, area.whole.size);
   }
   for (const auto& [gpa, covered] : overlays_) {
     if (covered.page != nullptr) {
@@ -130,9 +207,9 @@ GuestMemory::~GuestMemory() {
 
 std::uint64_t GuestMemory::ResidentBytes() const {
   std::uint64_t pages = 0;
-  for (const MemoryRegion& region : regions_) {
-    std::vector<unsigned char> resident(region.size / kPageSize);
-    if (mincore(region.host, region.size, resident.data()) == 0) {
+  for (const Area& area : areas_) {
+    std::vector<unsigned char> resident(area.whole.size / kPageSize);
+    if (mincore(area.whole.host, area.whole.size, resident.data()) == 0) {
       pages += static_cast<std::uint64_t>(std::count_if(
           resident.begin(), resident.end(), [](unsigned char byte) { return (byte & 1U) != 0; }));
     }
@@ -148,21 +225,21 @@ std::uint64_t GuestMemory::TotalBytes() const {
   return total;
 }
 
-const MemoryRegion* GuestMemory::Find(Gpa gpa, std::uint64_t length) const {
-  for (const MemoryRegion& region : regions_) {
-    if (region.Contains(gpa, length)) {
-      return &region;
+const GuestMemory::Area* GuestMemory::Find(Gpa gpa, std::uint64_t length) const {
+  for (const Area& area : areas_) {
+    if (area.Holds(gpa, length)) {
+      return &area;
     }
   }
   return nullptr;
 }
 
 std::span<std::byte> GuestMemory::Pin(Gpa gpa, std::uint64_t length) const {
-  const MemoryRegion* region = Find(gpa, length);
-  if (region == nullptr || length == 0) {
+  const Area* area = Find(gpa, length);
+  if (area == nullptr || length == 0) {
     return {};
   }
-  return {region->host + (gpa.value - region->base.value), length};
+  return {area->Host(gpa), length};
 }
 
 bool GuestMemory::ReadBytes(Gpa gpa, std::span<std::byte> out) const {
@@ -190,11 +267,6 @@ bool GuestMemory::Fill(Gpa gpa, std::uint64_t length, std::byte value) {
   }
   std::memset(to.data(), std::to_integer<int>(value), to.size());
   return true;
-}
-
-std::uint64_t GuestMemory::FileOffset(const MemoryRegion& region, Gpa gpa) const {
-  const auto index = static_cast<std::size_t>(&region - regions_.data());
-  return file_offsets_[index] + (gpa.value - region.base.value);
 }
 
 Result<void> GuestMemory::MapOverlay(Gpa gpa, const SharedPages& pages, std::size_t index) {
@@ -233,9 +305,9 @@ bool GuestMemory::RemoveOverlay(Gpa gpa) {
   if (overlay == overlays_.end()) {
     return false;
   }
-  const MemoryRegion* region = Find(gpa, kPageSize);
-  VENEER_CHECK(region != nullptr);
-  std::byte* const target = region->host + (gpa.value - region->base.value);
+  const Area* area = Find(gpa, kPageSize);
+  VENEER_CHECK(area != nullptr);
+  std::byte* const target = area->Host(gpa);
   // Either way the guest sees the one page or the other, never none: both calls replace the mapping
   // in one step. They need no new resources.
   void* host = nullptr;
@@ -245,7 +317,7 @@ bool GuestMemory::RemoveOverlay(Gpa gpa) {
     static_cast<void>(madvise(target, kPageSize, MADV_DONTDUMP));
   } else {
     host = mmap(target, kPageSize, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE,
-                fd_.get(), static_cast<off_t>(FileOffset(*region, gpa)));
+                fd_.get(), static_cast<off_t>(area->FileOffset(gpa)));
   }
   VENEER_CHECK(host != MAP_FAILED);
   overlays_.erase(overlay);
@@ -262,34 +334,32 @@ bool GuestMemory::DiscardPage(Gfn gfn) {
     return false;
   }
   const MutexLock lock(overlay_mutex_);
-  const MemoryRegion* region = Find(gfn.Address(), kPageSize);
-  if (region == nullptr || overlays_.contains(gfn.Address())) {
+  const Area* area = Find(gfn.Address(), kPageSize);
+  if (area == nullptr || overlays_.contains(gfn.Address())) {
     return false;
   }
-  return GiveBack(*region, gfn.Address());
+  return GiveBack(*area, gfn.Address());
 }
 
-bool GuestMemory::GiveBack(const MemoryRegion& region, Gpa gpa) {
+bool GuestMemory::GiveBack(const Area& area, Gpa gpa) {
   if (options_.backing == MemoryBacking::kMemfd) {
     return fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                     static_cast<off_t>(FileOffset(region, gpa)),
-                     static_cast<off_t>(kPageSize)) == 0;
+                     static_cast<off_t>(area.FileOffset(gpa)), static_cast<off_t>(kPageSize)) == 0;
   }
-  KeepSmall(region, gpa);
-  return madvise(region.host + (gpa.value - region.base.value), kPageSize, MADV_DONTNEED) == 0;
+  KeepSmall(area, gpa);
+  return madvise(area.Host(gpa), kPageSize, MADV_DONTNEED) == 0;
 }
 
 // The kernel's khugepaged fills what has been given back to have a huge page again: not in a piece
 // of which the guest has given back something.
-void GuestMemory::KeepSmall(const MemoryRegion& region, Gpa gpa) {
+void GuestMemory::KeepSmall(const Area& area, Gpa gpa) {
   const std::uint64_t piece = gpa.value / kHugePage;
   if (!options_.huge_pages || !small_.insert(piece).second) {
     return;
   }
-  const std::uint64_t begin = std::max(piece * kHugePage, region.base.value);
-  const std::uint64_t end = std::min((piece + 1) * kHugePage, region.base.value + region.size);
-  static_cast<void>(
-      madvise(region.host + (begin - region.base.value), end - begin, MADV_NOHUGEPAGE));
+  const Gpa begin = std::max(Gpa{piece * kHugePage}, area.whole.base);
+  const Gpa end = std::min(Gpa{(piece + 1) * kHugePage}, area.End());
+  static_cast<void>(madvise(area.Host(begin), end.value - begin.value, MADV_NOHUGEPAGE));
 }
 
 }  // namespace veneer

@@ -1,6 +1,7 @@
 #include "veneer/xencompat/domain/physmap.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "veneer/vmm/base/check.h"
@@ -12,10 +13,10 @@ Physmap::Physmap(GuestMemory& memory, const SharedPages& shared_info, GrantTable
     : memory_(memory), shared_info_(shared_info), grants_(grants) {
   for (const GuestMemory::Range& range : ram) {
     VENEER_CHECK(range.base.PageOffset() == 0 && range.size % kPageSize == 0);
-    Run run{Gfn::Of(range.base), range.size / kPageSize, {}};
+    Run run{.first = Gfn::Of(range.base), .pages = range.size / kPageSize, .removed = {}};
     run.removed.resize(run.pages);
     populated_ += run.pages;
-    runs_.push_back(std::move(run));
+    runs_.emplace(run.first, std::move(run));
   }
   maximum_ = populated_;
   for (const MemoryRegion& region : memory_.regions()) {
@@ -37,28 +38,53 @@ void Physmap::RemoveSpecials() {
 void Physmap::StartOver() {
   const MutexLock lock(mutex_);
   RemoveSpecials();
-  populated_ = 0;
-  for (Run& run : runs_) {
-    std::fill(run.removed.begin(), run.removed.end(), false);
-    populated_ += run.pages;
+  for (auto& [first, run] : runs_) {
+    if (!run.added) {
+      populated_ += static_cast<std::uint64_t>(std::ranges::count(run.removed, true));
+      std::fill(run.removed.begin(), run.removed.end(), false);
+    }
   }
 }
 
-Physmap::Run* Physmap::FindRun(Gfn gfn) {
-  for (Run& run : runs_) {
-    if (gfn >= run.first && gfn.value - run.first.value < run.pages) {
-      return &run;
-    }
+const Physmap::Run* Physmap::FindRun(Gfn gfn) const {
+  const auto above = runs_.upper_bound(gfn);
+  if (above == runs_.begin()) {
+    return nullptr;
   }
-  return nullptr;
+  const Run& run = std::prev(above)->second;
+  return gfn.value - run.first.value < run.pages ? &run : nullptr;
+}
+
+Physmap::Run* Physmap::FindRun(Gfn gfn) {
+  const auto* const self = this;
+  return const_cast<Run*>(self->FindRun(gfn));
+}
+
+Physmap::Run* Physmap::FindOrAddRun(Gfn gfn) {
+  if (Run* const run = FindRun(gfn); run != nullptr) {
+    return run;
+  }
+  if (!gfn.Addressable() || populated_ >= maximum_) {
+    return nullptr;
+  }
+  const std::optional<GuestMemory::Range> added = memory_.Grow(gfn.Address());
+  if (!added) {
+    return nullptr;
+  }
+  Run run{.first = Gfn::Of(added->base),
+          .pages = added->size / kPageSize,
+          .removed = {},
+          .added = true,
+          .fresh = true};
+  run.removed.assign(run.pages, true);
+  highest_ = std::max(highest_, Gfn{run.first.value + run.pages - 1});
+  return &runs_.emplace(run.first, std::move(run)).first->second;
 }
 
 bool Physmap::IsRam(Gfn gfn) const {
   const MutexLock lock(mutex_);
-  return std::any_of(runs_.begin(), runs_.end(), [gfn](const Run& run) {
-    return gfn >= run.first && gfn.value - run.first.value < run.pages &&
-           !run.removed[gfn.value - run.first.value];
-  });
+  const Run* const run = FindRun(gfn);
+  return run != nullptr && !run->removed[gfn.value - run->first.value];
 }
 
 std::optional<Gfn> Physmap::FindSharedInfo() const {
@@ -141,6 +167,7 @@ bool Physmap::TakeOut(Gfn gfn) {
   }
   memory_.DiscardPage(gfn);
   run->removed[gfn.value - run->first.value] = true;
+  run->fresh = false;
   --populated_;
   return true;
 }
@@ -160,7 +187,7 @@ bool Physmap::Release(Gfn gfn) {
 
 bool Physmap::Populate(Gfn gfn) {
   const MutexLock lock(mutex_);
-  Run* run = FindRun(gfn);
+  Run* run = FindOrAddRun(gfn);
   if (run == nullptr) {
     return false;
   }
@@ -174,8 +201,11 @@ bool Physmap::Populate(Gfn gfn) {
     return false;
   }
   RemoveSpecial(gfn);
-  // A guest may have written to the frame while it was out.
-  memory_.DiscardPage(gfn);
+  // A guest may have written to the frame while it was out. What has just been added is zero, and
+  // to give it back page by page would cost it its huge pages.
+  if (!run->fresh) {
+    memory_.DiscardPage(gfn);
+  }
   run->removed[gfn.value - run->first.value] = false;
   ++populated_;
   return true;
@@ -184,6 +214,11 @@ bool Physmap::Populate(Gfn gfn) {
 std::uint64_t Physmap::populated_pages() const {
   const MutexLock lock(mutex_);
   return populated_;
+}
+
+Gfn Physmap::HighestFrame() const {
+  const MutexLock lock(mutex_);
+  return highest_;
 }
 
 std::uint64_t Physmap::maximum_pages() const {

@@ -44,8 +44,8 @@ Result<void> XenDomain::Build(UpcallSink& upcalls, Metrics& metrics) {
                                                    options_.events));
   VENEER_TRY_ASSIGN(grants_, GrantTable::Create(memory_, metrics, options_.grants));
   physmap_ = std::make_unique<Physmap>(memory_, shared_info_, *grants_, options_.ram);
-  if (options_.initial_pages != 0) {
-    physmap_->SetMaximum(options_.initial_pages);
+  if (options_.most_pages != 0) {
+    physmap_->SetMaximum(options_.most_pages);
   }
   timers_ = std::make_unique<VcpuTimers>(
       time_, deadlines_, options_.vcpus,

@@ -24,6 +24,15 @@ inline constexpr std::uint64_t kMaxMemoryBytes =
 // outside the limits above or that is no multiple of a page.
 Result<std::vector<GuestMemory::Range>> MemoryLayout(std::uint64_t bytes);
 
+// The ranges of `ram`, as MemoryLayout() gives them, with room for `growth` bytes more: behind the
+// RAM below the hole, and from 4 GiB on up to the end of `address_bits` address bits. A guest takes
+// the lowest gap in its map that is large enough, so each has room for all of it.
+std::vector<GuestMemory::Range> WithRoom(std::span<const GuestMemory::Range> ram,
+                                         std::uint64_t growth, unsigned address_bits);
+
+// How many pieces (GuestMemory::kPieceSize) `growth` bytes take.
+std::uint64_t PiecesOf(std::uint64_t growth);
+
 // Where the RAM below the hole ends, of ascending ranges.
 Gpa EndOfLowRam(std::span<const GuestMemory::Range> ram);
 

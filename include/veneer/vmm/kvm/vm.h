@@ -23,7 +23,7 @@
 namespace veneer {
 
 // Thread-safe, but for creation: memory and vCPUs are set up by one thread before vCPUs run.
-class Vm final : public IoEvents, public ResampledLines, public KernelXen {
+class Vm final : public IoEvents, public ResampledLines, public KernelXen, private MemorySlots {
  public:
   struct Options {
     // In-kernel PIC, IOAPIC, local APICs and PIT. Without it there are no interrupts (probe
@@ -35,7 +35,7 @@ class Vm final : public IoEvents, public ResampledLines, public KernelXen {
   Vm& operator=(const Vm&) = delete;
   ~Vm() override;
 
-  // The memory must outlive the Vm.
+  // The memory must outlive the Vm. What it grows by while vCPUs run is added by itself.
   Result<void> AddMemory(GuestMemory& memory);
   // APs wait for INIT/SIPI. The Vm must outlive its vCPUs.
   Result<std::unique_ptr<Vcpu>> CreateVcpu(unsigned id, const CpuidTable& cpuid);
@@ -78,6 +78,8 @@ class Vm final : public IoEvents, public ResampledLines, public KernelXen {
   class KvmLine;
 
   int fd() const { return fd_.get(); }
+  // MemorySlots
+  Result<void> AddSlot(const MemoryRegion& region) override;
 
   UniqueFd fd_;
   const KvmSystem* system_ = nullptr;

@@ -87,9 +87,12 @@ struct MachineConfig {
   std::string cmdline;
   KernelEntry entry = KernelEntry::kAuto;
   std::uint64_t memory_bytes = std::uint64_t{256} << 20U;
-  // What the balloon may go up to: the guest finds all of it in its memory map and gives back what
-  // is above `memory_bytes` when its balloon driver starts. 0: no more than `memory_bytes`.
+  // What the guest's memory may go up to while it runs. 0: no more than `memory_bytes`.
   std::uint64_t memory_max_bytes = 0;
+  // How a Xen guest gets more than `memory_bytes`. On: it adds memory to what it has booted with.
+  // Off: it finds all of it at its boot, and gives back what is above when its balloon driver
+  // starts.
+  bool memory_hotplug = true;
   MemoryBacking memory_backing = MemoryBacking::kAnonymous;
   unsigned vcpus = 1;
   CharacterTarget serial;
@@ -118,6 +121,15 @@ inline bool ShownAsE1000(const NetConfig& nic) { return IsE1000Nic(nic); }
 
 inline std::uint64_t MaxMemoryBytes(const MachineConfig& config) {
   return config.memory_max_bytes != 0 ? config.memory_max_bytes : config.memory_bytes;
+}
+// By how much the guest's memory can grow above what it boots with.
+inline std::uint64_t MemoryGrowth(const MachineConfig& config) {
+  return config.xen.enabled && config.memory_hotplug ? MaxMemoryBytes(config) - config.memory_bytes
+                                                     : 0;
+}
+// The RAM that the guest finds at its boot.
+inline std::uint64_t BootMemoryBytes(const MachineConfig& config) {
+  return MaxMemoryBytes(config) - MemoryGrowth(config);
 }
 
 }  // namespace veneer

@@ -15,6 +15,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "veneer/vmm/base/log.h"
 #include "veneer/vmm/base/mutex.h"
 #include "veneer/vmm/base/result.h"
 #include "veneer/vmm/base/unique_fd.h"
@@ -69,16 +70,32 @@ enum class MemoryBacking {
   kMemfd,
 };
 
-// Reads, writes and pins are thread-safe. Overlays and discards serialise among themselves.
+// Who shows the guest its RAM: KVM, by memory slots.
+class MemorySlots {
+ public:
+  virtual ~MemorySlots() = default;
+  // Any thread, one at a time. HostError if the host refuses.
+  virtual Result<void> AddSlot(const MemoryRegion& region) = 0;
+};
+
+// Reads, writes and pins are thread-safe. Overlays, discards and growth serialise among themselves.
 class GuestMemory {
  public:
+  // What Grow() adds at once, and the alignment of that: the section in which Linux on x86-64 adds
+  // memory, so that a guest has no more of them than it asks for.
+  static constexpr std::uint64_t kPieceSize = std::uint64_t{128} << 20U;  // bytes
+
   struct Range {
     Gpa base;
-    std::uint64_t size = 0;  // bytes, page multiple
+    std::uint64_t size = 0;  // bytes of RAM, page multiple; 0 only before room
+    // Addresses behind it, bytes, page multiple, that are without RAM until Grow() puts some there.
+    // They cost the host nothing before.
+    std::uint64_t room = 0;
   };
   struct Options {
     MemoryBacking backing = MemoryBacking::kAnonymous;
-    bool huge_pages = true;  // ask for transparent huge pages
+    bool huge_pages = true;         // ask for transparent huge pages
+    std::uint64_t most_pieces = 0;  // how many Grow() may add in all
   };
 
   // `ranges` ascending and disjoint.
@@ -90,8 +107,16 @@ class GuestMemory {
   GuestMemory& operator=(const GuestMemory&) = delete;
   ~GuestMemory();
 
+  // The RAM that there is from the start.
   std::span<const MemoryRegion> regions() const { return regions_; }
   std::uint64_t TotalBytes() const;
+  // Has `slots` show the guest all of its RAM: regions() now, and later what Grow() adds. Before
+  // anybody else uses this object; `slots` outlives the last Grow(). The first error ends it.
+  Result<void> ShowTo(MemorySlots& slots);
+  // Makes the piece of room that `gpa` lies in RAM, zeroed, for as long as this object lives, and
+  // says where it is. Nothing where there is no room for a whole piece or RAM already, when
+  // Options::most_pieces are there, or when the host refuses (which is logged).
+  std::optional<Range> Grow(Gpa gpa);
   // Bytes that the host has given so far, for the whole of the RAM.
   std::uint64_t ResidentBytes() const;
 
@@ -140,18 +165,45 @@ class GuestMemory {
     std::byte* page = nullptr;  // its content, mapped elsewhere; null if a memfd keeps it
   };
 
+  // A region with the room behind it, one span of addresses in this process, too: so what crosses
+  // from one piece of RAM to the next is in one place.
+  struct Area {
+    MemoryRegion whole;             // with its room
+    std::uint64_t region_size = 0;  // bytes that are RAM from the start
+    std::uint64_t file_offset = 0;  // bytes
+    // Which pieces are RAM, by their number from the one that holds the base; null without room.
+    std::unique_ptr<std::atomic<bool>[]> grown;
+
+    Gpa End() const { return whole.base + whole.size; }
+    std::byte* Host(Gpa gpa) const { return whole.host + (gpa.value - whole.base.value); }
+    std::uint64_t FileOffset(Gpa gpa) const { return file_offset + (gpa.value - whole.base.value); }
+    std::atomic<bool>& Grown(Gpa gpa) const {
+      return grown[gpa.value / kPieceSize - whole.base.value / kPieceSize];
+    }
+    // Whether all of it is RAM.
+    bool Holds(Gpa gpa, std::uint64_t length) const;
+    // The whole piece of room around `gpa`.
+    std::optional<MemoryRegion> PieceAt(Gpa gpa) const;
+  };
+
   explicit GuestMemory(const Options& options) : options_(options) {}
-  Result<void> MapRegion(const Range& range);
-  const MemoryRegion* Find(Gpa gpa, std::uint64_t length) const;
-  std::uint64_t FileOffset(const MemoryRegion& region, Gpa gpa) const;
-  bool GiveBack(const MemoryRegion& region, Gpa gpa) REQUIRES(overlay_mutex_);
-  void KeepSmall(const MemoryRegion& region, Gpa gpa) REQUIRES(overlay_mutex_);
+  Result<void> OpenBacking(std::uint64_t file_size);
+  Result<void> MapArea(const Range& range, std::uint64_t file_offset);
+  // Puts RAM into addresses that are reserved for it.
+  Result<void> MapRam(const Area& area, const MemoryRegion& region);
+  Result<void> Add(const Area& area, const MemoryRegion& piece) REQUIRES(overlay_mutex_);
+  const Area* Find(Gpa gpa, std::uint64_t length) const;
+  bool GiveBack(const Area& area, Gpa gpa) REQUIRES(overlay_mutex_);
+  void KeepSmall(const Area& area, Gpa gpa) REQUIRES(overlay_mutex_);
 
   const Options options_;
   UniqueFd fd_;  // what the regions are mapped from: the memfd, or /dev/zero
+  std::vector<Area> areas_;
   std::vector<MemoryRegion> regions_;
-  std::vector<std::uint64_t> file_offsets_;  // of the regions, kMemfd only; bytes
+  MemorySlots* slots_ = nullptr;  // may be null
+  LogLimiter limiter_;
   mutable Mutex overlay_mutex_;
+  std::uint64_t pieces_ GUARDED_BY(overlay_mutex_) = 0;  // that have been added
   std::map<Gpa, Covered> overlays_ GUARDED_BY(overlay_mutex_);
   // Numbers of the 2 MiB pieces of the guest that KeepSmall() knows.
   std::set<std::uint64_t> small_ GUARDED_BY(overlay_mutex_);

@@ -1,5 +1,5 @@
-// Which of the guest's frames hold what: its RAM, what ballooning has taken out, and the pages of
-// ours (shared_info, grant table) that are laid over it (xen/memory.h).
+// Which of the guest's frames hold what: its RAM, what ballooning has taken out or memory hotplug
+// has added, and the pages of ours (shared_info, grant table) that are laid over it (xen/memory.h).
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,8 @@ namespace veneer {
 class Physmap {
  public:
   // `ram`: the parts of `memory` that are the guest's RAM, page-aligned; `memory` may hold more
-  // (the platform device's BAR1), where only pages of ours can be mapped. All must outlive this.
+  // (the platform device's BAR1), where only pages of ours can be mapped, and room, which becomes
+  // RAM where the guest populates it. All must outlive this.
   Physmap(GuestMemory& memory, const SharedPages& shared_info, GrantTable& grants,
           std::span<const GuestMemory::Range> ram);
   Physmap(const Physmap&) = delete;
@@ -39,12 +40,14 @@ class Physmap {
 
   // XENMEM_decrease_reservation, one frame: as Remove(). False if nothing is there.
   bool Release(Gfn gfn);
-  // XENMEM_populate_physmap, one frame: gives it zeroed RAM. False where RAM cannot be, or when the
+  // XENMEM_populate_physmap, one frame: gives it zeroed RAM (where the memory has grown, what the
+  // guest itself has written there before stays). False where RAM cannot be, or when the
   // reservation is used up.
   bool Populate(Gfn gfn);
 
   // A new guest begins, with the memory of the old one: no page of ours is in it any more, and all
-  // that ballooning has taken out is RAM again. No vCPU runs meanwhile.
+  // that ballooning has taken out of the RAM that a guest boots with is RAM again. What has been
+  // added stays: the new kernel may lie there, and adds it anew. No vCPU runs meanwhile.
   void StartOver();
 
   bool IsRam(Gfn gfn) const;
@@ -53,7 +56,7 @@ class Physmap {
   // The most that Populate() will go to; at first all of the RAM.
   std::uint64_t maximum_pages() const;
   void SetMaximum(std::uint64_t pages);
-  Gfn HighestFrame() const { return highest_; }
+  Gfn HighestFrame() const;
 
  private:
   enum class Special { kSharedInfo, kGrantFrame };
@@ -61,10 +64,16 @@ class Physmap {
     Gfn first;
     std::uint64_t pages = 0;
     std::vector<bool> removed;
+    bool added = false;  // by hotplug, all of it removed at first
+    bool fresh = false;  // nothing has been taken out of it since
   };
   // All with `mutex_` held.
   std::optional<Gfn> FindSharedInfo() const REQUIRES(mutex_);
+  // Null if `gfn` is no frame for RAM.
   Run* FindRun(Gfn gfn) REQUIRES(mutex_);
+  const Run* FindRun(Gfn gfn) const REQUIRES(mutex_);
+  // The same, after the memory has grown by it if it can.
+  Run* FindOrAddRun(Gfn gfn) REQUIRES(mutex_);
   bool RemoveSpecial(Gfn gfn) REQUIRES(mutex_);
   void RemoveSpecials() REQUIRES(mutex_);
   XenResult<void> Lay(Gfn gfn, const SharedPages& pages, std::size_t index, Special kind)
@@ -74,10 +83,10 @@ class Physmap {
   GuestMemory& memory_;
   const SharedPages& shared_info_;
   GrantTable& grants_;
-  Gfn highest_;
 
   mutable Mutex mutex_;
-  std::vector<Run> runs_ GUARDED_BY(mutex_);
+  Gfn highest_ GUARDED_BY(mutex_);
+  std::map<Gfn, Run> runs_ GUARDED_BY(mutex_);  // by their first frame
   // Bounded: each page of ours is at one place at most.
   std::map<Gfn, Special> specials_ GUARDED_BY(mutex_);
   std::uint64_t populated_ GUARDED_BY(mutex_) = 0;

@@ -54,8 +54,8 @@ struct XenDomainOptions {
   std::vector<GuestMemory::Range> ram;  // where the guest's RAM is, page-aligned
   std::vector<XenE820Entry> e820;
   unsigned timer_load_limit = VcpuTimers::kNoLimit;
-  std::uint64_t initial_pages = 0;  // what the guest may have at first; 0: all of its RAM
-  EventChannels::Options events;    // `vcpus` is filled in
+  std::uint64_t most_pages = 0;   // what the guest may have; 0: all of its RAM
+  EventChannels::Options events;  // `vcpus` is filled in
   GrantTable::Options grants;
   // Where KVM's own Xen support is in use; null: nowhere. Outlives the domain.
   KernelSupport* kernel = nullptr;

@@ -57,6 +57,36 @@ TEST(MemoryLayout, RefusesSizesOutsideTheLimits) {
   EXPECT_TRUE(MemoryLayout(kMaxMemoryBytes));
 }
 
+TEST(MemoryLayout, RoomIsBelowTheHoleAndAboveFourGiB) {
+  const auto ram = MemoryLayout(512 * kMiB).value();
+  const auto ranges = WithRoom(ram, 7680 * kMiB, 46);
+  ASSERT_EQ(ranges.size(), 2U);
+  EXPECT_EQ(ranges[0].size, 512 * kMiB);
+  EXPECT_EQ(ranges[0].base.value + ranges[0].size + ranges[0].room, kPciHoleBase.value);
+  EXPECT_EQ(ranges[1].base, kPciHoleEnd);
+  EXPECT_EQ(ranges[1].size, 0U);
+  EXPECT_GE(ranges[1].room, 7680 * kMiB);
+  EXPECT_EQ(PiecesOf(7680 * kMiB), 60U);
+  EXPECT_EQ(PiecesOf(7680 * kMiB + 1), 61U);
+}
+
+TEST(MemoryLayout, RoomIsBehindAllOfTheRamIfThatIsLarge) {
+  const auto ram = MemoryLayout(5120 * kMiB).value();
+  const auto ranges = WithRoom(ram, 1024 * kMiB, 46);
+  ASSERT_EQ(ranges.size(), 2U);
+  EXPECT_EQ(ranges[0].room, 0U);
+  EXPECT_EQ(ranges[1].size, 2048 * kMiB);
+  EXPECT_GE(ranges[1].room, 1024 * kMiB);
+}
+
+TEST(MemoryLayout, RoomEndsWithTheAddresses) {
+  const auto ram = MemoryLayout(512 * kMiB).value();
+  const auto ranges = WithRoom(ram, 1024 * 1024 * kMiB, 36);
+  ASSERT_EQ(ranges.size(), 2U);
+  EXPECT_EQ(ranges[1].base.value + ranges[1].room, std::uint64_t{1} << 36U);
+  EXPECT_EQ(WithRoom(ram, 1024 * kMiB, 32).size(), 1U);
+}
+
 TEST(E820, ReservesTheLegacyArea) {
   EXPECT_EQ(MapFor(32),
             (Map{Ram(0, 0x9fc00), Reserved(0x9fc00, 0x100000), Ram(0x100000, 0x2000000)}));

@@ -25,7 +25,7 @@ TEST_F(MachineSummaryTest, SaysWhatWouldBeMade) {
   const std::string text = MachineSummary(options_);
   for (const char* line :
        {"name        web\n", "kernel      bzImage\n", "initrd      none\n",
-        "cmdline     console=hvc0\n", "memory      256 MiB, up to 1024 MiB by its balloon\n",
+        "cmdline     console=hvc0\n", "memory      256 MiB, up to 1024 MiB while it runs\n",
         "vCPUs       2\n", "Xen         4.17\n",
         "disk        root.img, PV as xvda, format found out at start\n",
         "disk        cd.iso, emulated (IDE), CD-ROM, read-only\n",

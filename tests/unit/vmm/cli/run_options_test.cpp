@@ -123,6 +123,15 @@ TEST_F(RunOptionsTest, TheBalloonsLimitIsTheMemoryUnlessGiven) {
   EXPECT_EQ(MaxMemoryBytes(options_.machine), 128 * kMiB);
 }
 
+TEST_F(RunOptionsTest, MemoryAboveThatOfTheBootIsAddedOrThereFromTheStart) {
+  Parse("--kernel k --memory 128M --memory-max 1G");
+  EXPECT_EQ(BootMemoryBytes(options_.machine), 128 * kMiB);
+  EXPECT_EQ(MemoryGrowth(options_.machine), 896 * kMiB);
+  Parse("--kernel k --memory 128M --memory-max 1G --memory-hotplug off");
+  EXPECT_EQ(BootMemoryBytes(options_.machine), 1024 * kMiB);
+  EXPECT_EQ(MemoryGrowth(options_.machine), 0U);
+}
+
 TEST_F(RunOptionsTest, TakesALimitForTheBalloon) {
   Parse("--kernel k --memory-max 1G --memory 128M");
   EXPECT_EQ(options_.machine.memory_bytes, 128 * kMiB);

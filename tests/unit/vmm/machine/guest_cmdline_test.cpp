@@ -10,7 +10,7 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 std::string Added(std::string_view cmdline, bool emulated) {
-  return WithAdditions("", CmdlineAdditions(cmdline, emulated));
+  return WithAdditions("", CmdlineAdditions(cmdline, {.emulated_kernel = emulated}));
 }
 
 TEST(HasParameter, FindsWholeNamesOnly) {
@@ -54,13 +54,22 @@ TEST(CmdlineAdditions, NameFeaturesByTheNumbersOldKernelsTakeToo) {
 
 TEST(CmdlineAdditions, HaveNoWordThatAKernelWouldHandToInit) {
   // Linux passes words on that it does not know, unless they have a '=' or a '.'.
-  for (const CmdlineAddition& addition : CmdlineAdditions("", true)) {
+  for (const CmdlineAddition& addition : CmdlineAdditions("", {.emulated_kernel = true})) {
     EXPECT_THAT(addition.text, ::testing::ContainsRegex("[.=]"));
   }
 }
 
+TEST(CmdlineAdditions, HaveAddedMemoryUsedAtOnce) {
+  const CmdlineNeeds grows{.memory_grows = true};
+  EXPECT_THAT(WithAdditions("", CmdlineAdditions("", grows)),
+              HasSubstr("memhp_default_state=online"));
+  EXPECT_THAT(WithAdditions("", CmdlineAdditions("memhp_default_state=offline", grows)),
+              Not(HasSubstr("memhp_default_state")));
+  EXPECT_THAT(Added("", true), Not(HasSubstr("memhp_default_state")));
+}
+
 TEST(CmdlineAdditions, GiveAReasonForEach) {
-  for (const CmdlineAddition& addition : CmdlineAdditions("", true)) {
+  for (const CmdlineAddition& addition : CmdlineAdditions("", {.emulated_kernel = true})) {
     EXPECT_FALSE(addition.reason.empty()) << addition.text;
   }
 }

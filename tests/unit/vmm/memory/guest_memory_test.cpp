@@ -3,6 +3,7 @@
 #include <array>
 #include <limits>
 #include <thread>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -178,6 +179,92 @@ TEST_P(GuestMemoryTest, CopiesMayRaceWithTheGuest) {
     EXPECT_TRUE(memory_->Read<std::uint32_t>(Gpa{128}));
   }
   guest.join();
+}
+
+// RAM of 16 pages with room for two pieces behind it, and room alone above a hole.
+class GrowingMemoryTest : public ::testing::TestWithParam<MemoryBacking>, protected MemorySlots {
+ protected:
+  static constexpr std::uint64_t kPiece = GuestMemory::kPieceSize;
+
+  Result<void> AddSlot(const MemoryRegion& region) override {
+    if (refuses_) {
+      return HostError("no more");
+    }
+    slots_.push_back(region);
+    return {};
+  }
+  void SetUp() override {
+    const std::array ranges{GuestMemory::Range{Gpa{0}, kLow, 3 * kPiece - kLow},
+                            GuestMemory::Range{Gpa{kHighBase}, 0, 2 * kPiece}};
+    memory_ =
+        GuestMemory::Create(ranges, {.backing = GetParam(), .huge_pages = false, .most_pieces = 3})
+            .value();
+    ASSERT_TRUE(memory_->ShowTo(*this));
+  }
+
+  bool refuses_ = false;
+  std::vector<MemoryRegion> slots_;
+  std::unique_ptr<GuestMemory> memory_;
+};
+INSTANTIATE_TEST_SUITE_P(Backings, GrowingMemoryTest,
+                         ::testing::Values(MemoryBacking::kAnonymous, MemoryBacking::kMemfd));
+
+TEST_P(GrowingMemoryTest, RoomIsNoRam) {
+  EXPECT_EQ(slots_.size(), 1U);
+  EXPECT_EQ(memory_->TotalBytes(), kLow);
+  for (const std::uint64_t at : {kLow, kPiece, kPiece + 4096, kHighBase}) {
+    EXPECT_TRUE(memory_->Pin(Gpa{at}, 1).empty()) << at;
+    EXPECT_FALSE(memory_->DiscardPage(Gfn::Of(Gpa{at})));
+  }
+  EXPECT_TRUE(memory_->Pin(Gpa{kLow - 1}, 2).empty());
+  EXPECT_EQ(memory_->ResidentBytes(), 0U);
+}
+
+TEST_P(GrowingMemoryTest, APieceIsRamThatTheGuestIsShown) {
+  const auto piece = memory_->Grow(Gpa{kPiece + 12345});
+  ASSERT_TRUE(piece);
+  EXPECT_EQ(piece->base, Gpa{kPiece});
+  EXPECT_EQ(piece->size, kPiece);
+  ASSERT_EQ(slots_.size(), 2U);
+  EXPECT_EQ(slots_[1].base, Gpa{kPiece});
+  EXPECT_EQ(slots_[1].host, memory_->Pin(Gpa{kPiece}, kPiece).data());
+  EXPECT_EQ(memory_->Read<std::uint32_t>(Gpa{2 * kPiece - 4}), 0U);
+  EXPECT_TRUE(memory_->Write<std::uint32_t>(Gpa{2 * kPiece - 4}, 7));
+  EXPECT_EQ(memory_->Read<std::uint32_t>(Gpa{2 * kPiece - 4}), 7U);
+  EXPECT_FALSE(memory_->Read<std::uint32_t>(Gpa{2 * kPiece - 2})) << "half of it outside";
+  EXPECT_TRUE(memory_->DiscardPage(Gfn::Of(Gpa{2 * kPiece - 4})));
+  EXPECT_EQ(memory_->ResidentBytes(), 0U);
+}
+
+TEST_P(GrowingMemoryTest, WhatCrossesPiecesIsInOnePlace) {
+  ASSERT_TRUE(memory_->Grow(Gpa{2 * kPiece}));
+  EXPECT_FALSE(memory_->Write<std::uint64_t>(Gpa{2 * kPiece - 4}, 1));
+  ASSERT_TRUE(memory_->Grow(Gpa{kPiece}));
+  EXPECT_TRUE(memory_->Write<std::uint64_t>(Gpa{2 * kPiece - 4}, 0x1122334455667788));
+  EXPECT_EQ(memory_->Read<std::uint32_t>(Gpa{2 * kPiece}), 0x11223344U);
+  EXPECT_EQ(memory_->Pin(Gpa{kPiece}, 2 * kPiece).size(), 2 * kPiece);
+  EXPECT_TRUE(memory_->Pin(Gpa{0}, 2 * kPiece).empty()) << "a gap behind the RAM";
+}
+
+TEST_P(GrowingMemoryTest, OnlyWholePiecesOfRoomOnceAndNotTooMany) {
+  EXPECT_FALSE(memory_->Grow(Gpa{0}));
+  EXPECT_FALSE(memory_->Grow(Gpa{kLow}));
+  EXPECT_FALSE(memory_->Grow(Gpa{3 * kPiece}));
+  EXPECT_FALSE(memory_->Grow(Gpa{kTop}));
+  EXPECT_TRUE(memory_->Grow(Gpa{kHighBase + kPiece}));
+  EXPECT_FALSE(memory_->Grow(Gpa{kHighBase + kPiece}));
+  EXPECT_TRUE(memory_->Grow(Gpa{kHighBase}));
+  EXPECT_TRUE(memory_->Grow(Gpa{kPiece}));
+  EXPECT_FALSE(memory_->Grow(Gpa{2 * kPiece}));
+  EXPECT_EQ(slots_.size(), 4U);
+}
+
+TEST_P(GrowingMemoryTest, WhatTheHostRefusesIsNotThere) {
+  refuses_ = true;
+  EXPECT_FALSE(memory_->Grow(Gpa{kPiece}));
+  EXPECT_TRUE(memory_->Pin(Gpa{kPiece}, 1).empty());
+  refuses_ = false;
+  EXPECT_TRUE(memory_->Grow(Gpa{kPiece}));
 }
 
 TEST(GuestMemory, MoreThanTheAddressSpaceIsAHostError) {

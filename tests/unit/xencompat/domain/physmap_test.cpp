@@ -100,6 +100,80 @@ TEST(Physmap, LeavesTheMemoryWithoutPagesOfOurs) {
   EXPECT_FALSE(memory->HasOverlay(Gfn{2}.Address()));
 }
 
+// A domain of 4 MiB that may have a piece more, and room for several.
+class GrowingPhysmap : public ::testing::Test {
+ protected:
+  static constexpr std::uint64_t kPages = 1024;
+  static constexpr std::uint64_t kPiece = GuestMemory::kPieceSize / kPageSize;  // frames
+
+  GrowingPhysmap() { map_.SetMaximum(kPages + kPiece); }
+
+  Metrics metrics_;
+  const GuestMemory::Range range_{Gpa{0}, kPages* kPageSize, 4 * GuestMemory::kPieceSize};
+  std::unique_ptr<GuestMemory> memory_ =
+      GuestMemory::Create(std::span(&range_, 1), {.most_pieces = 2}).value();
+  std::unique_ptr<GrantTable> grants_ = GrantTable::Create(*memory_, metrics_, {}).value();
+  SharedPages shared_info_ = SharedPages::Create(1).value();
+  Physmap map_{*memory_, shared_info_, *grants_, std::span(&range_, 1)};
+};
+
+TEST_F(GrowingPhysmap, FramesOutsideTheBootsRamBecomeRam) {
+  const Gfn frame{kPiece + 7};
+  EXPECT_FALSE(map_.IsRam(frame));
+  EXPECT_FALSE(memory_->Write<std::uint32_t>(frame.Address(), 1));
+  EXPECT_TRUE(map_.Populate(frame));
+  EXPECT_TRUE(map_.IsRam(frame));
+  EXPECT_FALSE(map_.IsRam(Gfn{kPiece + 8})) << "its neighbour is in the same piece, but not given";
+  EXPECT_EQ(map_.populated_pages(), kPages + 1);
+  EXPECT_EQ(map_.HighestFrame(), Gfn{2 * kPiece - 1});
+  EXPECT_TRUE(memory_->Write<std::uint32_t>(frame.Address(), 1));
+  ASSERT_TRUE(map_.Release(frame));
+  EXPECT_EQ(map_.populated_pages(), kPages);
+  EXPECT_EQ(memory_->Read<std::uint32_t>(frame.Address()), 0U);
+  EXPECT_TRUE(map_.Populate(frame));
+}
+
+TEST_F(GrowingPhysmap, NoFramesBesideWholePiecesOrBeyondTheRoom) {
+  EXPECT_FALSE(map_.Populate(Gfn{kPages})) << "behind the RAM, before the first whole piece";
+  EXPECT_FALSE(map_.Populate(Gfn{kPiece - 1}));
+  EXPECT_FALSE(map_.Populate(Gfn{5 * kPiece}));
+  EXPECT_FALSE(map_.Populate(Gfn{~std::uint64_t{0}}));
+  EXPECT_EQ(map_.populated_pages(), kPages);
+}
+
+TEST_F(GrowingPhysmap, NeitherThePagesNorThePiecesGoBeyondTheirLimit) {
+  for (std::uint64_t i = 0; i < kPiece; ++i) {
+    ASSERT_TRUE(map_.Populate(Gfn{kPiece + i}));
+  }
+  EXPECT_FALSE(map_.Populate(Gfn{2 * kPiece})) << "the reservation is used up";
+  ASSERT_TRUE(map_.Release(Gfn{5}));
+  ASSERT_TRUE(map_.Release(Gfn{6}));
+  EXPECT_TRUE(map_.Populate(Gfn{2 * kPiece}));
+  EXPECT_FALSE(map_.Populate(Gfn{3 * kPiece})) << "a third piece";
+}
+
+TEST_F(GrowingPhysmap, PagesOfOursLieThereToo) {
+  const Gfn frame{kPiece};
+  EXPECT_FALSE(map_.MapSharedInfo(0, frame));
+  ASSERT_TRUE(map_.Populate(Gfn{kPiece + 1}));
+  EXPECT_TRUE(map_.MapSharedInfo(0, frame)) << "a frame that is not RAM, of a piece that is there";
+  EXPECT_TRUE(map_.Populate(frame));
+  EXPECT_FALSE(memory_->HasOverlay(frame.Address()));
+}
+
+TEST_F(GrowingPhysmap, ANewKernelFindsWhatTheOldOneHasAdded) {
+  ASSERT_TRUE(map_.Populate(Gfn{kPiece}));
+  ASSERT_TRUE(memory_->Write<std::uint32_t>(Gfn{kPiece}.Address(), 0x600d));
+  ASSERT_TRUE(map_.Release(Gfn{3}));
+  map_.StartOver();
+  EXPECT_EQ(map_.populated_pages(), kPages + 1);
+  EXPECT_TRUE(map_.IsRam(Gfn{3}));
+  EXPECT_EQ(memory_->Read<std::uint32_t>(Gfn{kPiece}.Address()), 0x600dU);
+  EXPECT_TRUE(map_.Populate(Gfn{kPiece})) << "adding it anew";
+  EXPECT_EQ(map_.populated_pages(), kPages + 1);
+  EXPECT_EQ(memory_->Read<std::uint32_t>(Gfn{kPiece}.Address()), 0U);
+}
+
 TEST(PhysmapStress, VcpusThatDoEverythingAtOnce) {
   XenGuest guest;
   Physmap& map = guest.domain->physmap();

@@ -59,8 +59,7 @@ TEST(XenDomain, FailsWithASentenceForOptionsThatCannotBe) {
 }
 
 TEST(XenDomain, TheInitialReservationIsALimit) {
-  XenGuest guest(GuestWidth::k64, 1,
-                 [](XenDomainOptions& options) { options.initial_pages = 100; });
+  XenGuest guest(GuestWidth::k64, 1, [](XenDomainOptions& options) { options.most_pages = 100; });
   EXPECT_EQ(guest.domain->physmap().maximum_pages(), 100U);
 }
 
