@@ -1,4 +1,5 @@
-// Debian's 32-bit kernel, which brings its own vmcall.
+// Debian's 32-bit kernels: one that brings its own vmcall, and an older one that has none and calls
+// the hypercall page. The older one knows no upcall vector of a vCPU's own, either.
 #include <string>
 #include <tuple>
 
@@ -17,8 +18,13 @@ struct Kernel {
   std::string name;
   const char* kernel;  // variables with the paths
   const char* initrd;
+  const char* words;      // for its command line
   const char* transport;  // what Veneer says of its hypercalls where it answers them itself
 };
+
+// QEMU's emulation lets a guest's XSETBV pass its hypervisor by, whose CPUID then names too small
+// an XSAVE area. Newer kernels notice and do without; this one overruns it.
+constexpr const char* kOldXsave = "noxsave";
 
 class I386 : public ::testing::TestWithParam<std::tuple<Kernel, std::string>> {};
 
@@ -37,10 +43,11 @@ TEST_P(I386, UsesDiskAndNetworkOnAllProcessors) {
       "dd if=/dev/urandom of=/tmp/data bs=64k count=64 2>/dev/null && cp /tmp/data /mnt/data && "
       "umount /mnt && mount /dev/xvda /mnt && cmp /tmp/data /mnt/data && echo data survive; "
       "ifconfig eth0 up; udhcpc -i eth0 -n -q >/dev/null 2>&1; ping -c 1 10.0.2.2";
-  ChildProcess veneer(
-      RunCommand(Needed(kernel.kernel), "console=ttyS0 quiet veneer.run=\"" + command + "\"",
-                 {"--initrd", Needed(kernel.initrd), "--cpus", cpus, "--memory", "256M", "--disk",
-                  "path=" + image, "--net", "user", "--log-level", "debug"}));
+  ChildProcess veneer(RunCommand(
+      Needed(kernel.kernel),
+      "console=ttyS0 quiet " + std::string(kernel.words) + " veneer.run=\"" + command + "\"",
+      {"--initrd", Needed(kernel.initrd), "--cpus", cpus, "--memory", "256M", "--disk",
+       "path=" + image, "--net", "user", "--log-level", "debug"}));
   EXPECT_EQ(veneer.WaitForExit(BootLimit()), 0) << veneer.err();
   EXPECT_THAT(veneer.out(), HasSubstr("i686"));
   EXPECT_THAT(veneer.out(), HasSubstr("cpus " + cpus));
@@ -49,16 +56,18 @@ TEST_P(I386, UsesDiskAndNetworkOnAllProcessors) {
   EXPECT_THAT(veneer.err(), HasSubstr(KvmDeliversEvents() ? "KVM interception" : kernel.transport));
 }
 
-INSTANTIATE_TEST_SUITE_P(Debian, I386,
-                         ::testing::Combine(::testing::Values(Kernel{"OwnVmcall",
-                                                                     "VENEER_TEST_I386_KERNEL",
-                                                                     "VENEER_TEST_I386_INITRD",
-                                                                     "rewrote 2 hypercall sites"}),
-                                            ::testing::Values("1", "4")),
-                         [](const auto& param_info) {
-                           return std::get<0>(param_info.param).name +
-                                  std::get<1>(param_info.param);
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Debian, I386,
+    ::testing::Combine(::testing::Values(Kernel{"OwnVmcall", "VENEER_TEST_I386_KERNEL",
+                                                "VENEER_TEST_I386_INITRD", "",
+                                                "rewrote 2 hypercall sites"},
+                                         Kernel{"HypercallPage", "VENEER_TEST_I386_PAGE_KERNEL",
+                                                "VENEER_TEST_I386_PAGE_INITRD", kOldXsave,
+                                                "rewrote 0 hypercall sites"}),
+                       ::testing::Values("1", "4")),
+    [](const auto& param_info) {
+      return std::get<0>(param_info.param).name + std::get<1>(param_info.param);
+    });
 
 }  // namespace
 }  // namespace veneer::test
