@@ -50,7 +50,10 @@ class XenbusBackend::Impl : public std::enable_shared_from_this<XenbusBackend::I
                           device_.guest.value, device_.id)) {}
 
   Result<void> Start();
-  void Stop() { watch_.reset(); }
+  void Stop() {
+    watch_.reset();
+    watchers_.reset();
+  }
 
   XenbusState state() const { return state_; }
 
@@ -64,11 +67,17 @@ class XenbusBackend::Impl : public std::enable_shared_from_this<XenbusBackend::I
   XenbusState FrontState();
   // Acts on the front-end's state as it is now: states that came and went meanwhile do not matter.
   void Look();
+  // The guest may have begun to watch our state while both ends were closed: see Invite().
+  void OnWatched();
+  void Invite();
+  // False, with the device closed: xenstore does not take it.
+  bool Offer();
   void Reopen();
   void Connect();
   // Ends service, then becomes `next`.
   void DisconnectThen(XenbusState next);
   void SwitchTo(XenbusState next);
+  void WriteState(XenbusState state);
   void FinishStartingOver();
   void FinishRemoval();
 
@@ -80,12 +89,15 @@ class XenbusBackend::Impl : public std::enable_shared_from_this<XenbusBackend::I
   const std::string back_;
   XenbusState state_ = XenbusState::kUnknown;
   bool front_was_connected_ = false;  // since we are
+  bool watched_ = false;              // the guest has begun to watch us since we last disconnected
+  bool invited_ = false;              // see Invite()
   bool disconnecting_ = false;
   bool removing_ = false;
   bool gone_ = false;  // keys removed
   std::function<void()> removed_;
-  std::function<void()> started_over_;  // what to call; none: it is not starting over
-  std::unique_ptr<XenstoreWatch> watch_;
+  std::function<void()> started_over_;       // what to call; none: it is not starting over
+  std::unique_ptr<XenstoreWatch> watch_;     // of the front-end's state
+  std::unique_ptr<XenstoreWatch> watchers_;  // of ours
   LogLimiter limiter_;
 };
 
@@ -104,6 +116,13 @@ Result<void> XenbusBackend::Impl::Start() {
                      XsErrorName(watch.error()));
   }
   watch_ = std::move(*watch);
+  auto watchers =
+      store_.WatchWatchers(back_ + "/state", post_, [this](const std::string&) { OnWatched(); });
+  if (!watchers) {
+    return HostError("cannot see who watches the xenstore keys of {} {}: {}", device_.type,
+                     device_.id, XsErrorName(watchers.error()));
+  }
+  watchers_ = std::move(*watchers);
   return {};
 }
 
@@ -150,7 +169,7 @@ void XenbusBackend::Impl::Look() {
     case XenbusState::kInitWait:
       if (removing_) {
         DisconnectThen(XenbusState::kClosed);
-      } else if (state_ == XenbusState::kClosed) {
+      } else if (state_ == XenbusState::kClosed || invited_) {
         Reopen();
       } else if (state_ != XenbusState::kInitWait) {
         // It starts over without having closed: a guest that was reset.
@@ -183,6 +202,10 @@ void XenbusBackend::Impl::Look() {
       }
       break;
     case XenbusState::kClosed:
+      if (invited_ && !removing_) {
+        break;  // it has not got to it yet
+      }
+      [[fallthrough]];
     case XenbusState::kUnknown:
       if (state_ != XenbusState::kClosed || removing_) {
         DisconnectThen(XenbusState::kClosed);
@@ -191,13 +214,39 @@ void XenbusBackend::Impl::Look() {
   }
 }
 
-void XenbusBackend::Impl::Reopen() {
-  front_was_connected_ = false;
-  if (const auto offered = driver_.Offer(store_, back_); !offered) {
-    Fail(fmt::format("xenstore does not take what it offers ({})", XsErrorName(offered.error())));
+void XenbusBackend::Impl::OnWatched() {
+  watched_ = true;
+  Invite();
+}
+
+// A front-end that begins to watch us while both ends are closed has been bound to its device
+// again. netfront says Initialising then, but blkfront says nothing, leaves its own state at
+// Closed, and acts on one state of ours alone: at Connected it writes its part and says
+// Initialised.
+void XenbusBackend::Impl::Invite() {
+  const bool closed = state_ == XenbusState::kClosed && FrontState() == XenbusState::kClosed;
+  if (!watched_ || !closed || disconnecting_ || removing_ || gone_ || !Offer()) {
     return;
   }
-  SwitchTo(XenbusState::kInitWait);
+  LogDebug("{}: the front-end has come back", back_);
+  state_ = XenbusState::kInitWait;
+  invited_ = true;
+  WriteState(XenbusState::kConnected);
+}
+
+bool XenbusBackend::Impl::Offer() {
+  front_was_connected_ = false;
+  const auto offered = driver_.Offer(store_, back_);
+  if (!offered) {
+    Fail(fmt::format("xenstore does not take what it offers ({})", XsErrorName(offered.error())));
+  }
+  return offered.has_value();
+}
+
+void XenbusBackend::Impl::Reopen() {
+  if (Offer()) {
+    SwitchTo(XenbusState::kInitWait);
+  }
 }
 
 void XenbusBackend::Impl::Connect() {
@@ -210,6 +259,7 @@ void XenbusBackend::Impl::Connect() {
 
 void XenbusBackend::Impl::DisconnectThen(XenbusState next) {
   disconnecting_ = true;
+  watched_ = false;
   driver_.Disconnect([weak = weak_from_this(), next] {
     const auto self = weak.lock();
     if (self == nullptr) {
@@ -233,6 +283,7 @@ void XenbusBackend::Impl::DisconnectThen(XenbusState next) {
     self->post_([weak] {
       if (const auto again = weak.lock()) {
         again->Look();
+        again->Invite();
       }
     });
   });
@@ -243,7 +294,12 @@ void XenbusBackend::Impl::SwitchTo(XenbusState next) {
     LogDebug("{}: {}", back_, XenbusStateName(next));
   }
   state_ = next;
-  if (const auto written = store_.Write(back_ + "/state", StateText(next)); !written) {
+  invited_ = false;
+  WriteState(next);
+}
+
+void XenbusBackend::Impl::WriteState(XenbusState state) {
+  if (const auto written = store_.Write(back_ + "/state", StateText(state)); !written) {
     LogGuest(limiter_, "{}: cannot write its state: {}", back_, XsErrorName(written.error()));
   }
 }
@@ -315,7 +371,7 @@ void XenbusBackend::Impl::Remove(std::function<void()> removed) {
 
 void XenbusBackend::Impl::FinishRemoval() {
   gone_ = true;
-  watch_.reset();
+  Stop();
   static_cast<void>(store_.Transact([this](XenstoreTransaction& store) -> XsResult<void> {
     static_cast<void>(store.Remove(front_));
     static_cast<void>(store.Remove(back_));

@@ -125,13 +125,26 @@ XsResult<void> XenstoreClient::Transact(const Body& body) {
 
 XsResult<std::unique_ptr<XenstoreWatch>> XenstoreClient::Watch(std::string_view path, Poster post,
                                                                WatchCallback callback) {
-  auto state = std::make_shared<XenstoreWatch::State>(service_, std::string(path), std::move(post),
-                                                      std::move(callback));
-  const auto started = state->Start();
+  return Start(std::make_shared<XenstoreWatch::State>(service_, StoreWatch::Kind::kChanges,
+                                                      std::string(path), std::move(post),
+                                                      std::move(callback)));
+}
+
+XsResult<std::unique_ptr<XenstoreWatch>> XenstoreClient::WatchWatchers(std::string_view path,
+                                                                       Poster post,
+                                                                       WatchCallback callback) {
+  return Start(std::make_shared<XenstoreWatch::State>(service_, StoreWatch::Kind::kWatchers,
+                                                      std::string(path), std::move(post),
+                                                      std::move(callback)));
+}
+
+XsResult<std::unique_ptr<XenstoreWatch>> XenstoreClient::Start(
+    std::shared_ptr<XenstoreWatch::State> watch) {
+  const auto started = watch->Start();
   if (!started) {
     return tl::unexpected(started.error());
   }
-  return std::make_unique<XenstoreWatch>(std::move(state));
+  return std::make_unique<XenstoreWatch>(std::move(watch));
 }
 
 XsResult<std::unique_ptr<XenstoreWatch>> XenstoreClient::Watch(std::string_view path,

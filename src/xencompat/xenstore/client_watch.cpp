@@ -8,9 +8,10 @@ namespace veneer {
 
 XenstoreWatch::~XenstoreWatch() { state_->Cancel(); }
 
-XenstoreWatch::State::State(XenstoreService& service, std::string path, XenstoreClient::Poster post,
-                            XenstoreClient::WatchCallback callback)
+XenstoreWatch::State::State(XenstoreService& service, StoreWatch::Kind kind, std::string path,
+                            XenstoreClient::Poster post, XenstoreClient::WatchCallback callback)
     : service_(service),
+      kind_(kind),
       path_(std::move(path)),
       post_(std::move(post)),
       callback_(std::move(callback)) {}
@@ -18,11 +19,13 @@ XenstoreWatch::State::State(XenstoreService& service, std::string path, Xenstore
 XsResult<void> XenstoreWatch::State::Start() {
   StoreLock lock(service_.state());
   session_ = lock.store().Open(kHostDomId, false, *this);
-  const auto result = lock.store().Watch(*session_, path_, "");
-  if (result) {
-    OnWatchEvent(path_, "");
-  } else {
+  const bool changes = kind_ == StoreWatch::Kind::kChanges;
+  const auto result = changes ? lock.store().Watch(*session_, path_, "")
+                              : lock.store().WatchWatchers(*session_, path_);
+  if (!result) {
     session_.reset();
+  } else if (changes) {
+    OnWatchEvent(path_, "");
   }
   return result;
 }

@@ -20,8 +20,8 @@ class XenstoreWatch::State : public WatchSink,
   // Different paths that may wait; more than that, and the owner is told to look at everything.
   static constexpr std::size_t kMaxPending = 1024;
 
-  State(XenstoreService& service, std::string path, XenstoreClient::Poster post,
-        XenstoreClient::WatchCallback callback);
+  State(XenstoreService& service, StoreWatch::Kind kind, std::string path,
+        XenstoreClient::Poster post, XenstoreClient::WatchCallback callback);
   ~State() override = default;
 
   XsResult<void> Start();
@@ -34,6 +34,7 @@ class XenstoreWatch::State : public WatchSink,
   void Deliver();
 
   XenstoreService& service_;
+  const StoreWatch::Kind kind_;
   const std::string path_;
   const XenstoreClient::Poster post_;
   const XenstoreClient::WatchCallback callback_;

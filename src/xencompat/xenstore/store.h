@@ -61,6 +61,8 @@ class Store {
 
   // The event that tells the start of a watch is the caller's to make: `path` as given.
   XsResult<void> Watch(StoreSession& session, std::string_view path, std::string_view token);
+  // Tells a session of domain 0's whenever another domain begins to watch exactly this path.
+  XsResult<void> WatchWatchers(StoreSession& session, std::string_view path);
   XsResult<void> Unwatch(StoreSession& session, std::string_view path, std::string_view token);
   // Also ends all transactions of the session, without effect.
   void ResetWatches(StoreSession& session);
@@ -106,6 +108,7 @@ class Store {
 
   void Fire(const NodeChange& change);
   void FireSpecial(std::string_view name);
+  void FireWatched(const std::string& path);
   bool MaySee(const StoreSession& session, const NodeChange& change) const;
   void Forget(StoreSession* session);
 

@@ -42,6 +42,9 @@ struct Transaction {
 };
 
 struct StoreWatch {
+  // What its session hears of: changes at or below the path, or guests that begin to watch it.
+  enum class Kind { kChanges, kWatchers };
+  Kind kind = Kind::kChanges;
   std::string path;  // absolute, or the name of a special event
   std::string token;
   std::size_t hidden = 0;  // bytes at the front of a path that a relative watch does not report

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "store.h"
+#include "veneer/vmm/base/check.h"
 
 namespace veneer {
 
@@ -124,6 +125,20 @@ XsResult<void> Store::Watch(StoreSession& session, std::string_view path, std::s
     return tl::unexpected(XsError::kTooBig);
   }
   session.watches_.push_back(std::move(watch));
+  if (!session.privileged()) {
+    FireWatched(session.watches_.back().path);
+  }
+  return {};
+}
+
+XsResult<void> Store::WatchWatchers(StoreSession& session, std::string_view path) {
+  VENEER_CHECK(session.privileged());
+  const auto parsed = ParsePath(session, path);
+  if (!parsed) {
+    return tl::unexpected(XsError::kInvalid);
+  }
+  session.watches_.push_back(
+      {.kind = StoreWatch::Kind::kWatchers, .path = std::string(parsed->text()), .token = {}});
   return {};
 }
 
@@ -167,6 +182,9 @@ void Store::Fire(const NodeChange& change) {
     std::optional<bool> may_see;
     for (const StoreWatch& watch : session->watches_) {
       // A watcher above has already heard that a whole subtree went away.
+      if (watch.kind != StoreWatch::Kind::kChanges) {
+        continue;
+      }
       const bool matches =
           change.below_removed ? watch.path == change.path : IsAtOrBelow(change.path, watch.path);
       if (!matches) {
@@ -188,6 +206,16 @@ void Store::FireSpecial(std::string_view name) {
     for (const StoreWatch& watch : session->watches_) {
       if (watch.path == name && Allows(*session, permissions, XsAccess::kRead)) {
         session->sink_.OnWatchEvent(name, watch.token);
+      }
+    }
+  }
+}
+
+void Store::FireWatched(const std::string& path) {
+  for (StoreSession* session : sessions_) {
+    for (const StoreWatch& watch : session->watches_) {
+      if (watch.kind == StoreWatch::Kind::kWatchers && watch.path == path) {
+        session->sink_.OnWatchEvent(path, watch.token);
       }
     }
   }

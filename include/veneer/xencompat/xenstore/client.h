@@ -95,8 +95,14 @@ class XenstoreClient : public XenstoreView {
   [[nodiscard]] XsResult<std::unique_ptr<XenstoreWatch>> Watch(std::string_view path,
                                                                EventLoop& loop,
                                                                WatchCallback callback);
+  // Calls `callback` with `path` whenever a guest begins to watch exactly that, in the same way; a
+  // guest that does so again and again makes one call as long as that has not run.
+  [[nodiscard]] XsResult<std::unique_ptr<XenstoreWatch>> WatchWatchers(std::string_view path,
+                                                                       Poster post,
+                                                                       WatchCallback callback);
 
  private:
+  XsResult<std::unique_ptr<XenstoreWatch>> Start(std::shared_ptr<XenstoreWatch::State> watch);
   explicit XenstoreClient(XenstoreService& service, std::unique_ptr<StoreSession> session);
   std::unique_ptr<StoreSession> own_session_;
 };

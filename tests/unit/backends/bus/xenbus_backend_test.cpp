@@ -93,6 +93,69 @@ TEST_F(XenbusTest, ClosingClosedAndOpenAgain) {
   }
 }
 
+// As Linux's blkfront after unbind and bind: it says nothing before it sees us connected.
+TEST_F(XenbusTest, AClosedFrontEndThatWatchesAgainIsInvited) {
+  Make();
+  for (int round = 0; round < 3; ++round) {
+    BringUp();
+    FrontSays(XenbusState::kClosed);
+    EXPECT_EQ(Back("state"), "6");
+    const GuestWatch watch(store_, std::string(kBack) + "/state");
+    tasks_.RunAll();
+    EXPECT_EQ(Back("state"), "4");
+    EXPECT_FALSE(driver_.connected);
+    EXPECT_EQ(driver_.TakeCalls(), (Calls{"disconnect", "offer"}));
+    FrontSays(XenbusState::kInitialised);
+    EXPECT_TRUE(driver_.connected);
+    EXPECT_EQ(Back("state"), "4");
+    FrontSays(XenbusState::kConnected);
+    EXPECT_EQ(driver_.TakeCalls(), Calls{"connect"});
+  }
+}
+
+TEST_F(XenbusTest, AWatchFromWhileItLetGoIsRemembered) {
+  Make();
+  BringUp();
+  driver_.slow = true;
+  FrontSays(XenbusState::kClosed);
+  const GuestWatch watch(store_, std::string(kBack) + "/state");
+  tasks_.RunAll();
+  EXPECT_EQ(Back("state"), "4") << "still";
+  driver_.FinishDisconnect();
+  EXPECT_EQ(Back("state"), "6");
+  tasks_.RunAll();
+  EXPECT_EQ(Back("state"), "4");
+  EXPECT_EQ(driver_.TakeCalls(), (Calls{"disconnect", "offer"}));
+}
+
+// A kernel that finds a closed device watches, too, and then brings it to life by its states.
+TEST_F(XenbusTest, AnInvitedFrontEndMayBeginAtInitialisingInstead) {
+  Make();
+  BringUp();
+  FrontSays(XenbusState::kClosed);
+  const GuestWatch watch(store_, std::string(kBack) + "/state");
+  tasks_.RunAll();
+  FrontSays(XenbusState::kInitialising);
+  EXPECT_EQ(Back("state"), "2");
+  BringUp();
+}
+
+TEST_F(XenbusTest, WatchesOfAFrontEndThatIsNotClosedChangeNothing) {
+  Make();
+  const GuestWatch early(store_, std::string(kBack) + "/state");
+  tasks_.RunAll();
+  EXPECT_EQ(Back("state"), "2");
+  BringUp();
+  const GuestWatch late(store_, std::string(kBack) + "/state");
+  tasks_.RunAll();
+  EXPECT_EQ(driver_.TakeCalls(), Calls{});
+  FrontSays(XenbusState::kClosed);
+  EXPECT_EQ(Back("state"), "6") << "nobody has begun to watch since";
+  const GuestWatch elsewhere(store_, kBack);
+  tasks_.RunAll();
+  EXPECT_EQ(Back("state"), "6");
+}
+
 TEST_F(XenbusTest, AGuestThatWasResetStartsOverWithoutClosing) {
   Make();
   BringUp();

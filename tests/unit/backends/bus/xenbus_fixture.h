@@ -2,6 +2,10 @@
 // on its keys.
 #pragma once
 
+#include <xen/io/xs_wire.h>
+
+#include <array>
+#include <cstring>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -12,6 +16,7 @@
 
 #include "veneer/backends/bus/xenbus_backend.h"
 #include "veneer/vmm/base/check.h"
+#include "veneer/xencompat/xenstore/guest_ring.h"
 
 namespace veneer {
 
@@ -80,6 +85,31 @@ class RecordingDriver : public XenbusDriver {
   bool connected = false;
   bool slow = false;
   std::function<void()> pending_disconnect;
+};
+
+// A watch that the guest sets through its ring, gone with this object.
+class GuestWatch {
+ public:
+  GuestWatch(XenstoreService& store, const std::string& path)
+      : ring_(store, kGuestDomId, page_->bytes, [] {}) {
+    auto* const shared = reinterpret_cast<xenstore_domain_interface*>(page_->bytes.data());
+    const std::string names = path + '\0' + "token" + '\0';
+    const xsd_sockmsg header{
+        .type = XS_WATCH, .req_id = 1, .tx_id = 0, .len = static_cast<std::uint32_t>(names.size())};
+    VENEER_CHECK(sizeof header + names.size() <= sizeof shared->req);
+    std::memcpy(shared->req, &header, sizeof header);
+    std::memcpy(shared->req + sizeof header, names.data(), names.size());
+    shared->req_prod = static_cast<XENSTORE_RING_IDX>(sizeof header + names.size());
+    ring_.Notify();
+    VENEER_CHECK(shared->req_cons == shared->req_prod);
+  }
+
+ private:
+  struct alignas(kPageSize) Page {
+    std::array<std::byte, kPageSize> bytes{};
+  };
+  std::unique_ptr<Page> page_ = std::make_unique<Page>();
+  XenstoreGuestRing ring_;
 };
 
 class XenbusTest : public ::testing::Test {

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include "must.h"
+#include "ring_guest.h"
+#include "veneer/xencompat/xenstore/guest_ring.h"
 
 namespace veneer::test {
 namespace {
@@ -150,6 +152,23 @@ TEST_F(Client, ACallbackMayUseTheStoreAndEndItsWatch) {
   RunPosted();
   EXPECT_EQ(calls, 1);
   EXPECT_EQ(client.Read("/copy"), "/a");
+}
+
+TEST_F(Client, HearsOfGuestsThatBeginToWatch) {
+  const auto watchers =
+      client.WatchWatchers("/a/b", Poster(), [this](const std::string& p) { seen.push_back(p); })
+          .value();
+  EXPECT_TRUE(client.Write("/a/b", "changes are none of its business"));
+  EXPECT_TRUE(Seen().empty());
+  RingGuest guest;
+  XenstoreGuestRing ring(service, kGuestDomId, guest.page(), [] {});
+  for (const char* watch : {"/a/b|1|", "/a/b|2|", "/a|3|", "/a/b/c|4|"}) {
+    guest.Put(MakeRequest(XS_WATCH, Nuls(watch)));
+    ring.Notify();
+  }
+  EXPECT_EQ(Seen(), std::vector<std::string>{"/a/b"}) << "of what came close together, once";
+  const auto own = Watch("/a/b");
+  EXPECT_EQ(Seen(), std::vector<std::string>{"/a/b"}) << "its own beginning: this is no guest";
 }
 
 TEST_F(Client, WatchesSpecialEvents) {
