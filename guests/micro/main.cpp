@@ -80,6 +80,7 @@ constexpr Group kGroups[] = {
     {"hvm", TestHvm},
     {"events", TestEvents},
     {"vcpu", TestVcpu},
+    {"second", TestSecondVcpu},
     {"timers", TestTimers},
     {"sched", TestSched},
     {"platform", TestPlatform},

@@ -13,6 +13,7 @@ void TestSharedInfo();
 void TestMemory();
 void TestHvm();
 void TestVcpu();
+void TestSecondVcpu();  // of a guest that has one
 void TestEvents();
 void TestTimers();
 void TestSched();

@@ -83,6 +83,12 @@ TEST_P(MicroGuest, ThirtyTwoBitThroughTheHypercallPage) {
   EXPECT_THAT(ReadAll(console), HasSubstr("hello from hvc0 in 32 bit"));
 }
 
+TEST_P(MicroGuest, ASecondVcpuStartsByHypercalls) {
+  for (const char* kernel : {kMicro64, kMicro32}) {
+    ExpectAllPassed(RunMicro(kernel, Words("tests=second"), Options({"--cpus", "2"})), 12);
+  }
+}
+
 TEST(MicroGuestAbi, FifoIsOfferedWhereItIsAskedFor) {
   ExpectAllPassed(RunMicro(kMicro64, "tests=fifo", {"--event-abi", "fifo"}), 30);
 }

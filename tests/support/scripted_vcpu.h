@@ -94,6 +94,7 @@ class ScriptedVcpu final : public Vcpu {
   std::optional<Exception> injected;
   std::vector<std::uint8_t> interrupts;
   int nmis = 0;
+  bool runnable = false;
   int stops_noted = 0;
   std::map<XenAttribute, std::uint64_t> xen;
   std::optional<XenRunstate> xen_runstate;
@@ -192,6 +193,7 @@ class ScriptedVcpu final : public Vcpu {
     return accepts_interrupts;
   }
   void InjectNmi() override { ++nmis; }
+  void MakeRunnable() override { runnable = true; }
   void NoteStopped() override { ++stops_noted; }
   void SetGuestDebug(const GuestDebug& debug) override { debug_settings.push_back(debug); }
   InterruptState GetInterruptState() override { return interrupt_state; }

@@ -81,6 +81,11 @@ class FakeMachine final : public XenMachineHooks {
     return flushes.size() >= flushes_needed;
   }
   bool IsOnline(unsigned vcpu) override { return online.contains(vcpu); }
+  void StartVcpu(unsigned vcpu, const vcpu_hvm_context_t& context) override {
+    const std::scoped_lock lock(mutex_);
+    online.insert(vcpu);
+    started[vcpu] = context;
+  }
   std::uint64_t StolenNs(unsigned) override { return stolen_ns; }
 
   std::map<unsigned, std::uint8_t> vectors;
@@ -93,6 +98,7 @@ class FakeMachine final : public XenMachineHooks {
   std::vector<unsigned> flushes;
   std::size_t flushes_needed = 1;  // so many times it is asked before it is done
   std::set<unsigned> online = {0};
+  std::map<unsigned, vcpu_hvm_context_t> started;
   std::uint64_t stolen_ns = 0;
 
  private:

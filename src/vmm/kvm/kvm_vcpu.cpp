@@ -346,6 +346,11 @@ bool KvmVcpu::InjectInterrupt(std::uint8_t vector) {
 
 void KvmVcpu::InjectNmi() { static_cast<void>(Ioctl(fd_.get(), KVM_NMI, 0)); }
 
+void KvmVcpu::MakeRunnable() {
+  kvm_mp_state state{KVM_MP_STATE_RUNNABLE};
+  VENEER_CHECK(Ioctl(fd_.get(), KVM_SET_MP_STATE, &state) == 0);
+}
+
 void KvmVcpu::NoteStopped() {
   // Fails for a guest that has no PV clock, which is then none the wiser.
   static_cast<void>(Ioctl(fd_.get(), KVM_KVMCLOCK_CTRL, 0));

@@ -47,6 +47,7 @@ class KvmVcpu final : public Vcpu {
   void InjectException(const Exception& exception) override;
   bool InjectInterrupt(std::uint8_t vector) override;
   void InjectNmi() override;
+  void MakeRunnable() override;
   void NoteStopped() override;
   void SetGuestDebug(const GuestDebug& debug) override;
   InterruptState GetInterruptState() override;

@@ -34,6 +34,7 @@ struct VcpuContext {
 enum class VcpuTask {
   kNmi,
   kClock,
+  kStart,
   kXenAttribute,  // each attribute for itself
   kReport,
   kFlush,
@@ -65,6 +66,8 @@ class VcpuThread {
   bool MayRunGuest() const { return may_run_guest_.load(); }
   // Whether the guest has run on this vCPU (an AP has been started). Any thread.
   bool HasRun() const { return has_run_.load(); }
+  // The guest has it started, by other means than a SIPI. Any thread.
+  void NoteStarted() { has_run_.store(true); }
   // It waits to be started again, whatever it does now: another guest begins. While it is held.
   void ForgetRun() { has_run_.store(false); }
   // How long the thread has waited for a host CPU although it could have run, ns. Any thread.

@@ -10,6 +10,7 @@
 
 #include "kernel_patcher.h"
 #include "vcpu_clock.h"
+#include "vcpu_start.h"
 #include "veneer/vmm/base/check.h"
 #include "veneer/vmm/base/log.h"
 #include "veneer/xencompat/abi/xen_headers.h"
@@ -530,6 +531,16 @@ std::vector<std::string> XenGuest::RingReports() const {
 
 bool XenGuest::IsOnline(unsigned vcpu) {
   return vcpu == boot_vcpu_ || parts_.vcpus[vcpu]->HasRun();
+}
+
+void XenGuest::StartVcpu(unsigned vcpu, const vcpu_hvm_context_t& context) {
+  parts_.vcpus[vcpu]->NoteStarted();
+  parts_.vcpus[vcpu]->Post(VcpuTask::kStart, [this, context](Vcpu& target) {
+    if (!StartWith(target, context)) {
+      LogGuest(limiter_, "vCPU {} is not started: KVM does not take the registers it was given",
+               target.id());
+    }
+  });
 }
 
 std::uint64_t XenGuest::StolenNs(unsigned vcpu) { return parts_.vcpus[vcpu]->StolenNs(); }

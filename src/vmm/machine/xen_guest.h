@@ -138,6 +138,7 @@ class XenGuest final : private XenMachineHooks {
   void InjectNmi(unsigned vcpu) override;
   bool FlushTlbs(unsigned caller) override { return tlb_flush_.Go(caller); }
   bool IsOnline(unsigned vcpu) override;
+  void StartVcpu(unsigned vcpu, const vcpu_hvm_context_t& context) override;
   std::uint64_t StolenNs(unsigned vcpu) override;
 
   Parts parts_;

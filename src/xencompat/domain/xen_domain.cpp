@@ -25,7 +25,8 @@ XenDomain::XenDomain(GuestMemory& memory, const Clock& clock, const SystemTime& 
       hooks_(hooks),
       options_(std::move(options)),
       shared_info_(std::move(shared_info)),
-      deadlines_(clock) {}
+      deadlines_(clock),
+      starts_(options_.vcpus) {}
 
 Result<std::unique_ptr<XenDomain>> XenDomain::Create(GuestMemory& memory, const Clock& clock,
                                                      const SystemTime& time, XenMachineHooks& hooks,
@@ -86,6 +87,7 @@ void XenDomain::StartOver(unsigned boot_vcpu) {
   }
   flag_runstate_updates_ = false;
   params_.StartOver();
+  starts_.StartOver();
   // Linux learns the TSC's frequency from vCPU 0's record, whichever vCPU it boots on.
   const TimeRecords time_records = ReadTimeRecords();
   // The pages of ours go from the guest's memory before they are cleared.

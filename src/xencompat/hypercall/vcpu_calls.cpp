@@ -4,6 +4,7 @@
 
 #include "arguments.h"
 #include "table.h"
+#include "vcpu_context.h"
 
 namespace veneer {
 namespace {
@@ -31,16 +32,26 @@ CallResult OfTime(Call& call) {
   return call.domain.options().time ? kNext(call) : Errno(XEN_ENOSYS);
 }
 
-// A vCPU of ours is set up by its SIPI and by nothing else.
-struct HvmContextHead {
-  std::uint32_t mode, padding;
-};
-CallResult Initialise(Call& call, const HvmContextHead&) {
-  return Errno(call.domain.hooks().IsOnline(Target(call)) ? XEN_EEXIST : XEN_EOPNOTSUPP);
+CallResult Initialise(Call& call, const vcpu_hvm_context_t& context) {
+  if (call.domain.hooks().IsOnline(Target(call))) {
+    return Errno(XEN_EEXIST);
+  }
+  if (!IsValidContext(context)) {
+    return Errno(XEN_EINVAL);
+  }
+  return call.domain.starts().Prepare(Target(call), context) ? 0 : Errno(XEN_EEXIST);
 }
 
 CallResult Up(Call& call) {
-  return call.domain.hooks().IsOnline(Target(call)) ? 0 : Errno(XEN_EINVAL);
+  if (call.domain.hooks().IsOnline(Target(call))) {
+    return 0;
+  }
+  const std::optional<vcpu_hvm_context_t> context = call.domain.starts().Take(Target(call));
+  if (!context) {
+    return Errno(XEN_EINVAL);
+  }
+  call.domain.hooks().StartVcpu(Target(call), *context);
+  return 0;
 }
 
 CallResult Down(Call& call) {

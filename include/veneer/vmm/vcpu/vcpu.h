@@ -167,6 +167,8 @@ class Vcpu {
   // being delivered). Wakes a halted vCPU.
   [[nodiscard]] virtual bool InjectInterrupt(std::uint8_t vector) = 0;
   virtual void InjectNmi() = 0;
+  // It goes on from its registers instead of waiting for a SIPI or an interrupt.
+  virtual void MakeRunnable() = 0;
   // Has the guest's clock say that time has passed without the guest, so that its watchdogs do not
   // take a pause for a hang.
   virtual void NoteStopped() = 0;

@@ -6,6 +6,7 @@
 
 #include "veneer/vmm/bus/interrupt.h"
 #include "veneer/vmm/memory/gpa.h"
+#include "veneer/xencompat/abi/xen_headers.h"
 
 namespace veneer {
 
@@ -60,8 +61,11 @@ class XenMachineHooks {
   // Has every vCPU forget the translations that it remembers before it runs the guest again, on
   // the thread of `caller`. False: some may still run with old ones; to be asked again.
   virtual bool FlushTlbs(unsigned caller) = 0;
-  // Whether the vCPU has been started (by SIPI, or as the boot CPU).
+  // Whether the vCPU has been started (by SIPI or StartVcpu(), or as the boot CPU).
   virtual bool IsOnline(unsigned vcpu) = 0;
+  // Starts a vCPU that is not online with these registers, which have been checked; it is online
+  // from now on.
+  virtual void StartVcpu(unsigned vcpu, const vcpu_hvm_context_t& context) = 0;
   // How long the vCPU's thread has waited for a host CPU while it could have run, over its life,
   // ns.
   virtual std::uint64_t StolenNs(unsigned vcpu) = 0;

@@ -27,6 +27,7 @@
 #include "veneer/xencompat/domain/secondary_time.h"
 #include "veneer/xencompat/domain/shutdown.h"
 #include "veneer/xencompat/domain/system_time.h"
+#include "veneer/xencompat/domain/vcpu_starts.h"
 #include "veneer/xencompat/domain/vcpu_timers.h"
 #include "veneer/xencompat/evtchn/event_channels.h"
 #include "veneer/xencompat/gnttab/grant_table.h"
@@ -88,6 +89,7 @@ class XenDomain {
   Physmap& physmap() { return *physmap_; }
   HvmParams& params() { return params_; }
   VcpuTimers& timers() { return *timers_; }
+  VcpuStarts& starts() { return starts_; }
   Shutdown& shutdown() { return *shutdown_; }
   XenMachineHooks& hooks() { return hooks_; }
   const Clock& clock() const { return clock_; }
@@ -165,6 +167,7 @@ class XenDomain {
 
   Deadlines deadlines_;
   HvmParams params_;
+  VcpuStarts starts_;
   std::vector<std::unique_ptr<VcpuState>> vcpus_;
   std::unique_ptr<EventChannels> events_;
   std::unique_ptr<GrantTable> grants_;

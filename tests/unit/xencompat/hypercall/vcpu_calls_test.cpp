@@ -1,3 +1,7 @@
+#include <cstring>
+#include <functional>
+#include <vector>
+
 #include "hypercall_fixture.h"
 #include "support/units.h"
 
@@ -61,13 +65,10 @@ TEST_P(VcpuCalls, WithoutXensTimeThereAreNoTimers) {
 }
 
 TEST_P(VcpuCalls, UpAndDown) {
-  const std::uint64_t context = guest_.Allocate(512);
   EXPECT_EQ(Op(VCPUOP_is_up, 0), 1);
   EXPECT_EQ(Op(VCPUOP_is_up, 1), 0);
   EXPECT_EQ(Op(VCPUOP_up, 0), 0);
   EXPECT_EQ(Op(VCPUOP_up, 1), -XEN_EINVAL) << "not set up yet";
-  EXPECT_EQ(Op(VCPUOP_initialise, 0, context), -XEN_EEXIST);
-  EXPECT_EQ(Op(VCPUOP_initialise, 1, context), -XEN_EOPNOTSUPP);
   guest_.machine.online = {0, 1};
   EXPECT_EQ(Op(VCPUOP_is_up, 1), 1);
   EXPECT_EQ(Op(VCPUOP_down, 1), -XEN_EOPNOTSUPP);
@@ -76,6 +77,113 @@ TEST_P(VcpuCalls, UpAndDown) {
   EXPECT_EQ(Op(VCPUOP_down, 0), 0);
   EXPECT_EQ(guest_.machine.shutdowns, std::vector{ShutdownReason::kPoweroff})
       << "the last vCPU switches the machine off";
+}
+
+// Flat segments and no paging.
+vcpu_hvm_context_t Context32() {
+  vcpu_hvm_context_t context{};
+  context.mode = VCPU_HVM_MODE_32B;
+  vcpu_hvm_x86_32& registers = context.cpu_regs.x86_32;
+  registers.eip = 0x100000;
+  registers.cr0 = 1;
+  registers.cs_limit = registers.ds_limit = registers.ss_limit = registers.es_limit = 0xffffffff;
+  registers.cs_ar = 0xc9b;
+  registers.ds_ar = registers.ss_ar = registers.es_ar = 0xc93;
+  registers.tr_limit = 0x67;
+  registers.tr_ar = 0x89;
+  return context;
+}
+
+vcpu_hvm_context_t Context64() {
+  vcpu_hvm_context_t context{};
+  context.mode = VCPU_HVM_MODE_64B;
+  vcpu_hvm_x86_64& registers = context.cpu_regs.x86_64;
+  registers.rip = 0xffff'8000'0000'0000;
+  registers.cr0 = 0x80000001;
+  registers.cr4 = 0x20;
+  registers.efer = 0x100;
+  return context;
+}
+
+TEST_P(VcpuCalls, AVcpuStartsWithTheRegistersThatItWasGiven) {
+  for (const vcpu_hvm_context_t& context : {Context32(), Context64()}) {
+    XenGuest guest(GetParam(), 2);
+    const std::uint64_t address = guest.Put(std::as_bytes(std::span(&context, 1)));
+    const auto op = [&](std::uint64_t operation, std::uint64_t vcpu, std::uint64_t argument) {
+      return guest.Call(__HYPERVISOR_vcpu_op, {operation, vcpu, argument});
+    };
+    EXPECT_EQ(op(VCPUOP_initialise, 0, address), -XEN_EEXIST) << "it runs";
+    EXPECT_EQ(op(VCPUOP_initialise, 1, address), 0);
+    EXPECT_EQ(op(VCPUOP_initialise, 1, address), -XEN_EEXIST);
+    EXPECT_EQ(op(VCPUOP_is_up, 1, 0), 0);
+    EXPECT_TRUE(guest.machine.started.empty());
+    EXPECT_EQ(op(VCPUOP_up, 1, 0), 0);
+    ASSERT_TRUE(guest.machine.started.contains(1));
+    EXPECT_EQ(std::memcmp(&guest.machine.started[1], &context, sizeof context), 0);
+    guest.machine.started.clear();
+    EXPECT_EQ(op(VCPUOP_up, 1, 0), 0);
+    EXPECT_EQ(op(VCPUOP_initialise, 1, address), -XEN_EEXIST);
+    EXPECT_TRUE(guest.machine.started.empty()) << "once";
+  }
+}
+
+TEST_P(VcpuCalls, WhatAVcpuWasGivenIsForgottenWithTheGuest) {
+  const vcpu_hvm_context_t context = Context32();
+  const std::uint64_t address = guest_.Put(std::as_bytes(std::span(&context, 1)));
+  EXPECT_EQ(Op(VCPUOP_initialise, 1, address), 0);
+  guest_.domain->StartOver(0);
+  EXPECT_EQ(Op(VCPUOP_up, 1), -XEN_EINVAL);
+  EXPECT_EQ(Op(VCPUOP_initialise, 1, address), 0);
+}
+
+TEST_P(VcpuCalls, RegistersThatXenRefuses) {
+  const auto refused = [&](vcpu_hvm_context_t context, const auto& spoil) {
+    spoil(context);
+    return Op(VCPUOP_initialise, 1, guest_.Put(std::as_bytes(std::span(&context, 1)))) ==
+           -XEN_EINVAL;
+  };
+  using Spoil = std::function<void(vcpu_hvm_context_t&)>;
+  const std::vector<Spoil> both = {[](auto& c) { c.pad = 1; }, [](auto& c) { c.mode = 2; }};
+  const std::vector<Spoil> narrow = {
+      [](auto& c) { c.cpu_regs.x86_32.pad1 = 1; },
+      [](auto& c) { c.cpu_regs.x86_32.pad2[2] = 1; },
+      [](auto& c) { c.cpu_regs.x86_32.cs_ar = 0; },
+      [](auto& c) { c.cpu_regs.x86_32.cs_ar = 0xc93; },   // data
+      [](auto& c) { c.cpu_regs.x86_32.cs_ar = 0xc1b; },   // not present
+      [](auto& c) { c.cpu_regs.x86_32.cs_ar = 0x1c9b; },  // an unused bit
+      [](auto& c) { c.cpu_regs.x86_32.ss_ar = 0xc91; },   // read-only
+      [](auto& c) { c.cpu_regs.x86_32.ss_ar = 0xcf3; },   // another level than the code's
+      [](auto& c) { c.cpu_regs.x86_32.ds_ar = 0xc99; },   // code that cannot be read
+      [](auto& c) { c.cpu_regs.x86_32.es_ar = 0xc83; },   // a system segment
+      [](auto& c) { c.cpu_regs.x86_32.es_ar = 0xcf3; },   // less privileged than the code
+      [](auto& c) { c.cpu_regs.x86_32.tr_ar = 0x93; },    // data
+      [](auto& c) { c.cpu_regs.x86_32.tr_ar = 0x82; },    // an LDT
+      [](auto& c) { c.cpu_regs.x86_32.efer = 0x400; },    // active, but not enabled
+      [](auto& c) {
+        c.cpu_regs.x86_32.cs_ar = 0x49b;
+        c.cpu_regs.x86_32.cs_limit = 0xfffff;
+      },  // EIP beyond the limit
+  };
+  const std::vector<Spoil> wide = {
+      [](auto& c) { c.cpu_regs.x86_64.rip = 0x0000'8000'0000'0000; },
+      [](auto& c) { c.cpu_regs.x86_64.cr0 = 1; },
+      [](auto& c) { c.cpu_regs.x86_64.cr4 = 0; },
+      [](auto& c) { c.cpu_regs.x86_64.efer = 0; },
+  };
+  for (std::size_t i = 0; i < both.size(); ++i) {
+    EXPECT_TRUE(refused(Context32(), both[i])) << i;
+    EXPECT_TRUE(refused(Context64(), both[i])) << i;
+  }
+  for (std::size_t i = 0; i < narrow.size(); ++i) {
+    EXPECT_TRUE(refused(Context32(), narrow[i])) << i;
+  }
+  for (std::size_t i = 0; i < wide.size(); ++i) {
+    EXPECT_TRUE(refused(Context64(), wide[i])) << i;
+  }
+  // No data segments at all are fine.
+  vcpu_hvm_context_t bare = Context32();
+  bare.cpu_regs.x86_32.ds_ar = bare.cpu_regs.x86_32.es_ar = 0;
+  EXPECT_EQ(Op(VCPUOP_initialise, 1, guest_.Put(std::as_bytes(std::span(&bare, 1)))), 0);
 }
 
 TEST_P(VcpuCalls, SendNmi) {
