@@ -288,9 +288,13 @@ bool E1000Device::PutFrame(ReceiveTurn& turn) {
     bytes += kCrc;
   }
   const std::size_t needed = (bytes + buffer - 1) / buffer;
-  if ((whole.size() > usual && (settings.control & e1000::kRxLong) == 0) ||
-      needed >= turn.ring.count()) {
+  const bool long_frames = (settings.control & e1000::kRxLong) != 0;
+  if ((whole.size() > usual && !long_frames) || needed >= turn.ring.count()) {
     ++turn.oversize;
+    LogGuest(limiter_,
+             "e1000 NIC {}: a frame of {} bytes is dropped: the guest's driver takes {}; give both "
+             "sides the same MTU",
+             config_.number, whole.size(), long_frames ? turn.ring.count() * buffer : usual);
     return true;
   }
   if (needed > turn.ring.available() - turn.used) {
