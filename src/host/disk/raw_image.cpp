@@ -36,8 +36,9 @@ Result<std::uint64_t> SizeOf(int fd, const std::string& path, std::uint64_t sect
     return UsageError("disk '{}' is neither a file nor a block device", path);
   }
   if (bytes < sector) {
-    return UsageError("disk '{}' is empty; give it a size first, for example with truncate -s 10G",
-                      path);
+    return UsageError("disk '{}' {}; give it a size first, for example with truncate -s 10G", path,
+                      bytes == 0 ? std::string("is empty")
+                                 : fmt::format("has {} bytes, less than one sector", bytes));
   }
   if (bytes % sector != 0) {
     LogWarning("disk '{}': the guest does not see its last {} bytes, which are no whole sector",
@@ -54,6 +55,7 @@ Result<std::unique_ptr<DiskImage>> RawImage::Open(const DiskConfig& config) {
   VENEER_TRY(LockImage(image->file_.get(), config.readonly, config.path));
   VENEER_TRY(image->LearnLimits(config));
   VENEER_TRY(image->Refresh());
+  VENEER_TRY(UringChannel::Check());
   image->fixed_.readonly = config.readonly;
   if (config.probed) {
     image->guard_.emplace(config.path);

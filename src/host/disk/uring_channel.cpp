@@ -45,14 +45,27 @@ int Initialise(io_uring& ring) {
   return error;
 }
 
+tl::unexpected<Error> NoRing(int error) {
+  return ErrnoError(error,
+                    "cannot make an io_uring (is it switched off, see "
+                    "/proc/sys/kernel/io_uring_disabled?)");
+}
+
 }  // namespace
+
+Result<void> UringChannel::Check() {
+  io_uring ring{};
+  if (const int error = Initialise(ring); error != 0) {
+    return NoRing(-error);
+  }
+  io_uring_queue_exit(&ring);
+  return {};
+}
 
 Result<std::unique_ptr<DiskChannel>> UringChannel::Create(const Files& files) {
   std::unique_ptr<UringChannel> channel(new UringChannel(files));
   if (const int error = Initialise(channel->ring_); error != 0) {
-    return ErrnoError(-error,
-                      "cannot make an io_uring (is it switched off, see "
-                      "/proc/sys/kernel/io_uring_disabled?)");
+    return NoRing(-error);
   }
   channel->made_ = true;
   const std::array<int, 2> fds{files.file, files.direct_file};

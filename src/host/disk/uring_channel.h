@@ -34,6 +34,8 @@ class UringChannel final : public DiskChannel {
   };
   // The files stay open as long as the channel, and what they point at is there as long.
   static Result<std::unique_ptr<DiskChannel>> Create(const Files& files);
+  // Whether there can be any, which guests would else find out when they connect. HostError.
+  static Result<void> Check();
   ~UringChannel() override;
 
   void Queue(DiskOperation& operation) override;
