@@ -253,14 +253,15 @@ Result<void> TapLink::OpenQueues(const TapNet& tap, unsigned count) {
 
 Result<void> TapLink::SetMtu(int control, std::uint32_t mtu) {
   ifreq request = Request(name_);
-  if (mtu != 0) {
+  if (ioctl(control, SIOCGIFMTU, &request) != 0) {
+    return HostError("tap {}: cannot read its MTU: {}", name_, Reason(errno));
+  }
+  // Only root may set it, and an MTU that is right needs no root.
+  if (mtu != 0 && request.ifr_mtu != static_cast<int>(mtu)) {
     request.ifr_mtu = static_cast<int>(mtu);
     if (ioctl(control, SIOCSIFMTU, &request) != 0) {
       return UsageError("--net tap: cannot give {} an MTU of {}: {}", name_, mtu, Reason(errno));
     }
-  }
-  if (ioctl(control, SIOCGIFMTU, &request) != 0) {
-    return HostError("tap {}: cannot read its MTU: {}", name_, Reason(errno));
   }
   mtu_ = static_cast<std::uint32_t>(request.ifr_mtu);
   return {};
