@@ -105,12 +105,39 @@ TEST(Boot, RebootEndsWhenToldTo) {
   EXPECT_THAT(veneer.err(), HasSubstr("the guest asked for a reset"));
 }
 
+// Printable, and no two lines alike.
+std::string PastedText() {
+  std::string text;
+  for (unsigned line = 0; text.size() < 200'000; ++line) {
+    text += "line " + std::to_string(line) + " of what somebody pastes into a terminal\n";
+  }
+  return text;
+}
+
 TEST(Boot, ShellOnTheSerialPortThenRebootAndASignal) {
   ChildProcess veneer({Veneer(), "run", "--kernel", Needed("VENEER_TEST_KERNEL"), "--initrd",
                        Needed("VENEER_TEST_INITRD"), "--cmdline", "console=ttyS0"});
   ASSERT_TRUE(veneer.WaitForOutput("# ", BootLimit())) << veneer.out();
   veneer.Send("echo $((6*7))-marker\n");
   EXPECT_TRUE(veneer.WaitForOutput("42-marker", BootLimit())) << veneer.out();
+
+  // A long text arrives whole, and the guest goes on.
+  const ScratchDirectory scratch;
+  const std::string pasted = PastedText();
+  std::ofstream(scratch.File("pasted")) << pasted;
+  veneer.Send("stty raw -echo; echo paste''-now; head -c " + std::to_string(pasted.size()) +
+              " >/tmp/p; stty sane; md5sum /tmp/p\n");
+  ASSERT_TRUE(veneer.WaitForOutput("paste-now", BootLimit())) << veneer.out();
+  veneer.Send(pasted);
+  ChildProcess sum({"/usr/bin/md5sum", scratch.File("pasted")});
+  EXPECT_EQ(sum.WaitForExit(BootLimit()), 0);
+  EXPECT_TRUE(veneer.WaitForOutput(sum.out().substr(0, 32), BootLimit())) << veneer.out();
+
+  // As `rtcwake -m freeze` does it.
+  veneer.Send(
+      "echo +3 >/sys/class/rtc/rtc0/wakealarm && echo freeze >/sys/power/state && "
+      "echo $((6*7))-awake\n");
+  EXPECT_TRUE(veneer.WaitForOutput("42-awake", BootLimit())) << veneer.out();
   veneer.Send("reboot -f\n");
   ASSERT_TRUE(veneer.WaitForOutput("reboot: Restarting system", BootLimit())) << veneer.out();
   // A second kernel introduces itself after the first said goodbye.

@@ -62,6 +62,26 @@ std::string FileDigest(const std::string& path, unsigned kib) {
       .out.substr(0, 64);
 }
 
+// A disk with one partition: 1024 blocks from block 256 on, whatever size the blocks are thought to
+// have.
+void MakePartitionedImage(const std::string& path, std::uint64_t mib) {
+  MakeImage(path, mib);
+  const std::uint8_t entry[16] = {0, 0, 0, 0, 0x83, 0, 0, 0, 0, 1, 0, 0, 0, 4, 0, 0};
+  const std::uint8_t signature[2] = {0x55, 0xaa};
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(446).write(reinterpret_cast<const char*>(entry), sizeof entry);
+  file.seekp(510).write(reinterpret_cast<const char*>(signature), sizeof signature);
+}
+
+// What a start with this disk says, which is over before the guest runs.
+std::string Refusal(const std::string& disk) {
+  ChildProcess veneer(RunCommand(Needed("VENEER_TEST_KERNEL"), "",
+                                 {"--control-socket", "off", "--disk", "path=" + disk}));
+  veneer.CloseInput();
+  EXPECT_EQ(veneer.WaitForExit(kToolLimit), 2);
+  return veneer.err();
+}
+
 // A file system on a raw image; the same data on a qcow2 image and on an NBD server.
 TEST(Disk, DataSurviveOnEachKindOfImageAndAReadOnlyDiskRefuses) {
   const ScratchDirectory scratch;
@@ -76,6 +96,9 @@ TEST(Disk, DataSurviveOnEachKindOfImageAndAReadOnlyDiskRefuses) {
   ASSERT_EQ(RunTool({"/usr/bin/qemu-img", "create", "-q", "-f", "qcow2", qcow2, "16M"}), 0);
   NbdServer nbd(served, scratch.File("nbd"));
   ASSERT_TRUE(nbd.WaitUntilReady());
+  EXPECT_THAT(Refusal(served), HasSubstr("in use by another disk or program, which writes it"));
+  const std::string partitioned = scratch.File("4k.img");
+  MakePartitionedImage(partitioned, 16);
 
   ChildProcess veneer(RunCommand(
       Needed("VENEER_TEST_KERNEL"),
@@ -83,14 +106,14 @@ TEST(Disk, DataSurviveOnEachKindOfImageAndAReadOnlyDiskRefuses) {
       "count=4 && sync && sha256sum /mnt/f && "
       "for d in c d; do dd if=/mnt/f of=/dev/xvd$d bs=64k conv=fsync; done; "
       "umount /mnt && mount /dev/xvda /mnt && sha256sum /mnt/f; umount /mnt; "
-      "cat /sys/block/xvdb/ro; echo x >/dev/xvdb; cat /proc/interrupts\"",
+      "cat /sys/block/xvdb/ro; echo x >/dev/xvdb; cat /proc/interrupts /proc/partitions\"",
       {"--initrd", Needed("VENEER_TEST_INITRD"), "--disk", "path=" + disk, "--disk",
-       "path=" + locked + ",readonly=on", "--disk", "path=" + qcow2, "--disk",
-       "path=" + nbd.uri()}));
+       "path=" + locked + ",readonly=on", "--disk", "path=" + qcow2, "--disk", "path=" + nbd.uri(),
+       "--disk", "path=" + partitioned + ",logical-block-size=4096"}));
   veneer.CloseInput();
   EXPECT_EQ(veneer.WaitForExit(BootLimit()), 0) << veneer.err();
   EXPECT_THAT(veneer.out(), AllOf(HasSubstr("write error: Operation not permitted"),
-                                  ContainsRegex("xen-dyn.* +blkif")));
+                                  ContainsRegex("xen-dyn.* +blkif"), ContainsRegex(" 4096 xvde1")));
   // The same sum before the file system was unmounted and after, and wherever else the data went.
   const std::string digest = Digest(veneer.out());
   ASSERT_NE(digest, "") << veneer.out();
@@ -101,6 +124,20 @@ TEST(Disk, DataSurviveOnEachKindOfImageAndAReadOnlyDiskRefuses) {
   EXPECT_EQ(RunTool({"/usr/bin/qemu-img", "convert", "-O", "raw", qcow2, raw}), 0);
   EXPECT_EQ(FileDigest(raw, 256), digest);
   EXPECT_EQ(FileDigest(served, 256), digest);
+}
+
+// The guest's driver lets go of a device and takes it again, read meanwhile or not, with the same
+// data on it.
+void ExpectDriverBindsAgain(ControlledGuest& guest) {
+  guest.Run("dd if=/dev/urandom of=/dev/xvda bs=64k count=16; sync; md5sum /dev/xvda >/tmp/sum");
+  for (const char* load : {"", "", "dd if=/dev/xvda of=/dev/null bs=4k & usleep 50000; "}) {
+    EXPECT_THAT(guest.Run(std::string(load) +
+                          "cd /sys/bus/xen/drivers/vbd; echo vbd-51712 >unbind && "
+                          "echo vbd-51712 >bind; wait; cd /; for i in $(seq 300); do "
+                          "[ -b /dev/xvda ] && break; usleep 100000; done; md5sum -c /tmp/sum"),
+                HasSubstr("/dev/xvda: OK"))
+        << load;
+  }
 }
 
 // Four disks in the end: three at the start, one more while the guest runs.
@@ -114,6 +151,13 @@ TEST(Disk, DisksComeGrowAndGoWhileTheGuestRunsAndSurviveAReboot) {
   MakeImage(scratch.File("d"), 32);
   ControlledGuest guest(options);
   ASSERT_TRUE(guest.WaitForShell()) << guest.veneer().err();
+  ExpectDriverBindsAgain(guest);
+
+  // QEMU's tools see that the image is in use.
+  EXPECT_NE(RunTool({"/usr/bin/qemu-io", "-f", "raw", "-c", "write 0 512", scratch.File("a")}), 0);
+  EXPECT_NE(RunTool({"/usr/bin/qemu-img", "convert", "-f", "raw", "-O", "raw", scratch.File("a"),
+                     scratch.File("copy")}),
+            0);
 
   // Hot added, used from a file system of the guest's own.
   const auto added = guest.Ctl({"disk-add", "path=" + scratch.File("d") + ",vdev=xvdq"});

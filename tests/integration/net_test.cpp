@@ -114,6 +114,17 @@ TEST(Net, AGuestIsOnAUserModeNetworkAndNicsComeAndGo) {
   EXPECT_THAT(guest.Run("until grep from-host /tmp/in; do usleep 100000; done"),
               HasSubstr("from-host"));
 
+  // The driver lets go of the NIC and takes it again, frames under way or not.
+  for (const char* load : {"", "ping -f -c 100000 10.0.2.2 >/dev/null 2>&1 & "}) {
+    EXPECT_THAT(guest.Run(std::string(load) +
+                          "cd /sys/bus/xen/drivers/vif; echo vif-0 >unbind && echo vif-0 >bind; "
+                          "cd /; for i in $(seq 300); do [ -d /sys/class/net/eth0 ] && break; "
+                          "usleep 100000; done; kill $! 2>/dev/null; "
+                          "udhcpc -n -q -i eth0; ping -c 1 10.0.2.2"),
+                HasSubstr("1 packets received"))
+        << load;
+  }
+
   // A second NIC, used and taken away again.
   const auto added = guest.Ctl({"net-add", "user,net=10.0.3.0/24"});
   EXPECT_EQ(added.code, 0) << added.err;
