@@ -89,6 +89,7 @@ class ScriptedVcpu final : public Vcpu {
   bool accepts_xsave = true;
   bool accepts_interrupts = true;
   bool accepts_xen = true;
+  bool accepts_await = true;
 
   // What was done to it.
   std::optional<Exception> injected;
@@ -96,6 +97,7 @@ class ScriptedVcpu final : public Vcpu {
   int nmis = 0;
   bool runnable = false;
   int stops_noted = 0;
+  bool awaits_startup = false;
   std::map<XenAttribute, std::uint64_t> xen;
   std::optional<XenRunstate> xen_runstate;
   std::vector<GuestDebug> debug_settings;
@@ -197,6 +199,11 @@ class ScriptedVcpu final : public Vcpu {
   void NoteStopped() override { ++stops_noted; }
   void SetGuestDebug(const GuestDebug& debug) override { debug_settings.push_back(debug); }
   InterruptState GetInterruptState() override { return interrupt_state; }
+  bool AwaitStartup() override {
+    awaits_startup = accepts_await;
+    return accepts_await;
+  }
+  bool AwaitsStartup() override { return awaits_startup; }
   bool SetXen(XenAttribute attribute, std::uint64_t value) override {
     if (accepts_xen) {
       xen[attribute] = value;

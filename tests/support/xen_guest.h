@@ -81,10 +81,14 @@ class FakeMachine final : public XenMachineHooks {
     return flushes.size() >= flushes_needed;
   }
   bool IsOnline(unsigned vcpu) override { return online.contains(vcpu); }
-  void StartVcpu(unsigned vcpu, const vcpu_hvm_context_t& context) override {
+  bool StartVcpu(unsigned vcpu, const vcpu_hvm_context_t& context) override {
     const std::scoped_lock lock(mutex_);
+    if (taken.contains(vcpu)) {
+      return false;
+    }
     online.insert(vcpu);
     started[vcpu] = context;
+    return true;
   }
   std::uint64_t StolenNs(unsigned) override { return stolen_ns; }
 

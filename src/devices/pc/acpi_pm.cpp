@@ -21,6 +21,9 @@ constexpr unsigned kSleepTypeShift = 10;
 constexpr std::uint16_t kSleepTypeMask = 7U << kSleepTypeShift;
 constexpr std::uint16_t kSleepEnable = 1U << 13U;
 
+// Offset of the enable registers in the block of general-purpose events.
+constexpr std::uint64_t kGpeEnable = 2;
+
 constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
 
 std::uint8_t ByteOf(std::uint32_t value, std::uint64_t index) {
@@ -40,7 +43,10 @@ void ClearByte(std::uint16_t& target, std::uint64_t index, std::uint8_t value) {
 
 }  // namespace
 
-Result<void> AcpiPm::Attach(Bus& ports) { return ports.Attach(kBase, kSize, *this); }
+Result<void> AcpiPm::Attach(Bus& ports) {
+  VENEER_TRY(ports.Attach(kBase, kSize, *this));
+  return ports.Attach(kGpe0Base, kGpe0Size, gpe0_);
+}
 
 std::uint32_t AcpiPm::Timer() const {
   // In two parts, because nanoseconds times hertz does not fit 64 bits.
@@ -58,7 +64,7 @@ void AcpiPm::UpdateTimerStatus(std::uint32_t timer) {
 }
 
 void AcpiPm::UpdateSci() {
-  const bool level = (pm1_status_ & pm1_enable_) != 0 || (gpe_status_ & gpe_enable_) != 0;
+  const bool level = (pm1_status_ & pm1_enable_) != 0 || (gpe_level_ & gpe_enable_) != 0;
   if (std::exchange(sci_level_, level) != level) {
     sci_.SetLevel(level);
   }
@@ -76,10 +82,28 @@ void AcpiPm::RaiseRtcAlarm() {
   UpdateSci();
 }
 
-void AcpiPm::RaiseGpe(unsigned number) {
+void AcpiPm::SetGpe(unsigned number, bool level) {
   VENEER_CHECK(number < kGpeCount);
+  const unsigned bit = 1U << number;
   const MutexLock lock(mutex_);
-  gpe_status_ = static_cast<std::uint16_t>(gpe_status_ | (1U << number));
+  gpe_level_ = static_cast<std::uint16_t>(level ? gpe_level_ | bit : gpe_level_ & ~bit);
+  UpdateSci();
+}
+
+std::uint64_t AcpiPm::ReadGpe0(std::uint64_t offset, unsigned /*size*/) {
+  const MutexLock lock(mutex_);
+  const std::uint64_t block = gpe_level_ | (std::uint64_t{gpe_enable_} << kGpeCount);
+  return block >> (offset * 8U);
+}
+
+void AcpiPm::WriteGpe0(std::uint64_t offset, unsigned size, std::uint64_t value) {
+  const MutexLock lock(mutex_);
+  for (unsigned i = 0; i < size; ++i) {
+    // Writing to the status acknowledges, which changes no level.
+    if (const std::uint64_t at = offset + i; at >= kGpeEnable) {
+      SetByte(gpe_enable_, at - kGpeEnable, static_cast<std::uint8_t>(value >> (i * 8U)), 0xffff);
+    }
+  }
   UpdateSci();
 }
 
@@ -97,12 +121,6 @@ std::uint8_t AcpiPm::ReadByte(std::uint64_t offset, std::uint32_t timer) {
     case kPm1Control:
     case kPm1Control + 1:
       return ByteOf(pm1_control_ | kSciEnable, offset - kPm1Control);
-    case kGpe0:
-    case kGpe0 + 1:
-      return ByteOf(gpe_status_, offset - kGpe0);
-    case kGpe0 + 2:
-    case kGpe0 + 3:
-      return ByteOf(gpe_enable_, offset - kGpe0 - 2);
     default:
       return 0xff;
   }
@@ -121,14 +139,6 @@ void AcpiPm::WriteByte(std::uint64_t offset, std::uint8_t value) {
     case kPm1Control:
     case kPm1Control + 1:
       SetByte(pm1_control_, offset - kPm1Control, value, kSleepTypeMask | kSleepEnable);
-      break;
-    case kGpe0:
-    case kGpe0 + 1:
-      ClearByte(gpe_status_, offset - kGpe0, value);
-      break;
-    case kGpe0 + 2:
-    case kGpe0 + 3:
-      SetByte(gpe_enable_, offset - kGpe0 - 2, value, 0xffff);
       break;
     default:
       break;  // the timer is read-only, the rest is reserved

@@ -42,6 +42,11 @@ const char* UseText(const Json& device) {
                                              : ", not in use";
 }
 
+std::string VcpusText(const Json& reply) {
+  return fmt::format("{:.0f} given, {:.0f} online, {:.0f} possible\n", Number(reply, "/vcpus"),
+                     Number(reply, "/vcpus_online"), Number(reply, "/vcpus_max"));
+}
+
 std::string InfoText(const Json& reply) {
   constexpr double kMiB = 1 << 20;
   const std::string paths = Flag(reply, "/xen")
@@ -49,15 +54,14 @@ std::string InfoText(const Json& reply) {
                                               Text(reply, "/transport"), Text(reply, "/events"))
                                 : std::string();
   std::string text = fmt::format(
-      "name        {}\nstate       {}{}\nvCPUs       {:.0f}\n"
+      "name        {}\nstate       {}{}\nvCPUs       {}"
       "memory      {:.1f} MiB now, {:.1f} MiB target, {:.1f} MiB maximum\n"
       "Xen         {}\n{}uptime      {:.1f} s\npid         {:.0f}\n",
       Text(reply, "/name"), Text(reply, "/state"),
       reply.contains("reason") ? fmt::format(" ({})", Text(reply, "/reason")) : std::string(),
-      Number(reply, "/vcpus"), Number(reply, "/memory/now") / kMiB,
-      Number(reply, "/memory/target") / kMiB, Number(reply, "/memory/max") / kMiB,
-      Flag(reply, "/xen") ? "on" : "off", paths, Number(reply, "/uptime_seconds"),
-      Number(reply, "/pid"));
+      VcpusText(reply), Number(reply, "/memory/now") / kMiB, Number(reply, "/memory/target") / kMiB,
+      Number(reply, "/memory/max") / kMiB, Flag(reply, "/xen") ? "on" : "off", paths,
+      Number(reply, "/uptime_seconds"), Number(reply, "/pid"));
   if (reply.contains("milestones")) {
     for (const Json& milestone : reply["milestones"]) {
       text += fmt::format("milestone   {} after {:.1f} s\n", Text(milestone, "/name"),
@@ -129,7 +133,8 @@ Result<Json> ArgumentValue(ControlArgumentKind kind, const std::string& argument
       VENEER_TRY_ASSIGN(const std::uint64_t bytes, ParseSize(argument));
       return bytes;
     }
-    case ControlArgumentKind::kNumber: {
+    case ControlArgumentKind::kNumber:
+    case ControlArgumentKind::kNumberOrNothing: {
       std::uint64_t number = 0;
       const char* const last = argument.data() + argument.size();
       const auto [end, error] = std::from_chars(argument.data(), last, number);
@@ -211,6 +216,7 @@ void DeclareCtlOptions(CLI::App& command, CtlOptions& options) {
                  "Examples:\n"
                  "  veneer ctl web info\n"
                  "  veneer ctl web balloon 128M\n"
+                 "  veneer ctl web cpus 4\n"
                  "  veneer ctl web disk-add path=data.img\n"
                  "  veneer ctl web net-add user,hostfwd=tcp::8080-:80");
 }
@@ -232,6 +238,9 @@ Result<std::string> CtlRequest(const CtlOptions& options) {
     if (options.debug) {
       request[std::string(command->member)] = true;
     }
+    return request.dump();
+  }
+  if (options.argument.empty() && command->argument == ControlArgumentKind::kNumberOrNothing) {
     return request.dump();
   }
   if (options.argument.empty()) {
@@ -258,6 +267,9 @@ Result<std::string> CtlOutput(const CtlOptions& options, std::string_view reply)
   }
   if (options.command == "xenstore-ls") {
     return StoreText(json);
+  }
+  if (options.command == "cpus") {
+    return VcpusText(json);
   }
   const ControlCommand* const command = FindControlCommand(options.command);
   if (command == nullptr || command->shows.empty()) {

@@ -113,7 +113,8 @@ GuestInfo MachineControl::Info() {
     info.state = GuestState::kPaused;
     info.pause_reason = pause_reason_;
   }
-  info.vcpus = config.vcpus;
+  const VcpuCounts vcpus = parts_.machine.Vcpus();
+  info.vcpus = {.given = vcpus.given, .online = vcpus.online, .possible = vcpus.possible};
   info.memory_bytes = parts_.machine.MemoryBytes();
   info.memory_target_bytes = config.memory_bytes;
   if (store_) {
@@ -164,6 +165,16 @@ Result<void> MachineControl::SetMemoryTarget(std::uint64_t bytes) {
   }
   LogInfo("{}: memory target {} MiB", parts_.config.name, bytes >> 20U);
   return store_->SetMemoryTarget(bytes);
+}
+
+Result<void> MachineControl::SetVcpus(unsigned count) {
+  if (parts_.ended()) {
+    return UsageError("the guest has crashed: all that is left is to stop it");
+  }
+  VENEER_TRY(parts_.machine.SetVcpus(count));
+  parts_.config.vcpus = count;
+  LogInfo("{}: {} vCPUs given", parts_.config.name, count);
+  return {};
 }
 
 Result<void> MachineControl::SendNmi() {

@@ -39,6 +39,7 @@ class MachineControl final : public GuestControl {
   void Inspect(std::function<void(GuestInfo)> done) override;
   Result<StoreListing> ListStore() override;
   Result<void> SetMemoryTarget(std::uint64_t bytes) override;
+  Result<void> SetVcpus(unsigned count) override;
   void AddDisk(std::string_view text, AddDone done) override;
   void RemoveDisk(std::string_view name, Done done) override;
   Result<void> ResizeDisk(std::string_view name) override;

@@ -113,7 +113,10 @@ std::string MachineSummary(const RunOptions& options) {
                            most > machine.memory_bytes
                                ? fmt::format(", up to {} MiB while it runs", most >> kMiBShift)
                                : ""));
-  text += Line("vCPUs", fmt::format("{}", machine.vcpus));
+  text += Line("vCPUs", fmt::format("{}{}", machine.vcpus,
+                                    machine.vcpus_max != 0
+                                        ? fmt::format(", 1 to {} by ACPI", machine.vcpus_max)
+                                        : ""));
   text += Line("Xen", machine.xen.enabled ? fmt::format("{}.{}", machine.xen.version.major,
                                                         machine.xen.version.minor)
                                           : "off");

@@ -148,6 +148,9 @@ void CheckTogether(const CLI::App& command, RunOptions& options) {
   if (machine.memory_max_bytes > machine.memory_bytes && !machine.xen.enabled) {
     throw CLI::ValidationError("--memory-max", "a guest without Xen (--xen off) has no balloon");
   }
+  if (machine.vcpus_max != 0 && machine.vcpus_max < machine.vcpus) {
+    throw CLI::ValidationError("--cpus-max", "it is less than --cpus");
+  }
   if (!options.image.empty()) {
     DiskConfig disk;
     disk.path = options.image;
@@ -325,6 +328,10 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
       "auto");
   AddParsed<unsigned>(command, "--cpus", machine.vcpus, ParseCpus, "Number of vCPUs, 1 to 32", "N",
                       "1");
+  AddParsed<unsigned>(command, "--cpus-max", machine.vcpus_max, ParseCpus,
+                      "What 'veneer ctl NAME cpus' can raise the number of vCPUs to, and lower it "
+                      "again; without this option it never changes",
+                      "N", "as --cpus");
   AddParsed<std::string>(command, "--name", machine.name, ParseName,
                          "Name of the guest, for messages and 'veneer ctl'; no two can have the "
                          "same (by default veneer, or veneer-2 and so on)",

@@ -21,10 +21,18 @@ GuestControl::Done Later(Answer answer) {
   return [answer = std::move(answer)](const Result<void>& result) { answer(Plain(result)); };
 }
 
-// Any number too large is no NIC's either.
-unsigned NicNumber(const ControlArgument& argument) {
+// Where a number too large is as wrong as the largest.
+unsigned SmallNumber(std::uint64_t number) {
   return static_cast<unsigned>(
-      std::min<std::uint64_t>(argument.number, std::numeric_limits<unsigned>::max()));
+      std::min<std::uint64_t>(number, std::numeric_limits<unsigned>::max()));
+}
+
+// Changes them, if a number was given, and says how many there are.
+Result<std::string> Cpus(GuestControl& guest, const ControlArgument& argument) {
+  if (argument.number) {
+    VENEER_TRY(guest.SetVcpus(SmallNumber(*argument.number)));
+  }
+  return VcpusReply(guest.Info().vcpus);
 }
 
 constexpr ControlCommand kCommands[] = {
@@ -53,7 +61,7 @@ constexpr ControlCommand kCommands[] = {
      .help = "its state, memory and devices; with --debug, where it stands",
      .run =
          [](GuestControl& guest, const ControlArgument& argument, Answer answer) {
-           if (argument.number == 0) {
+           if (!argument.number) {
              answer(InfoReply(guest.Info()));
              return;
            }
@@ -91,7 +99,14 @@ constexpr ControlCommand kCommands[] = {
      .needs = "a size, for example 128M",
      .help = "how much memory it shall have",
      .run = [](GuestControl& guest, const ControlArgument& argument,
-               Answer answer) { answer(Plain(guest.SetMemoryTarget(argument.number))); }},
+               Answer answer) { answer(Plain(guest.SetMemoryTarget(*argument.number))); }},
+    {.name = "cpus",
+     .argument = Kind::kNumberOrNothing,
+     .member = "vcpus",
+     .placeholder = "[N]",
+     .help = "how many vCPUs it has, or shall have",
+     .run = [](GuestControl& guest, const ControlArgument& argument,
+               Answer answer) { answer(Cpus(guest, argument)); }},
     {.name = "disk-add",
      .argument = Kind::kDisk,
      .member = "disk",
@@ -137,8 +152,10 @@ constexpr ControlCommand kCommands[] = {
      .placeholder = "NUMBER",
      .needs = "a NIC's number, for example 1",
      .help = "ask the guest to let go of a NIC",
-     .run = [](GuestControl& guest, const ControlArgument& argument,
-               Answer answer) { guest.RemoveNic(NicNumber(argument), Later(std::move(answer))); }},
+     .run =
+         [](GuestControl& guest, const ControlArgument& argument, Answer answer) {
+           guest.RemoveNic(SmallNumber(*argument.number), Later(std::move(answer)));
+         }},
 };
 
 }  // namespace

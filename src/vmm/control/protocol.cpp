@@ -41,10 +41,16 @@ Result<ControlArgument> ReadArgument(const Json& json, const ControlCommand& com
     if (member != json.end() && !member->is_boolean()) {
       return UsageError("\"{}\" of \"{}\" is true or false", command.member, command.name);
     }
-    argument.number = member != json.end() && member->get<bool>() ? 1 : 0;
+    if (member != json.end() && member->get<bool>()) {
+      argument.number = 1;
+    }
     return argument;
   }
-  const bool number = command.argument == ControlArgumentKind::kSize ||
+  const bool optional = command.argument == ControlArgumentKind::kNumberOrNothing;
+  if (optional && member == json.end()) {
+    return argument;
+  }
+  const bool number = optional || command.argument == ControlArgumentKind::kSize ||
                       command.argument == ControlArgumentKind::kNumber;
   if (member == json.end() || !(number ? member->is_number_unsigned() : member->is_string())) {
     return UsageError("\"{}\" needs \"{}\", {}", command.name, command.member,
@@ -87,11 +93,20 @@ std::string DiskReply(std::string_view name) { return Line(Json{{"ok", true}, {"
 
 std::string NicReply(unsigned number) { return Line(Json{{"ok", true}, {"nic", number}}); }
 
+std::string VcpusReply(const GuestInfo::Vcpus& vcpus) {
+  return Line(Json{{"ok", true},
+                   {"vcpus", vcpus.given},
+                   {"vcpus_online", vcpus.online},
+                   {"vcpus_max", vcpus.possible}});
+}
+
 std::string InfoReply(const GuestInfo& info) {
   Json json{{"ok", true},
             {"name", info.name},
             {"state", StateName(info.state)},
-            {"vcpus", info.vcpus},
+            {"vcpus", info.vcpus.given},
+            {"vcpus_online", info.vcpus.online},
+            {"vcpus_max", info.vcpus.possible},
             {"memory",
              {{"now", info.memory_bytes},
               {"target", info.memory_target_bytes},

@@ -32,6 +32,7 @@ std::string OkReply();
 std::string ErrorReply(std::string_view message);
 std::string DiskReply(std::string_view name);
 std::string NicReply(unsigned number);
+std::string VcpusReply(const GuestInfo::Vcpus& vcpus);
 std::string InfoReply(const GuestInfo& info);
 std::string StoreReply(const StoreListing& listing);
 

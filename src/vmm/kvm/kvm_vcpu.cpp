@@ -385,6 +385,40 @@ InterruptState KvmVcpu::GetInterruptState() {
   return state;
 }
 
+bool KvmVcpu::AwaitStartup() {
+  // An interrupt that waits would end the wait for INIT over and over. Not by the run page, whose
+  // registers KVM takes when the wait is over.
+  kvm_regs regs{};
+  VENEER_CHECK(Ioctl(fd_.get(), KVM_GET_REGS, &regs) == 0);
+  regs.rflags &= ~kRflagsInterrupt;
+  VENEER_CHECK(Ioctl(fd_.get(), KVM_SET_REGS, &regs) == 0);
+  run_->kvm_dirty_regs = 0;
+  registers_current_ = false;
+  // The spurious-interrupt vector register (Intel SDM vol. 3, 10.9): a local APIC that is switched
+  // off drops what is sent to it, and KVM says so to the sender.
+  constexpr std::size_t kSpurious = 0xf0;
+  constexpr std::uint32_t kApicEnabled = 1U << 8U;
+  kvm_lapic_state apic{};
+  if (Ioctl(fd_.get(), KVM_GET_LAPIC, &apic) != 0) {
+    return false;
+  }
+  std::uint32_t spurious = 0;
+  std::memcpy(&spurious, apic.regs + kSpurious, sizeof spurious);
+  spurious &= ~kApicEnabled;
+  std::memcpy(apic.regs + kSpurious, &spurious, sizeof spurious);
+  kvm_mp_state state{};
+  state.mp_state = KVM_MP_STATE_UNINITIALIZED;
+  return Ioctl(fd_.get(), KVM_SET_LAPIC, &apic) == 0 &&
+         Ioctl(fd_.get(), KVM_SET_MP_STATE, &state) == 0;
+}
+
+bool KvmVcpu::AwaitsStartup() {
+  kvm_mp_state state{};
+  return Ioctl(fd_.get(), KVM_GET_MP_STATE, &state) == 0 &&
+         (state.mp_state == KVM_MP_STATE_UNINITIALIZED ||
+          state.mp_state == KVM_MP_STATE_INIT_RECEIVED);
+}
+
 bool KvmVcpu::SetXen(XenAttribute attribute, std::uint64_t value) {
   kvm_xen_vcpu_attr request{};
   switch (attribute) {

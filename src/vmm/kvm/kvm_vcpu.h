@@ -51,6 +51,8 @@ class KvmVcpu final : public Vcpu {
   void NoteStopped() override;
   void SetGuestDebug(const GuestDebug& debug) override;
   InterruptState GetInterruptState() override;
+  bool AwaitStartup() override;
+  bool AwaitsStartup() override;
   bool SetXen(XenAttribute attribute, std::uint64_t value) override;
   std::optional<XenRunstate> GetXenRunstate() override;
 

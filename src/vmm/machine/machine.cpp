@@ -30,6 +30,8 @@ namespace {
 constexpr Gpa kResetFlag{0x472};
 constexpr std::uint16_t kWarmReset = 0x1234;
 
+static_assert(kMaxVcpus <= kHotplugProcessors && kMaxVcpus <= AcpiCpus::kMaxProcessors);
+
 // How wide the guest's physical addresses are: as the host's.
 Result<unsigned> GuestAddressBits(const KvmSystem& system) {
   constexpr unsigned kDefaultBits = 36;  // Intel SDM vol. 3, 4.1.4: without that leaf
@@ -93,6 +95,8 @@ class MachineImpl final : public Machine, private PowerControl {
     return xen_ != nullptr ? XenPaths{TransportName(xen_->path()), EventsName(xen_->path())}
                            : XenPaths{};
   }
+  Result<void> SetVcpus(unsigned count) override;
+  VcpuCounts Vcpus() override;
   std::uint64_t MemoryBytes() const override {
     return xen_ != nullptr ? xen_->MemoryBytes() : BootMemoryBytes(config_);
   }
@@ -109,6 +113,7 @@ class MachineImpl final : public Machine, private PowerControl {
   Result<PreparedBoot> PrepareGuest();
   Result<void> MakeXen(const KvmSystem& system, const PreparedBoot& boot);
   Result<void> MakeVcpus(const KvmSystem& system);
+  void TakeVcpu(unsigned vcpu);
   Result<void> FilterMsrs();
   void OnMsrsChanged();
   void KickAll();
@@ -143,6 +148,7 @@ class MachineImpl final : public Machine, private PowerControl {
   std::unique_ptr<E1000Nics> e1000_nics_;
   std::unique_ptr<XenGuest> xen_;  // absent without Xen
   std::vector<std::unique_ptr<VcpuThread>> vcpus_;
+  Mutex taking_mutex_;  // makes giving vCPUs, and taking one that is not given, one step each
 };
 
 Result<void> MachineImpl::Assemble(const KvmSystem& system) {
@@ -223,6 +229,10 @@ Result<void> MachineImpl::MakeMainboard() {
     const bool cdrom_first = first != config_.disks.end() && first->cdrom;
     VENEER_TRY(mainboard_->AttachForFirmware(cdrom_first));
   }
+  if (config_.vcpus_max != 0) {
+    VENEER_TRY(mainboard_->AttachCpus(config_.vcpus_max, config_.vcpus,
+                                      [this](unsigned vcpu) { TakeVcpu(vcpu); }));
+  }
   return mainboard_->Attach();
 }
 
@@ -248,9 +258,11 @@ Result<void> MachineImpl::MakeE1000Nics() {
 
 Result<PreparedBoot> MachineImpl::PrepareGuest() {
   BootMachine machine;
-  for (unsigned i = 0; i < config_.vcpus; ++i) {
-    machine.acpi.processors.push_back({static_cast<std::uint8_t>(i), static_cast<std::uint8_t>(i)});
+  for (unsigned i = 0; i < MaxVcpus(config_); ++i) {
+    const auto id = static_cast<std::uint8_t>(i);
+    machine.acpi.processors.push_back({.uid = id, .apic_id = id, .present = i < config_.vcpus});
   }
+  machine.acpi.cpu_hotplug = config_.vcpus_max != 0;
   machine.ram = ram_;
   if (config_.xen.enabled) {
     machine.special.push_back(
@@ -317,8 +329,9 @@ Result<void> MachineImpl::MakeVcpus(const KvmSystem& system) {
   const VcpuContext context{gate_,    ports_,
                             mmio_,    *memory_,
                             metrics_, [this](MachineStop stop) { RequestStop(std::move(stop)); }};
-  for (unsigned i = 0; i < config_.vcpus; ++i) {
-    CpuidTable cpuid = GuestCpuid(supported, system.capabilities(), host_, i, config_.vcpus);
+  const unsigned vcpus = MaxVcpus(config_);
+  for (unsigned i = 0; i < vcpus; ++i) {
+    CpuidTable cpuid = GuestCpuid(supported, system.capabilities(), host_, i, vcpus);
     if (xen_ != nullptr) {
       xen_->AddCpuidLeaves(cpuid, i);
     }
@@ -337,9 +350,53 @@ Result<void> MachineImpl::MakeVcpus(const KvmSystem& system) {
       VENEER_TRY_ASSIGN(std::unique_ptr<ExitHandler> handler, xen_->MakeVcpu(thread->vcpu()));
       thread->AddExitHandler(std::move(handler));
     }
+    if (i >= config_.vcpus) {
+      thread->Take();
+    }
     vcpus_.push_back(std::move(thread));
   }
   return {};
+}
+
+void MachineImpl::TakeVcpu(unsigned vcpu) {
+  const MutexLock lock(taking_mutex_);
+  if (vcpu >= mainboard_->cpus()->present()) {
+    vcpus_[vcpu]->Take();
+  }
+}
+
+Result<void> MachineImpl::SetVcpus(unsigned count) {
+  AcpiCpus* const cpus = mainboard_->cpus();
+  if (cpus == nullptr) {
+    return UsageError(
+        "the guest's vCPUs stay as many as they are: start it with --cpus-max to change them");
+  }
+  if (count < 1 || count > cpus->possible()) {
+    return UsageError("the guest can be given 1 to {} vCPUs (--cpus-max)", cpus->possible());
+  }
+  const MutexLock lock(taking_mutex_);
+  cpus->SetPresent(count);
+  for (unsigned i = 0; i < count; ++i) {
+    if (vcpus_[i]->taken()) {
+      vcpus_[i]->GiveBack();
+    }
+  }
+  return {};
+}
+
+VcpuCounts MachineImpl::Vcpus() {
+  AcpiCpus* const cpus = mainboard_->cpus();
+  VcpuCounts counts{.given = cpus != nullptr ? cpus->present() : config_.vcpus,
+                    .online = 0,
+                    .possible = static_cast<unsigned>(vcpus_.size())};
+  for (const auto& vcpu : vcpus_) {
+    if (vcpu->HasRun()) {
+      ++counts.online;
+    } else if (xen_ == nullptr && !vcpu->taken()) {
+      vcpu->LookWhetherItRuns();
+    }
+  }
+  return counts;
 }
 
 Result<void> MachineImpl::Start() {

@@ -1,5 +1,7 @@
 #include "mainboard.h"
 
+#include <utility>
+
 namespace veneer {
 namespace {
 
@@ -59,6 +61,12 @@ Result<void> Mainboard::AttachForFirmware(bool cdrom_first) {
   using enum CmosRtc::BootDevice;
   rtc_.SetBootOrder(cdrom_first ? kCdrom : kHardDisk, cdrom_first ? kHardDisk : kCdrom);
   return fw_cfg_.Attach(ports_);
+}
+
+Result<void> Mainboard::AttachCpus(unsigned possible, unsigned present,
+                                   AcpiCpus::EjectHandler on_eject) {
+  cpus_.emplace(acpi_pm_, possible, present, std::move(on_eject));
+  return cpus_->Attach(ports_);
 }
 
 void Mainboard::Flush() {

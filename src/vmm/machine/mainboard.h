@@ -4,8 +4,10 @@
 #include <array>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 
+#include "veneer/devices/pc/acpi_cpus.h"
 #include "veneer/devices/pc/acpi_pm.h"
 #include "veneer/devices/pc/cmos_rtc.h"
 #include "veneer/devices/pc/debug_port.h"
@@ -54,8 +56,13 @@ class Mainboard {
   // What a BIOS asks a PC. `cdrom_first`: before hard disks. Before the vCPUs run.
   Result<void> AttachForFirmware(bool cdrom_first);
 
+  // For processors that come and go, see AcpiCpus. Before the vCPUs run.
+  Result<void> AttachCpus(unsigned possible, unsigned present, AcpiCpus::EjectHandler on_eject);
+
   Serial16550& serial() { return serial_; }
   AcpiPm& acpi_pm() { return acpi_pm_; }
+  // Null without AttachCpus().
+  AcpiCpus* cpus() { return cpus_ ? &*cpus_ : nullptr; }
   PciHost& pci() { return pci_; }
   // Hands on what devices still hold back.
   void Flush();
@@ -75,6 +82,7 @@ class Mainboard {
   LoopTimer rtc_timer_;
   I8042 keyboard_;
   AcpiPm acpi_pm_;
+  std::optional<AcpiCpus> cpus_;
   DebugPort debug_port_;
   PostPort post_port_;
   PciHost pci_;

@@ -157,7 +157,8 @@ void Upcalls::Retry(unsigned vcpu) {
   parts_.loop.Post([this, vcpu] {
     parts_.loop.AddTimer(HostClock().MonotonicNs() + kRetryNs, [this, vcpu] {
       vcpus_[vcpu]->retrying = false;
-      if (parts_.pending(vcpu)) {
+      // One that has been taken from the guest is asked again when the guest sets it up anew.
+      if (parts_.pending(vcpu) && !parts_.vcpus[vcpu]->taken()) {
         Raise(vcpu);
       }
     });

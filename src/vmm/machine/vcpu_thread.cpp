@@ -75,6 +75,10 @@ void VcpuThread::Loop() {
     if (tasks_waiting_.load(std::memory_order_acquire)) {
       RunTasks();
     }
+    if (taken()) {
+      WaitWhileTaken();
+      continue;
+    }
     for (const auto& handler : exit_handlers_) {
       handler->BeforeRun(*vcpu_);
     }
@@ -100,6 +104,45 @@ bool VcpuThread::HandlerTakes(const VcpuExit& exit) {
   return std::any_of(exit_handlers_.begin(), exit_handlers_.end(), [&](const auto& handler) {
     return handler->OnExit(*vcpu_, exit) == ExitHandler::Outcome::kHandled;
   });
+}
+
+void VcpuThread::Kick() {
+  vcpu_->Kick();
+  const MutexLock lock(tasks_mutex_);
+  kicked_.NotifyAll();
+}
+
+void VcpuThread::LookWhetherItRuns() {
+  Post(VcpuTask::kLook, [this](Vcpu& vcpu) {
+    if (!vcpu.AwaitsStartup()) {
+      has_run_ = true;
+    }
+  });
+}
+
+void VcpuThread::Take() {
+  taken_ = true;
+  Post(VcpuTask::kTake, [this](Vcpu& vcpu) {
+    if (!vcpu.AwaitStartup()) {
+      LogError("KVM does not let vCPU {} start anew", vcpu.id());
+    }
+    ForgetRun();
+    for (const auto& handler : exit_handlers_) {
+      handler->OnTaken(vcpu);
+    }
+  });
+}
+
+void VcpuThread::GiveBack() {
+  taken_ = false;
+  Kick();
+}
+
+void VcpuThread::WaitWhileTaken() {
+  const MutexLock lock(tasks_mutex_);
+  while (taken() && tasks_.empty() && context_.gate.open()) {
+    kicked_.Wait(tasks_mutex_);
+  }
 }
 
 void VcpuThread::Post(VcpuTask kind, Task task, unsigned which) {

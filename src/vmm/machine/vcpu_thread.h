@@ -38,6 +38,8 @@ enum class VcpuTask {
   kXenAttribute,  // each attribute for itself
   kReport,
   kFlush,
+  kTake,
+  kLook,
 };
 
 class VcpuThread {
@@ -70,10 +72,18 @@ class VcpuThread {
   void NoteStarted() { has_run_.store(true); }
   // It waits to be started again, whatever it does now: another guest begins. While it is held.
   void ForgetRun() { has_run_.store(false); }
+  // Has HasRun() tell the truth, soon, of a vCPU that seldom leaves KVM. Any thread.
+  void LookWhetherItRuns();
+  // The guest has this vCPU no more: it stops where it is, and its thread waits until GiveBack().
+  // Then it awaits its start, as the guest's other vCPUs do at boot. Any thread, also before
+  // Start().
+  void Take();
+  void GiveBack();
+  bool taken() const { return taken_.load(); }
   // How long the thread has waited for a host CPU although it could have run, ns. Any thread.
   std::uint64_t StolenNs() const;
   // Any thread.
-  void Kick() { vcpu_->Kick(); }
+  void Kick();
   // After the gate was stopped and the vCPU kicked.
   void Join();
 
@@ -83,6 +93,8 @@ class VcpuThread {
  private:
   void Loop();
   void RunTasks();
+  // Until there is something else to do than to run.
+  void WaitWhileTaken();
   bool HandlerTakes(const VcpuExit& exit);
   void On(const PioExit& exit);
   void On(const MmioExit& exit);
@@ -119,6 +131,8 @@ class VcpuThread {
   // threads: so one of the two sees what the other has written.
   std::atomic<bool> tasks_waiting_{false};
   std::atomic<bool> may_run_guest_{false};
+  std::atomic<bool> taken_{false};
+  Condition kicked_;
   std::thread thread_;
 };
 

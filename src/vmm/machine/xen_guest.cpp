@@ -102,8 +102,8 @@ Result<std::unique_ptr<XenGuest>> XenGuest::Create(Parts parts,
 
 XenGuest::XenGuest(Parts parts, bool starts_another)
     : parts_(std::move(parts)),
-      clocks_(parts_.config.vcpus),
-      tlb_flush_(parts_.vcpus, parts_.config.vcpus),
+      clocks_(MaxVcpus(parts_.config)),
+      tlb_flush_(parts_.vcpus, MaxVcpus(parts_.config)),
       kernel_watch_(parts_.memory,
                     starts_another ? KernelWatch::Expects::kAtBoot : KernelWatch::Expects::kNothing,
                     parts_.msrs_changed) {}
@@ -135,7 +135,7 @@ void XenGuest::ChoosePath() {
                           .guest_ns = [this] { return time_->GuestNs(); },
                           .flags = parts_.xen_flags,
                           .timers = config.xen.pv.time && !limited},
-        config.vcpus);
+        MaxVcpus(config));
     const XenVersion& version = config.xen.version;
     const std::uint32_t number = (std::uint32_t{version.major} << 16U) | version.minor;
     if (const Result<void> enabled = kernel_side_->Enable(kXenHypercallMsr, number); !enabled) {
@@ -153,7 +153,7 @@ void XenGuest::ChoosePath() {
 Result<void> XenGuest::MakeDomain(std::span<const GuestMemory::Range> ram,
                                   const PreparedBoot& boot) {
   time_ = std::make_unique<LinearSystemTime>(HostClock(), parts_.clock_start_ns);
-  const unsigned vcpus = parts_.config.vcpus;
+  const unsigned vcpus = MaxVcpus(parts_.config);
   upcalls_ = std::make_unique<Upcalls>(
       Upcalls::Parts{parts_.msi, parts_.lines, parts_.loop, parts_.metrics, parts_.vcpus,
                      [this](unsigned vcpu) { return domain_->events().UpcallPending(vcpu); }},
@@ -255,7 +255,7 @@ Result<void> XenGuest::FillStore() {
   // and stays below memory/target by as much: hence what it boots with, not what it may grow to.
   description.memory_max_kib = BootMemoryBytes(parts_.config) >> 10U;
   description.vcpus = parts_.config.vcpus;
-  description.vcpus_max = parts_.config.vcpus;
+  description.vcpus_max = MaxVcpus(parts_.config);
   description.store = DomainDescription::Channel{kStorePage, store_port_};
   if (console_ != nullptr) {
     description.console =
@@ -373,10 +373,26 @@ Result<std::unique_ptr<ExitHandler>> XenGuest::MakeVcpu(Vcpu& vcpu) {
     VENEER_TRY(kernel_side_->Prepare(vcpu, domain_->events().VcpuInfo(vcpu.id())));
     intercepted = NativeHypercall();
   }
+  std::function<void(bool)> on_change;
+  if (parts_.config.vcpus_max != 0) {
+    on_change = [this, id = vcpu.id()](bool online) { ShowAvailability(id, online); };
+  }
   return std::make_unique<XenVcpu>(
       XenVcpu::Parts{*domain_, *hypercalls_, *upcalls_, parts_.memory, parts_.gate, parts_.metrics,
-                     kernel_watch_, clocks_[vcpu.id()], life_, intercepted},
+                     kernel_watch_, clocks_[vcpu.id()], life_, intercepted, std::move(on_change)},
       vcpu);
+}
+
+// Linux looks at these keys when it was entered as a PVH guest, beside ACPI, and would do what the
+// one asks for while it does it for the other: so they follow.
+void XenGuest::ShowAvailability(unsigned vcpu, bool online) {
+  parts_.loop.Post([this, vcpu, online] {
+    const std::string key = fmt::format("{}/cpu/{}/availability", XsDomainPath(kGuestDomId), vcpu);
+    const std::string_view word = online ? "online" : "offline";
+    if (client_->Read(key) != word) {
+      static_cast<void>(client_->Write(key, word));
+    }
+  });
 }
 
 void XenGuest::SetUpcallVector(unsigned vcpu, std::uint8_t vector) {
@@ -467,6 +483,11 @@ void XenGuest::FinishSoftReset() {
       vcpu->ForgetRun();
       domain_->SetRunState(id, RunState::kOffline);
     }
+    // Asked for, and not done before that guest ended: the next one does not know this vCPU.
+    if (const AcpiCpus* const cpus = parts_.mainboard.cpus();
+        cpus != nullptr && id >= cpus->present() && id != boot_vcpu_) {
+      vcpu->Take();
+    }
   }
   ++life_;
   if (!path_.in_kernel) {
@@ -533,7 +554,10 @@ bool XenGuest::IsOnline(unsigned vcpu) {
   return vcpu == boot_vcpu_ || parts_.vcpus[vcpu]->HasRun();
 }
 
-void XenGuest::StartVcpu(unsigned vcpu, const vcpu_hvm_context_t& context) {
+bool XenGuest::StartVcpu(unsigned vcpu, const vcpu_hvm_context_t& context) {
+  if (parts_.vcpus[vcpu]->taken()) {
+    return false;
+  }
   parts_.vcpus[vcpu]->NoteStarted();
   parts_.vcpus[vcpu]->Post(VcpuTask::kStart, [this, context](Vcpu& target) {
     if (!StartWith(target, context)) {
@@ -541,6 +565,7 @@ void XenGuest::StartVcpu(unsigned vcpu, const vcpu_hvm_context_t& context) {
                target.id());
     }
   });
+  return true;
 }
 
 std::uint64_t XenGuest::StolenNs(unsigned vcpu) { return parts_.vcpus[vcpu]->StolenNs(); }

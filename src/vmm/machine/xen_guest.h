@@ -124,6 +124,8 @@ class XenGuest final : private XenMachineHooks {
   void FinishSoftReset();
   // The guest has asked for emulated devices to go, as a mask of kUnplug* bits.
   void Unplug(std::uint16_t mask);
+  // Whether a vCPU can be used, as the guest's own doing has it. On the vCPU's thread.
+  void ShowAvailability(unsigned vcpu, bool online);
   // How events may interrupt the guest.
   CallbackChoice Callback() const;
   // The indices of xenstore's ring and of the console's.
@@ -138,7 +140,7 @@ class XenGuest final : private XenMachineHooks {
   void InjectNmi(unsigned vcpu) override;
   bool FlushTlbs(unsigned caller) override { return tlb_flush_.Go(caller); }
   bool IsOnline(unsigned vcpu) override;
-  void StartVcpu(unsigned vcpu, const vcpu_hvm_context_t& context) override;
+  bool StartVcpu(unsigned vcpu, const vcpu_hvm_context_t& context) override;
   std::uint64_t StolenNs(unsigned vcpu) override;
 
   Parts parts_;

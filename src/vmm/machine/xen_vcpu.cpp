@@ -1,6 +1,7 @@
 #include "xen_vcpu.h"
 
 #include <cstring>
+#include <utility>
 
 #include "vcpu_clock.h"
 #include "veneer/vmm/base/log.h"
@@ -16,12 +17,12 @@ constexpr std::uint64_t kRefreshNs = 1'000'000;
 }  // namespace
 
 XenVcpu::XenVcpu(Parts parts, Vcpu& vcpu)
-    : parts_(parts),
+    : parts_(std::move(parts)),
       id_(vcpu.id()),
-      virtual_memory_(parts.memory,
+      virtual_memory_(parts_.memory,
                       [&vcpu](std::uint64_t linear) { return vcpu.Translate(linear); }),
-      calls_(parts.metrics.Get("xen.hypercalls")),
-      sends_(parts.metrics.Get("xen.sends_in_userspace")) {}
+      calls_(parts_.metrics.Get("xen.hypercalls")),
+      sends_(parts_.metrics.Get("xen.sends_in_userspace")) {}
 
 XenVcpu::Mode XenVcpu::ModeOf(Vcpu& vcpu) {
   const SystemRegisters system = vcpu.GetSystemRegisters();
@@ -51,11 +52,26 @@ void XenVcpu::AfterPause(Vcpu& /*vcpu*/) {
   }
 }
 
+// As after VCPUOP_down: timers are off, and what the guest has registered stays.
+void XenVcpu::OnTaken(Vcpu& /*vcpu*/) {
+  started_ = false;
+  refreshed_ns_ = 0;
+  parts_.domain.timers().StopPeriodic(id_);
+  parts_.domain.timers().StopSingleshot(id_);
+  parts_.domain.SetRunState(id_, RunState::kOffline);
+  if (parts_.on_change) {
+    parts_.on_change(false);
+  }
+}
+
 ExitHandler::Outcome XenVcpu::OnExit(Vcpu& vcpu, const VcpuExit& exit) {
   // An AP sits in its first Run() until it is started, and a kick does not start it.
   if (!started_ && (id_ == 0 || !std::holds_alternative<InterruptedExit>(exit))) {
     started_ = true;
     parts_.domain.SetRunState(id_, RunState::kRunning);
+    if (parts_.on_change) {
+      parts_.on_change(true);
+    }
   }
   if (!started_) {
     // Perhaps the INIT that has just cleared what KVM knew of this vCPU: look at once.

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <optional>
 
 #include "kernel_watch.h"
@@ -34,12 +35,15 @@ class XenVcpu final : public ExitHandler {
     const std::atomic<unsigned>& life;
     // KVM intercepts hypercalls by this instruction; nothing: they leave by the ports.
     std::optional<HypercallInstruction> intercepted{};
+    // The guest has started this vCPU, or it has been taken from the guest. On its thread.
+    std::function<void(bool online)> on_change{};
   };
   XenVcpu(Parts parts, Vcpu& vcpu);
 
   Outcome OnExit(Vcpu& vcpu, const VcpuExit& exit) override;
   void BeforeRun(Vcpu& vcpu) override;
   void AfterPause(Vcpu& vcpu) override;
+  void OnTaken(Vcpu& vcpu) override;
 
  private:
   struct Mode {

@@ -50,8 +50,7 @@ CallResult Up(Call& call) {
   if (!context) {
     return Errno(XEN_EINVAL);
   }
-  call.domain.hooks().StartVcpu(Target(call), *context);
-  return 0;
+  return call.domain.hooks().StartVcpu(Target(call), *context) ? 0 : Errno(XEN_ENOENT);
 }
 
 CallResult Down(Call& call) {

@@ -9,6 +9,7 @@
 #include "support/fake_clock.h"
 #include "support/fake_devices.h"
 #include "support/fuzz_target.h"
+#include "veneer/devices/pc/acpi_cpus.h"
 #include "veneer/devices/pc/acpi_pm.h"
 #include "veneer/devices/pc/cmos_rtc.h"
 #include "veneer/devices/pc/debug_port.h"
@@ -68,12 +69,14 @@ class FuzzPciDevice final : public PciDevice {
   Checked memory_{kMemorySize};
 };
 
+constexpr unsigned kProcessors = 20;
+
 struct Machine {
   Machine() {
     rtc.SetTimer(rtc_timer);
     const bool built = serial.Attach(ports) && rtc.Attach(ports) && keyboard.Attach(ports) &&
-                       pm.Attach(ports) && debug.Attach(ports) && post.Attach(ports) &&
-                       pci.Attach() && pci.AddDevice(0, 0, host_bridge) &&
+                       pm.Attach(ports) && cpus.Attach(ports) && debug.Attach(ports) &&
+                       post.Attach(ports) && pci.Attach() && pci.AddDevice(0, 0, host_bridge) &&
                        pci.AddDevice(1, 0, isa_bridge) && pci.AddDevice(2, 0, device_a) &&
                        pci.AddDevice(3, 0, device_b) && pci.AssignResources();
     VENEER_CHECK(built);
@@ -91,6 +94,8 @@ struct Machine {
   CmosRtc rtc{clock, line, CmosRtc::Memory{1U << 30U, 0}};
   I8042 keyboard{power};
   AcpiPm pm{clock, line, power};
+  AcpiCpus cpus{pm, kProcessors, 1,
+                [](unsigned processor) { VENEER_CHECK(processor < kProcessors); }};
   DebugPort debug{sink};
   PostPort post;
   PciHost pci{ports, memory, {&line, &line, &line, &line}, power};
@@ -101,14 +106,15 @@ struct Machine {
 };
 
 // Ports where something is, so that the fuzzer need not find them by chance.
-constexpr std::array<std::uint16_t, 8> kPorts{0x60, 0x70, 0x80, 0xe9, 0x3f8, 0x600, 0xcf8, 0xc000};
+constexpr std::array<std::uint16_t, 10> kPorts{0x60,  0x70,  0x80,   0xe9,   0x3f8,
+                                               0x600, 0xcf8, 0xaf00, 0xafe0, 0xc000};
 
 std::uint64_t Port(FuzzInput& input) {
   const std::uint64_t choice = input.Take(1);
   if (choice >= 0xf8) {
     return input.Take(2);
   }
-  return kPorts[choice & 7U] + (choice >> 3U);
+  return kPorts[choice % kPorts.size()] + choice / kPorts.size();
 }
 
 void HostEvent(Machine& machine, FuzzInput& input) {
@@ -126,7 +132,7 @@ void HostEvent(Machine& machine, FuzzInput& input) {
       machine.pm.PressPowerButton();
       break;
     case 3:
-      machine.pm.RaiseGpe(static_cast<unsigned>(input.Take(1)) % AcpiPm::kGpeCount);
+      machine.cpus.SetPresent(static_cast<unsigned>(input.Take(1)) % kProcessors + 1);
       break;
     case 4:
       machine.device_a.SetIntx((input.Take(1) & 1U) != 0);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,14 +20,15 @@ enum class ControlArgumentKind {
   kFlag,    // true, or left out; people write --member
   kSize,    // a number of bytes; people write 128M
   kNumber,  // a whole number
+  kNumberOrNothing,
   kText,
   kDisk,  // a text as after run --disk
   kNet,   // a text as after run --net
 };
 
 struct ControlArgument {
-  std::uint64_t number = 0;  // kSize, kNumber; kFlag: 1 if given
-  std::string text;          // the others
+  std::optional<std::uint64_t> number;  // kSize, kNumber; kNumberOrNothing, if given; kFlag: 1
+  std::string text;                     // the others
 };
 
 struct ControlCommand {

@@ -26,7 +26,12 @@ struct GuestInfo {
   std::string name;
   GuestState state = GuestState::kRunning;
   std::string pause_reason;  // kPaused: why, if not because somebody asked for it
-  unsigned vcpus = 1;
+  struct Vcpus {
+    unsigned given = 1;     // what it shall run on
+    unsigned online = 1;    // what it runs on
+    unsigned possible = 1;  // what it can be given
+  };
+  Vcpus vcpus;
   std::uint64_t memory_bytes = 0;  // what the guest has now
   std::uint64_t memory_target_bytes = 0;
   std::uint64_t memory_max_bytes = 0;
@@ -94,6 +99,8 @@ class GuestControl {
   virtual Result<StoreListing> ListStore() = 0;
   // Tells the guest's balloon driver how much memory the guest shall have, in bytes.
   virtual Result<void> SetMemoryTarget(std::uint64_t bytes) = 0;
+  // Tells the guest how many vCPUs it shall run on.
+  virtual Result<void> SetVcpus(unsigned count) = 0;
   // Shows the guest one more PV disk; `text` as after --disk. `done` is called once, now or later,
   // with its name ("xvdb"); it is dropped if the guest ends before.
   virtual void AddDisk(std::string_view text, AddDone done) = 0;

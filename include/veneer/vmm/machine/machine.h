@@ -48,6 +48,12 @@ struct EmulatedDevices {
   std::vector<Nic> nics;
 };
 
+struct VcpuCounts {
+  unsigned given = 1;     // by the host: how many the guest may run on
+  unsigned online = 1;    // started by the guest, and not let go of
+  unsigned possible = 1;  // what it can be given
+};
+
 // How a Xen guest's hypercalls and events travel, in words for the user; empty without Xen.
 struct XenPaths {
   std::string transport;
@@ -113,6 +119,12 @@ class Machine {
   virtual EmulatedDevices Emulated() const = 0;
   // Any thread.
   virtual XenPaths Paths() const = 0;
+  // How many of its vCPUs the guest shall run on: the first `count`. It hears of it through ACPI
+  // and takes its time; one that it does not let go of stays. UsageError if they cannot change
+  // (MachineConfig::vcpus_max) or cannot be so many.
+  virtual Result<void> SetVcpus(unsigned count) = 0;
+  // Any thread. Without Xen, a vCPU that has just been started may be missing at first.
+  virtual VcpuCounts Vcpus() = 0;
   // The RAM that the guest has at present: without what its balloon has given back. Any thread.
   virtual std::uint64_t MemoryBytes() const = 0;
   virtual std::vector<Milestone> Milestones() const = 0;

@@ -95,6 +95,9 @@ struct MachineConfig {
   bool memory_hotplug = true;
   MemoryBacking memory_backing = MemoryBacking::kAnonymous;
   unsigned vcpus = 1;
+  // What they may be changed to while the guest runs. 0: they stay as many as they are, and the
+  // guest finds nothing of it.
+  unsigned vcpus_max = 0;
   CharacterTarget serial;
   std::vector<DiskConfig> disks;
   std::vector<NetConfig> nics;
@@ -130,6 +133,10 @@ inline std::uint64_t MemoryGrowth(const MachineConfig& config) {
 // The RAM that the guest finds at its boot.
 inline std::uint64_t BootMemoryBytes(const MachineConfig& config) {
   return MaxMemoryBytes(config) - MemoryGrowth(config);
+}
+
+inline unsigned MaxVcpus(const MachineConfig& config) {
+  return config.vcpus_max != 0 ? config.vcpus_max : config.vcpus;
 }
 
 }  // namespace veneer

@@ -175,6 +175,12 @@ class Vcpu {
   virtual void SetGuestDebug(const GuestDebug& debug) = 0;
   virtual InterruptState GetInterruptState() = 0;
 
+  // As at power-on, for a vCPU but the first: runs nothing and takes no interrupt until another
+  // sends it INIT and SIPI. False if KVM does not take it.
+  [[nodiscard]] virtual bool AwaitStartup() = 0;
+  // Whether it is so.
+  virtual bool AwaitsStartup() = 0;
+
   // False if KVM does not take it.
   [[nodiscard]] virtual bool SetXen(XenAttribute attribute, std::uint64_t value) = 0;
   // nullopt if KVM keeps none.
@@ -196,6 +202,8 @@ class ExitHandler {
   virtual void BeforeRun(Vcpu& vcpu) { static_cast<void>(vcpu); }
   // The vCPU goes on after it was held; before BeforeRun().
   virtual void AfterPause(Vcpu& vcpu) { static_cast<void>(vcpu); }
+  // The vCPU has been taken from the guest: if it ever runs again, it is started anew.
+  virtual void OnTaken(Vcpu& vcpu) { static_cast<void>(vcpu); }
 };
 
 }  // namespace veneer

@@ -64,8 +64,8 @@ class XenMachineHooks {
   // Whether the vCPU has been started (by SIPI or StartVcpu(), or as the boot CPU).
   virtual bool IsOnline(unsigned vcpu) = 0;
   // Starts a vCPU that is not online with these registers, which have been checked; it is online
-  // from now on.
-  virtual void StartVcpu(unsigned vcpu, const vcpu_hvm_context_t& context) = 0;
+  // from now on. False, without effect: the host has not given the guest this vCPU.
+  virtual bool StartVcpu(unsigned vcpu, const vcpu_hvm_context_t& context) = 0;
   // How long the vCPU's thread has waited for a host CPU while it could have run, over its life,
   // ns.
   virtual std::uint64_t StolenNs(unsigned vcpu) = 0;

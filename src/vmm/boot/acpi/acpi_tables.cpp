@@ -5,13 +5,16 @@
 #include <bitset>
 #include <cstddef>
 #include <cstring>
+#include <iterator>
 #include <numeric>
 #include <span>
 
 #include "acpi_layout.h"
+#include "cpus.hex"
 #include "dsdt.hex"
 #include "interrupt_flags.h"
 #include "table_bytes.h"
+#include "veneer/vmm/base/check.h"
 
 namespace veneer {
 namespace {
@@ -115,7 +118,7 @@ TableBytes MakeMadt(const AcpiConfig& config) {
   for (const AcpiConfig::Processor& processor : config.processors) {
     Append(table, acpi::MadtLocalApic{.processor_uid = processor.uid,
                                       .apic_id = processor.apic_id,
-                                      .flags = kLocalApicEnabled});
+                                      .flags = processor.present ? kLocalApicEnabled : 0});
   }
   Append(table, acpi::MadtIoApic{.id = config.io_apic_id, .address = config.io_apic});
   // The PIT's interrupt arrives on pin 2 of a PC's IOAPIC.
@@ -154,6 +157,30 @@ TableBytes MakeDsdt() {
   return table;
 }
 
+// Gives the one object that `Name (NAME, 0x7FFFFFFF)` makes in ASL another value.
+void SetName(TableBytes& table, const char (&name)[5], std::uint32_t value) {
+  // ACPI 6.4, 20.2.5.1 and 20.2.3.
+  constexpr std::byte kNameOp{0x08};
+  constexpr std::byte kDWordPrefix{0x0c};
+  TableBytes object{kNameOp};
+  std::transform(name, name + 4, std::back_inserter(object),
+                 [](char letter) { return static_cast<std::byte>(letter); });
+  object.push_back(kDWordPrefix);
+  const auto found = std::search(table.begin(), table.end(), object.begin(), object.end());
+  VENEER_CHECK(table.end() - found >= static_cast<std::ptrdiff_t>(object.size() + sizeof value));
+  std::memcpy(&*found + object.size(), &value, sizeof value);
+}
+
+TableBytes MakeCpuSsdt(std::uint32_t madt, std::size_t processors) {
+  TableBytes table;
+  Append(table, cpus_aml_code);
+  SetName(table, "MADT", madt);
+  SetName(table, "NCPU", static_cast<std::uint32_t>(processors));
+  table[offsetof(acpi::Header, checksum)] = {};  // iasl's, of before
+  Finish(table);
+  return table;
+}
+
 TableBytes MakeRsdp(std::uint64_t xsdt) {
   acpi::Rsdp rsdp{};
   rsdp.signature = {'R', 'S', 'D', ' ', 'P', 'T', 'R', ' '};
@@ -170,7 +197,7 @@ TableBytes MakeRsdp(std::uint64_t xsdt) {
 }
 
 Result<void> CheckConfig(const AcpiConfig& config, Gpa where) {
-  if (config.processors.empty()) {
+  if (config.processors.empty() || !config.processors.front().present) {
     return UsageError("the ACPI tables need at least one processor");
   }
   std::bitset<256> uids;
@@ -184,8 +211,15 @@ Result<void> CheckConfig(const AcpiConfig& config, Gpa where) {
           "and be below 255",
           processor.uid, processor.apic_id);
     }
+    if (config.cpu_hotplug && processor.uid != uids.count()) {
+      return UsageError("processors that come and go are numbered from 0 on: the next is not {}",
+                        processor.uid);
+    }
     uids.set(processor.uid);
     apic_ids.set(processor.apic_id);
+  }
+  if (config.cpu_hotplug && config.processors.size() > kHotplugProcessors) {
+    return UsageError("at most {} processors can come and go", kHotplugProcessors);
   }
   if (config.sci < 1 || config.sci > 15) {
     return UsageError("the ACPI interrupt must be an ISA interrupt from 1 to 15, not {}",
@@ -227,9 +261,12 @@ Result<AcpiTables> WriteAcpiTables(GuestMemory& memory, Gpa where, const AcpiCon
   Placer placer(where);
   const std::uint32_t facs = placer.Place(MakeFacs(), kFacsAlignment);
   const std::uint32_t dsdt = placer.Place(MakeDsdt(), kTableAlignment);
-  const std::array<std::uint64_t, 2> tables{
-      placer.Place(MakeFadt(config, facs, dsdt), kTableAlignment),
-      placer.Place(MakeMadt(config), kTableAlignment)};
+  std::vector<std::uint64_t> tables{placer.Place(MakeFadt(config, facs, dsdt), kTableAlignment)};
+  const std::uint32_t madt = placer.Place(MakeMadt(config), kTableAlignment);
+  tables.push_back(madt);
+  if (config.cpu_hotplug) {
+    tables.push_back(placer.Place(MakeCpuSsdt(madt, config.processors.size()), kTableAlignment));
+  }
   const std::uint32_t xsdt = placer.Place(MakeXsdt(tables), kTableAlignment);
   const std::uint32_t rsdp = placer.Place(MakeRsdp(xsdt), kRsdpAlignment);
 

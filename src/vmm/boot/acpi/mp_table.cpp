@@ -85,6 +85,9 @@ TableBytes MakeTable(const AcpiConfig& config) {
   MpTable table;
   std::uint8_t boot = kBootProcessor;
   for (const AcpiConfig::Processor& processor : config.processors) {
+    if (!processor.present) {
+      continue;
+    }
     table.Add(mp::Processor{.apic_id = processor.apic_id,
                             .flags = static_cast<std::uint8_t>(kUsable | boot)});
     boot = 0;

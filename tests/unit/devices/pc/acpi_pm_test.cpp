@@ -14,8 +14,8 @@ constexpr std::uint64_t kStatus = 0x600;
 constexpr std::uint64_t kEnable = 0x602;
 constexpr std::uint64_t kControl = 0x604;
 constexpr std::uint64_t kTimer = 0x608;
-constexpr std::uint64_t kGpeStatus = 0x610;
-constexpr std::uint64_t kGpeEnable = 0x612;
+constexpr std::uint64_t kGpeStatus = 0xafe0;
+constexpr std::uint64_t kGpeEnable = 0xafe2;
 constexpr std::uint16_t kPowerButton = 0x100;
 
 class AcpiPmTest : public ::testing::Test {
@@ -132,35 +132,49 @@ TEST_F(AcpiPmTest, TimerStatusFollowsItsTopBit) {
 }
 
 TEST_F(AcpiPmTest, GeneralPurposeEventsInterruptWhenEnabled) {
-  pm_.RaiseGpe(3);
+  pm_.SetGpe(3, true);
   EXPECT_EQ(ports_.In16(kGpeStatus), 8);
   EXPECT_FALSE(sci_.level());
   ports_.Out8(kGpeEnable, 8);
   EXPECT_TRUE(sci_.level());
-  ports_.Out8(kGpeStatus, 8);
+  EXPECT_EQ(ports_.In32(kGpeStatus), 0x80008U);
+  pm_.SetGpe(3, false);
   EXPECT_FALSE(sci_.level());
-  pm_.RaiseGpe(15);
+  EXPECT_EQ(ports_.In16(kGpeStatus), 0);
+  pm_.SetGpe(15, true);
   ports_.Out8(kGpeEnable + 1, 0x80);
   EXPECT_TRUE(sci_.level());
   EXPECT_EQ(ports_.In8(kGpeStatus + 1), 0x80);
+}
+
+TEST_F(AcpiPmTest, AnEventStaysForAsLongAsItsLevelIsUp) {
+  pm_.SetGpe(3, true);
+  ports_.Out16(kGpeStatus, 0xffff);
+  EXPECT_EQ(ports_.In16(kGpeStatus), 8) << "acknowledged, and still there";
+  ports_.Out16(kGpeEnable, 8);
+  EXPECT_TRUE(sci_.level());
+  pm_.SetGpe(3, true);
+  EXPECT_EQ(sci_.edges(), 1);
+  ports_.Out16(kGpeEnable, 0);
+  EXPECT_FALSE(sci_.level());
 }
 
 TEST_F(AcpiPmTest, TheLineStaysUpWhileAnySourceIsPending) {
   ports_.Out16(kEnable, kPowerButton);
   ports_.Out16(kGpeEnable, 1);
   pm_.PressPowerButton();
-  pm_.RaiseGpe(0);
+  pm_.SetGpe(0, true);
   ports_.Out16(kStatus, kPowerButton);
   EXPECT_TRUE(sci_.level());
-  ports_.Out16(kGpeStatus, 1);
+  pm_.SetGpe(0, false);
   EXPECT_FALSE(sci_.level());
   EXPECT_EQ(sci_.edges(), 1);
 }
 
 TEST_F(AcpiPmTest, ReservedPortsReadAsOnes) {
   EXPECT_EQ(ports_.In16(0x606), 0xffff);
-  ports_.Out32(0x61c, 0);
-  EXPECT_EQ(ports_.In32(0x61c), 0xffffffffU);
+  ports_.Out32(0x60c, 0);
+  EXPECT_EQ(ports_.In32(0x60c), 0xffffffffU);
 }
 
 }  // namespace

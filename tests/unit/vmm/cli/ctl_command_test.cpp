@@ -62,7 +62,7 @@ TEST(CtlRequest, HasAnArgumentIfTheCommandNeedsOne) {
   for (const char* line :
        {"web balloon", "web balloon much", "web stop 1M", "web disk-add", "web disk-add file=x",
         "web info more", "web stop --debug", "web disk-remove", "web disk-resize", "web net-add",
-        "web net-add nothing", "web net-remove", "web net-remove eth0", "web net-remove 1x"}) {
+        "web net-add nothing", "web net-remove", "web net-remove eth0", "web cpus two", "web net-remove 1x"}) {
     const auto request = CtlRequest(Parse(line));
     ASSERT_FALSE(request) << line;
     EXPECT_EQ(request.error().kind, ErrorKind::kUsage);
@@ -82,20 +82,33 @@ TEST(CtlOutput, TellsWhyItWasNotDone) {
 
 TEST(CtlOutput, ShowsInformation) {
   const std::string text =
-      CtlOutput(Parse("web info"),
-                R"({"ok":true,"name":"web","state":"paused","vcpus":2,"memory":)"
-                R"({"now":134217728,"target":67108864,"max":268435456},"xen":true,)"
-                R"("transport":"KVM interception","events":"2-level, delivered by KVM",)"
-                R"("uptime_seconds":61.25,"pid":42,"milestones":[{"name":"init","seconds":3.5}],)"
-                R"("debug":["vCPU 0: halted"]})")
+      CtlOutput(
+          Parse("web info"),
+          R"({"ok":true,"name":"web","state":"paused","vcpus":2,"vcpus_online":1,"vcpus_max":8,"memory":)"
+          R"({"now":134217728,"target":67108864,"max":268435456},"xen":true,)"
+          R"("transport":"KVM interception","events":"2-level, delivered by KVM",)"
+          R"("uptime_seconds":61.25,"pid":42,"milestones":[{"name":"init","seconds":3.5}],)"
+          R"("debug":["vCPU 0: halted"]})")
           .value();
   for (const char* part :
-       {"name        web\n", "state       paused\n", "vCPUs       2\n",
+       {"name        web\n", "state       paused\n", "vCPUs       2 given, 1 online, 8 possible\n",
         "memory      128.0 MiB now, 64.0 MiB target, 256.0 MiB maximum\n", "Xen         on\n",
         "hypercalls  KVM interception\n", "events      2-level, delivered by KVM\n",
         "pid         42\n", "milestone   init after 3.5 s\n", "\nvCPU 0: halted\n"}) {
     EXPECT_THAT(text, HasSubstr(part));
   }
+}
+
+TEST(CtlRequest, AsksForANumberOfVcpusOrHowManyThereAre) {
+  EXPECT_EQ(CtlRequest(Parse("web cpus")).value(), R"({"command":"cpus"})");
+  EXPECT_EQ(CtlRequest(Parse("web cpus 4")).value(), R"({"command":"cpus","vcpus":4})");
+}
+
+TEST(CtlOutput, ShowsVcpus) {
+  EXPECT_EQ(
+      CtlOutput(Parse("web cpus 4"), R"({"ok":true,"vcpus":4,"vcpus_online":2,"vcpus_max":8})")
+          .value(),
+      "4 given, 2 online, 8 possible\n");
 }
 
 TEST(CtlOutput, ShowsDisks) {

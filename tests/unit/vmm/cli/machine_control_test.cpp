@@ -29,6 +29,15 @@ class FakeMachine final : public Machine {
   XenstoreClient* Store() override { return store; }
   Disks* PvDisks() override { return nullptr; }
   Nics* PvNics() override { return nullptr; }
+  Result<void> SetVcpus(unsigned count) override {
+    if (count > vcpus.possible) {
+      return UsageError("too many");
+    }
+    calls.push_back(fmt::format("vcpus {}", count));
+    vcpus.given = count;
+    return {};
+  }
+  VcpuCounts Vcpus() override { return vcpus; }
   std::uint64_t MemoryBytes() const override { return memory; }
   std::vector<Milestone> Milestones() const override { return {{"console", 7, 0}}; }
   void Report(std::function<void(std::vector<std::string>)> done) override {
@@ -44,6 +53,7 @@ class FakeMachine final : public Machine {
   std::vector<std::string> calls;
   XenstoreClient* store = nullptr;
   std::uint64_t memory = 200 * kMiB;
+  VcpuCounts vcpus{.given = 2, .online = 1, .possible = 8};
   EmulatedDevices emulated;
 };
 
@@ -136,12 +146,26 @@ TEST_F(MachineControlTest, AGuestThatHasCrashedStaysThatWay) {
   EXPECT_TRUE(stopped_);
 }
 
+TEST_F(MachineControlTest, TheNumberOfVcpusLastAskedForIsKeptForTheNextLife) {
+  MachineControl& control = Make(true);
+  EXPECT_TRUE(control.SetVcpus(5));
+  EXPECT_EQ(config_.vcpus, 5U);
+  EXPECT_EQ(control.Info().vcpus.given, 5U);
+  EXPECT_FALSE(control.SetVcpus(9));
+  EXPECT_EQ(config_.vcpus, 5U);
+  EXPECT_THAT(machine_.calls, ElementsAre("vcpus 5"));
+  ended_ = true;
+  EXPECT_THAT(control.SetVcpus(2).error().message, HasSubstr("crashed"));
+}
+
 TEST_F(MachineControlTest, InformationIsOfTheMomentItIsAskedFor) {
   MachineControl& control = Make(true);
   clock_.Advance(3'000'000'000);
   const GuestInfo info = control.Info();
   EXPECT_EQ(info.name, "web");
-  EXPECT_EQ(info.vcpus, 2U);
+  EXPECT_EQ(info.vcpus.given, 2U);
+  EXPECT_EQ(info.vcpus.online, 1U);
+  EXPECT_EQ(info.vcpus.possible, 8U);
   EXPECT_EQ(info.memory_bytes, 200 * kMiB);
   EXPECT_EQ(info.memory_target_bytes, 256 * kMiB);
   EXPECT_EQ(info.memory_max_bytes, 512 * kMiB);

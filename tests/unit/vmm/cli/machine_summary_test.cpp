@@ -14,7 +14,8 @@ using MachineSummaryTest = RunOptionsTest;
 
 TEST_F(MachineSummaryTest, SaysWhatWouldBeMade) {
   Parse(
-      "--kernel bzImage --cmdline console=hvc0 --memory 256M --memory-max 1G --cpus 2 --name web "
+      "--kernel bzImage --cmdline console=hvc0 --memory 256M --memory-max 1G --cpus 2 --cpus-max 8 "
+      "--name web "
       "--console stdio --disk path=root.img --disk path=cd.iso,bus=ide,media=cdrom "
       "--disk path=data.qcow2,format=qcow2,bus=both,readonly=on "
       "--disk path=b.img,overlay=on,on-error=pause "
@@ -26,7 +27,7 @@ TEST_F(MachineSummaryTest, SaysWhatWouldBeMade) {
   for (const char* line :
        {"name        web\n", "kernel      bzImage\n", "initrd      none\n",
         "cmdline     console=hvc0\n", "memory      256 MiB, up to 1024 MiB while it runs\n",
-        "vCPUs       2\n", "Xen         4.17\n",
+        "vCPUs       2, 1 to 8 by ACPI\n", "Xen         4.17\n",
         "disk        root.img, PV as xvda, format found out at start\n",
         "disk        cd.iso, emulated (IDE), CD-ROM, read-only\n",
         "disk        data.qcow2, PV and emulated, until the guest unplugs that as xvdb, qcow2, "
@@ -45,6 +46,7 @@ TEST_F(MachineSummaryTest, SaysWhatWouldBeMade) {
 TEST_F(MachineSummaryTest, WithoutXen) {
   Parse("--kernel k --xen off --timeout 9 --net user,model=e1000,host-loopback=off");
   const std::string text = MachineSummary(options_);
+  EXPECT_THAT(text, HasSubstr("vCPUs       1\n"));
   EXPECT_THAT(text, HasSubstr("Xen         off\n"));
   EXPECT_THAT(text, HasSubstr("hvc0        none without Xen\n"));
   EXPECT_THAT(text, HasSubstr("user network, without the host's loopback\n"));

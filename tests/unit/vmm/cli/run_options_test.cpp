@@ -138,6 +138,16 @@ TEST_F(RunOptionsTest, TakesALimitForTheBalloon) {
   EXPECT_EQ(MaxMemoryBytes(options_.machine), 1024 * kMiB);
 }
 
+TEST_F(RunOptionsTest, VcpusNeverChangeUnlessALimitIsGiven) {
+  Parse("--kernel k --cpus 2");
+  EXPECT_EQ(options_.machine.vcpus_max, 0U);
+  EXPECT_EQ(MaxVcpus(options_.machine), 2U);
+  Parse("--kernel k --cpus 2 --cpus-max 8");
+  EXPECT_EQ(MaxVcpus(options_.machine), 8U);
+  Parse("--kernel k --cpus 2 --cpus-max 2");
+  EXPECT_EQ(options_.machine.vcpus_max, 2U);
+}
+
 TEST_F(RunOptionsTest, KnowsWhetherTheUserChoseTheName) {
   Parse("--kernel k --control-socket /tmp/c");
   EXPECT_FALSE(options_.name_chosen);
@@ -152,14 +162,26 @@ TEST_F(RunOptionsTest, KnowsWhetherTheUserChoseTheName) {
 }
 
 TEST_F(RunOptionsTest, RefusesValuesOutsideTheirRange) {
-  for (const char* line :
-       {"--kernel k --cpus 0", "--kernel k --cpus 33", "--kernel k --cpus 1x",
-        "--kernel k --memory 16M", "--kernel k --memory 1M", "--kernel k --on-reboot maybe",
-        "--kernel k --name a/b", "--kernel k --name \"\"", "--kernel k --memory-max 128M",
-        "--kernel k --memory-max 16M", "--kernel k --memory-max 512M --xen off",
-        "--kernel k --timer-load 0", "--kernel k --kvm-xen on", "--kernel k --event-abi 3-level",
-        "--kernel k --timer-load 101", "--kernel k --log-level loud", "--kernel k --timeout -1",
-        "--kernel k --timeout soon"}) {
+  for (const char* line : {"--kernel k --cpus 0",
+                           "--kernel k --cpus 4 --cpus-max 3",
+                           "--kernel k --cpus-max 33",
+                           "--kernel k --cpus 33",
+                           "--kernel k --cpus 1x",
+                           "--kernel k --memory 16M",
+                           "--kernel k --memory 1M",
+                           "--kernel k --on-reboot maybe",
+                           "--kernel k --name a/b",
+                           "--kernel k --name \"\"",
+                           "--kernel k --memory-max 128M",
+                           "--kernel k --memory-max 16M",
+                           "--kernel k --memory-max 512M --xen off",
+                           "--kernel k --timer-load 0",
+                           "--kernel k --kvm-xen on",
+                           "--kernel k --event-abi 3-level",
+                           "--kernel k --timer-load 101",
+                           "--kernel k --log-level loud",
+                           "--kernel k --timeout -1",
+                           "--kernel k --timeout soon"}) {
     CLI::App app;
     RunOptions options;
     DeclareRunOptions(app, options);
@@ -169,12 +191,13 @@ TEST_F(RunOptionsTest, RefusesValuesOutsideTheirRange) {
 
 TEST_F(RunOptionsTest, TakesAConfigurationFile) {
   const ConfigText file(
-      "kernel = 'k'\nmemory = '1G'\ncpus = 2\ndisk = ['path=a', 'path=b']\n"
+      "kernel = 'k'\nmemory = '1G'\ncpus = 2\ncpus-max = 6\ndisk = ['path=a', 'path=b']\n"
       "[[net]]\nlink = 'user'\nmtu = 1500\n[xen]\nevent-abi = '2-level'\n");
   Parse("--cpus 3 --config " + file.path());
   EXPECT_EQ(options_.machine.kernel, "k");
   EXPECT_EQ(options_.machine.memory_bytes, 1024 * kMiB);
   EXPECT_EQ(options_.machine.vcpus, 3U);
+  EXPECT_EQ(options_.machine.vcpus_max, 6U);
   EXPECT_EQ(options_.machine.disks.size(), 2U);
   ASSERT_EQ(options_.machine.nics.size(), 1U);
   EXPECT_EQ(options_.machine.nics[0].mtu, 1500U);

@@ -111,6 +111,9 @@ TEST_F(ControlServerTest, HandsEachCommandToTheGuest) {
   }
   EXPECT_EQ(client->Ask(R"({"command":"sysrq","key":"s"})", kLimit).value(), kOk);
   EXPECT_EQ(client->Ask(R"({"command":"balloon","bytes":4096})", kLimit).value(), kOk);
+  constexpr char kCpus[] = R"({"ok":true,"vcpus":1,"vcpus_online":1,"vcpus_max":1})";
+  EXPECT_EQ(client->Ask(R"({"command":"cpus","vcpus":4})", kLimit).value(), kCpus);
+  EXPECT_EQ(Ask(*client, "cpus"), kCpus);
   EXPECT_EQ(client->Ask(R"({"command":"disk-add","disk":"path=/a"})", kLimit).value(),
             R"({"ok":true,"disk":"xvdb"})");
   EXPECT_EQ(client->Ask(R"({"command":"disk-resize","disk":"xvdb"})", kLimit).value(), kOk);
@@ -125,10 +128,11 @@ TEST_F(ControlServerTest, HandsEachCommandToTheGuest) {
   EXPECT_EQ(Json::parse(*client->Ask(R"({"command":"info","debug":true})", kLimit))["debug"][0],
             "vCPU 0: halted");
   EXPECT_TRUE(Json::parse(Ask(*client, "xenstore-ls"))["nodes"].is_array());
-  EXPECT_THAT(guest_.calls(), ElementsAre("shutdown", "reboot", "pause", "resume", "nmi", "stop",
-                                          "sysrq s", "balloon 4096", "disk-add path=/a",
-                                          "disk-resize xvdb", "disk-remove xvdb", "net-add user",
-                                          "net-remove 3", "info", "inspect", "xenstore-ls"));
+  EXPECT_THAT(
+      guest_.calls(),
+      ElementsAre("shutdown", "reboot", "pause", "resume", "nmi", "stop", "sysrq s", "balloon 4096",
+                  "cpus 4", "info", "info", "disk-add path=/a", "disk-resize xvdb",
+                  "disk-remove xvdb", "net-add user", "net-remove 3", "info", "inspect", "xenstore-ls"));
 }
 
 TEST_F(ControlServerTest, ANicsNumberThatIsTooLargeIsNoOthers) {

@@ -38,6 +38,7 @@ class FakeGuest final : public GuestControl {
   Result<void> SetMemoryTarget(std::uint64_t bytes) override {
     return Note("balloon " + std::to_string(bytes));
   }
+  Result<void> SetVcpus(unsigned count) override { return Note("cpus " + std::to_string(count)); }
   void AddDisk(std::string_view text, AddDone done) override {
     AnswerAtOnceOrLater("disk-add " + std::string(text),
                         [done = std::move(done)](const Result<void>& noted) {

@@ -73,6 +73,8 @@ TEST(ParseRequest, RefusesWhatIsNoRequest) {
                            R"({"command":"balloon","bytes":1.5})",
                            R"({"command":"balloon","bytes":"1"})",
                            R"({"command":"balloon","bytes":18446744073709551616})",
+                           R"({"command":"cpus","vcpus":"4"})",
+                           R"({"command":"cpus","vcpus":-1})",
                            R"({"command":"disk-add","disk":1})",
                            R"({"command":"net-add"})",
                            R"({"command":"net-add","net":1})",
@@ -101,7 +103,7 @@ TEST(Replies, InfoHasAllThereIs) {
   info.name = "web";
   info.state = GuestState::kPaused;
   info.pause_reason = "disk xvda: no room";
-  info.vcpus = 3;
+  info.vcpus = {.given = 3, .online = 2, .possible = 8};
   info.memory_bytes = 100;
   info.memory_target_bytes = 200;
   info.memory_max_bytes = 300;
@@ -118,6 +120,8 @@ TEST(Replies, InfoHasAllThereIs) {
   EXPECT_EQ(json["state"], "paused");
   EXPECT_EQ(json["reason"], "disk xvda: no room");
   EXPECT_EQ(json["vcpus"], 3);
+  EXPECT_EQ(json["vcpus_online"], 2);
+  EXPECT_EQ(json["vcpus_max"], 8);
   EXPECT_EQ(json["memory"], (Json{{"now", 100}, {"target", 200}, {"max", 300}}));
   EXPECT_EQ(json["xen"], true);
   EXPECT_EQ(json["transport"], "KVM interception");

@@ -100,6 +100,21 @@ TEST_F(MainboardTest, ThePowerButtonInterruptsAtGsi9) {
   EXPECT_TRUE(wires_[9].level);
 }
 
+TEST_F(MainboardTest, ProcessorsThatComeAndGoInterruptAtGsi9AndOnlyWhereThereAreSuch) {
+  EXPECT_EQ(board_.cpus(), nullptr);
+  EXPECT_EQ(ports_.Read(0xaf00, 1), 0xffU);
+  unsigned ejected = 0;
+  ASSERT_TRUE(board_.AttachCpus(8, 2, [&](unsigned processor) { ejected = processor; }));
+  Out(0xafe2, 2, 1U << AcpiCpus::kGpe);
+  EXPECT_FALSE(wires_[9].level);
+  board_.cpus()->SetPresent(3);
+  EXPECT_TRUE(wires_[9].level);
+  EXPECT_EQ(ports_.Read(0xaf00, 1), 0x07U);
+  EXPECT_FALSE(wires_[9].level);
+  Out(0xaf10, 1, 7);
+  EXPECT_EQ(ejected, 7U);
+}
+
 TEST_F(MainboardTest, TheClocksPeriodicInterruptComesFromTheLoopAtGsi8) {
   bool in_time = true;
   wires_[8].on_rise = [this] { loop_->Stop(); };

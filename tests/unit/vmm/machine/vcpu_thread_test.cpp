@@ -1,5 +1,6 @@
 #include "src/vmm/machine/vcpu_thread.h"
 
+#include <atomic>
 #include <cstring>
 #include <functional>
 #include <memory>
@@ -74,11 +75,13 @@ class FakeHandler final : public ExitHandler {
     }
   }
   void AfterPause(Vcpu& /*vcpu*/) override { ++pauses; }
+  void OnTaken(Vcpu& /*vcpu*/) override { ++takings; }
   std::function<Outcome(Vcpu&, const VcpuExit&)> on_exit;
   std::function<void(Vcpu&)> before_run;
   int exits = 0;
   int runs = 0;
   int pauses = 0;
+  int takings = 0;
 };
 
 class VcpuThreadTest : public ::testing::Test {
@@ -436,6 +439,75 @@ TEST_F(VcpuThreadTest, OneTaskAboutAThingWaitsAtMost) {
   thread_->Join();
   EXPECT_EQ(nmis, 1);
   EXPECT_EQ(order, "other new ");
+}
+
+TEST_F(VcpuThreadTest, AVcpuThatIsTakenBeforeItsStartRunsWhenItIsGivenBack) {
+  FakeHandler& handler = AddFakeHandler();
+  vcpu_->exits = {DebugExit{}};
+  StopAfterScript();
+  thread_->Take();
+  EXPECT_TRUE(thread_->taken());
+  gate_.Pause();
+  ASSERT_TRUE(thread_->Start());
+  gate_.WaitUntilHeld(1);
+  EXPECT_EQ(handler.runs, 0);
+  EXPECT_EQ(vcpu_->exits.size(), 1U);
+  gate_.Resume();
+  thread_->GiveBack();
+  thread_->Join();
+  EXPECT_EQ(handler.takings, 1);
+  EXPECT_TRUE(vcpu_->awaits_startup);
+  EXPECT_THAT(vcpu_->exits, IsEmpty());
+  EXPECT_FALSE(thread_->taken());
+}
+
+TEST_F(VcpuThreadTest, AVcpuThatIsTakenStopsAndForgetsThatItRan) {
+  FakeHandler& handler = AddFakeHandler();
+  // The guest ejects the vCPU that does it, which is the hardest case: on its own thread.
+  handler.on_exit = [this](Vcpu&, const VcpuExit&) {
+    thread_->Take();
+    return ExitHandler::Outcome::kHandled;
+  };
+  vcpu_->exits = {DebugExit{}, DebugExit{}};
+  ASSERT_TRUE(thread_->Start());
+  std::atomic<bool> looked{false};
+  while (!thread_->taken()) {
+    std::this_thread::yield();
+  }
+  // It still does what is posted to it, and comes to the gate.
+  thread_->Post(VcpuTask::kClock, [&](Vcpu&) { looked = true; });
+  gate_.Pause();
+  thread_->Kick();
+  gate_.WaitUntilHeld(1);
+  gate_.Resume();
+  while (!looked) {
+    std::this_thread::yield();
+  }
+  gate_.Stop();
+  thread_->Kick();
+  thread_->Join();
+  EXPECT_EQ(handler.takings, 1);
+  EXPECT_EQ(vcpu_->exits.size(), 1U) << "it has not run again";
+  EXPECT_FALSE(thread_->HasRun());
+}
+
+TEST_F(VcpuThreadTest, AVcpuThatNeverLeavesKvmIsSeenToRun) {
+  gate_.Pause();
+  StopAfterScript();
+  vcpu_->awaits_startup = true;
+  ASSERT_TRUE(thread_->Start());
+  gate_.WaitUntilHeld(1);
+  thread_->LookWhetherItRuns();
+  bool ran = true;
+  thread_->Post(VcpuTask::kNmi, [&](Vcpu&) {
+    ran = thread_->HasRun();
+    vcpu_->awaits_startup = false;
+    thread_->LookWhetherItRuns();
+  });
+  gate_.Resume();
+  thread_->Join();
+  EXPECT_FALSE(ran);
+  EXPECT_TRUE(thread_->HasRun());
 }
 
 TEST_F(VcpuThreadTest, ATaskPostedByTheThreadItselfRunsAtOnce) {

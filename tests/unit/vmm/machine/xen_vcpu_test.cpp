@@ -93,6 +93,28 @@ class XenVcpuTest : public ::testing::Test {
   ScriptedVcpu vcpu_{*guest_.memory};
 };
 
+// ---- Its life.
+
+TEST_F(XenVcpuTest, AVcpuThatIsTakenIsOfflineUntilTheGuestStartsItAgain) {
+  std::vector<bool> changes;
+  XenVcpu xen(
+      {*guest_.domain, *guest_.hypercalls, upcalls_, *guest_.memory, gate_, guest_.metrics, watch_,
+       clock_, life_, std::nullopt, [&](bool online) { changes.push_back(online); }},
+      vcpu_);
+  std::uint32_t number = __HYPERVISOR_xen_version;
+  static_cast<void>(xen.OnExit(vcpu_, Out(kHypercallPorts.call, number)));
+  static_cast<void>(xen.OnExit(vcpu_, Out(kHypercallPorts.call, number)));
+  EXPECT_EQ(guest_.domain->ReadRunstate(0).state, RUNSTATE_running);
+  EXPECT_THAT(changes, ::testing::ElementsAre(true));
+  EXPECT_EQ(guest_.domain->timers().SetPeriodic(0, 10'000'000), 0);
+
+  xen.OnTaken(vcpu_);
+  EXPECT_EQ(guest_.domain->ReadRunstate(0).state, RUNSTATE_offline);
+  static_cast<void>(xen.OnExit(vcpu_, Out(kHypercallPorts.call, number)));
+  EXPECT_EQ(guest_.domain->ReadRunstate(0).state, RUNSTATE_running);
+  EXPECT_THAT(changes, ::testing::ElementsAre(true, false, true));
+}
+
 // ---- Hypercalls.
 
 TEST_F(XenVcpuTest, ACallThroughThePortPutsItsResultIntoRax) {

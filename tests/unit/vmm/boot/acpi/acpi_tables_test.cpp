@@ -46,7 +46,8 @@ TEST_F(AcpiTest, FadtDescribesTheFixedHardware) {
   EXPECT_EQ(fadt.pm1a_event, AcpiPm::kBase + AcpiPm::kPm1Event);
   EXPECT_EQ(fadt.pm1a_control, AcpiPm::kBase + AcpiPm::kPm1Control);
   EXPECT_EQ(fadt.pm_timer, AcpiPm::kBase + AcpiPm::kPmTimer);
-  EXPECT_EQ(fadt.gpe0, AcpiPm::kBase + AcpiPm::kGpe0);
+  EXPECT_EQ(fadt.gpe0, AcpiPm::kGpe0Base);
+  EXPECT_EQ(fadt.gpe0_length, AcpiPm::kGpe0Size);
   EXPECT_EQ(fadt.gpe0_length * 8U / 2U, AcpiPm::kGpeCount);
   EXPECT_EQ(fadt.smi_command, 0U) << "ACPI mode from the start";
   EXPECT_EQ(fadt.century, 0x32);

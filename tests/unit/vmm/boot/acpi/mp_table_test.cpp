@@ -21,8 +21,9 @@ class MpTableTest : public AcpiTest {
   }
 
   // The table with its header, its checksums checked.
-  Table Written(unsigned processors) {
-    const Result<void> written = WriteMpTable(*memory_, Config(processors));
+  Table Written(unsigned processors) { return Written(Config(processors)); }
+  Table Written(const AcpiConfig& config) {
+    const Result<void> written = WriteMpTable(*memory_, config);
     EXPECT_TRUE(written);
     const Table pointer_bytes = Raw(0, sizeof(mp::FloatingPointer));
     EXPECT_EQ(std::memcmp(pointer_bytes.data(), "_MP_", 4), 0);
@@ -63,6 +64,12 @@ TEST_F(MpTableTest, NamesEveryProcessorAndTheFirstToBoot) {
     EXPECT_EQ(processors[i].apic_id, i * 2);
     EXPECT_EQ(processors[i].flags, i == 0 ? 3 : 1);
   }
+}
+
+TEST_F(MpTableTest, LeavesOutProcessorsThatMayComeLater) {
+  AcpiConfig config = Config(3);
+  config.processors[2].present = false;
+  EXPECT_EQ(Entries<mp::Processor>(Written(config), 0).size(), 2U);
 }
 
 TEST_F(MpTableTest, HasRoomForAllProcessorsThatAMachineMayHave) {
