@@ -13,8 +13,8 @@ using ::testing::HasSubstr;
 
 // Does what udev does on a distribution: takes new processors into use.
 constexpr char kOnlineNewCpus[] =
-    "while sleep 1; do for cpu in /sys/devices/system/cpu/cpu*/online; do "
-    "read -r on <$cpu && [ $on = 1 ] || echo 1 >$cpu; done 2>/dev/null; done &";
+    "{ while sleep 1; do for cpu in /sys/devices/system/cpu/cpu*/online; do "
+    "read -r on <$cpu && [ $on = 1 ] || echo 1 >$cpu; done 2>/dev/null; done & }";
 
 // A guest whose processors are watched, from inside and outside.
 class CpuGuest : public ControlledGuest {
@@ -50,7 +50,7 @@ TEST(CpuHotplug, VcpusComeAndGoUnderLoad) {
   EXPECT_THAT(guest.Ctl({"cpus", "0"}).err, HasSubstr("1 to 4"));
 
   guest.Run(kOnlineNewCpus);
-  guest.Run("for i in 1 2 3; do while :; do md5sum /bin/busybox; done >/dev/null & done");
+  guest.Run("{ while :; do md5sum /bin/busybox; done >/dev/null & }");
   for (const unsigned count : {4U, 2U, 4U}) {
     EXPECT_EQ(guest.Ctl({"cpus", std::to_string(count)}).code, 0);
     ASSERT_TRUE(guest.WaitForCpus(count)) << count << '\n' << guest.veneer().out();

@@ -121,7 +121,9 @@ void VcpuThread::LookWhetherItRuns() {
 }
 
 void VcpuThread::Take() {
-  taken_ = true;
+  if (taken_.exchange(true)) {
+    return;
+  }
   Post(VcpuTask::kTake, [this](Vcpu& vcpu) {
     if (!vcpu.AwaitStartup()) {
       LogError("KVM does not let vCPU {} start anew", vcpu.id());

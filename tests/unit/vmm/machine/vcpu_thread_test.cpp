@@ -446,6 +446,7 @@ TEST_F(VcpuThreadTest, AVcpuThatIsTakenBeforeItsStartRunsWhenItIsGivenBack) {
   vcpu_->exits = {DebugExit{}};
   StopAfterScript();
   thread_->Take();
+  thread_->Take();
   EXPECT_TRUE(thread_->taken());
   gate_.Pause();
   ASSERT_TRUE(thread_->Start());

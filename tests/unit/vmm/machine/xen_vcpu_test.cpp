@@ -106,7 +106,7 @@ TEST_F(XenVcpuTest, AVcpuThatIsTakenIsOfflineUntilTheGuestStartsItAgain) {
   static_cast<void>(xen.OnExit(vcpu_, Out(kHypercallPorts.call, number)));
   EXPECT_EQ(guest_.domain->ReadRunstate(0).state, RUNSTATE_running);
   EXPECT_THAT(changes, ::testing::ElementsAre(true));
-  EXPECT_EQ(guest_.domain->timers().SetPeriodic(0, 10'000'000), 0);
+  EXPECT_TRUE(guest_.domain->timers().SetPeriodic(0, 10'000'000));
 
   xen.OnTaken(vcpu_);
   EXPECT_EQ(guest_.domain->ReadRunstate(0).state, RUNSTATE_offline);
