@@ -103,6 +103,7 @@ class FakeMachine final : public XenMachineHooks {
   std::size_t flushes_needed = 1;  // so many times it is asked before it is done
   std::set<unsigned> online = {0};
   std::map<unsigned, vcpu_hvm_context_t> started;
+  std::set<unsigned> taken;  // vCPUs that the host has not given
   std::uint64_t stolen_ns = 0;
 
  private:

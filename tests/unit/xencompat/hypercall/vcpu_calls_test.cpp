@@ -127,6 +127,15 @@ TEST_P(VcpuCalls, AVcpuStartsWithTheRegistersThatItWasGiven) {
   }
 }
 
+TEST_P(VcpuCalls, AVcpuThatTheHostHasNotGivenDoesNotStart) {
+  const vcpu_hvm_context_t context = Context32();
+  const std::uint64_t address = guest_.Put(std::as_bytes(std::span(&context, 1)));
+  guest_.machine.taken = {1};
+  EXPECT_EQ(Op(VCPUOP_initialise, 1, address), 0);
+  EXPECT_EQ(Op(VCPUOP_up, 1), -XEN_ENOENT);
+  EXPECT_EQ(Op(VCPUOP_is_up, 1), 0);
+}
+
 TEST_P(VcpuCalls, WhatAVcpuWasGivenIsForgottenWithTheGuest) {
   const vcpu_hvm_context_t context = Context32();
   const std::uint64_t address = guest_.Put(std::as_bytes(std::span(&context, 1)));
