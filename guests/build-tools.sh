@@ -8,7 +8,7 @@ need_build_packages() {
 		libfmt-dev=$lib/fmt/core.h libspdlog-dev=$lib/spdlog/spdlog.h \
 		libexpected-dev=$lib/tl/expected.hpp libcli11-dev=$lib/CLI/CLI.hpp \
 		nlohmann-json3-dev=$lib/nlohmann/json.hpp libxen-dev=$lib/xen/xen.h \
-		libzydis-dev=$lib/Zydis/Zydis.h liburing-dev=$lib/liburing.h libnbd-dev=$lib/libnbd.h \
+		libzydis-dev=$lib/Zydis/Zydis.h liburing-dev=$lib/liburing.h libseccomp-dev=$lib/seccomp.h libnbd-dev=$lib/libnbd.h \
 		libslirp-dev=$lib/slirp/libslirp.h libtomlplusplus-dev=$lib/toml++/toml.h \
 		zlib1g-dev=$lib/zlib.h liblzma-dev=$lib/lzma.h liblz4-dev=$lib/lz4.h \
 		libzstd-dev=$lib/zstd.h libbz2-dev=$lib/bzlib.h

@@ -29,7 +29,8 @@ class BlockBackend::Impl final : private XenbusDriver {
       : parts_(parts),
         image_(std::move(image)),
         disk_(config, *image_, parts.metrics, parts.on_failure),
-        workers_(config.vdev, parts.post, [this](std::size_t index) { return Host(index); }) {}
+        workers_(ThreadKind::kDisk, config.vdev, parts.post,
+                 [this](std::size_t index) { return Host(index); }) {}
 
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;

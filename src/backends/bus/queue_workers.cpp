@@ -11,7 +11,8 @@
 
 namespace veneer {
 
-Result<std::unique_ptr<QueueWorker>> QueueWorker::Create(const std::string& name, Host host) {
+Result<std::unique_ptr<QueueWorker>> QueueWorker::Create(ThreadKind kind, const std::string& name,
+                                                         Host host) {
   std::unique_ptr<QueueWorker> worker(new QueueWorker());
   VENEER_TRY_ASSIGN(worker->kick_, EventFd::Create());
   const auto set_up = [self = worker.get(), open = host.open](EventLoop& loop) -> Result<void> {
@@ -27,7 +28,7 @@ Result<std::unique_ptr<QueueWorker>> QueueWorker::Create(const std::string& name
     self->server_.reset();
     close();
   };
-  VENEER_TRY_ASSIGN(worker->thread_, LoopThread::Start(name, set_up, tear_down));
+  VENEER_TRY_ASSIGN(worker->thread_, LoopThread::Start(kind, name, set_up, tear_down));
   return worker;
 }
 
@@ -73,8 +74,9 @@ void QueueWorker::Report(Inquiry::Answer answer) {
 Result<void> QueueWorkers::Prepare(std::size_t count) {
   while (workers_.size() < count) {
     const std::size_t index = workers_.size();
-    VENEER_TRY_ASSIGN(std::unique_ptr<QueueWorker> worker,
-                      QueueWorker::Create(fmt::format("{}-{}", name_, index), make_host_(index)));
+    VENEER_TRY_ASSIGN(
+        std::unique_ptr<QueueWorker> worker,
+        QueueWorker::Create(kind_, fmt::format("{}-{}", name_, index), make_host_(index)));
     workers_.push_back(std::move(worker));
   }
   ++*connection_;

@@ -32,7 +32,8 @@ class NetBackend::Impl final : private XenbusDriver {
       : parts_(parts),
         link_(std::move(link)),
         nic_(number, config, *link_, parts.metrics),
-        workers_(fmt::format("net{}", number), parts.post, [](std::size_t) { return NoHost(); }) {}
+        workers_(link_->facts().thread, fmt::format("net{}", number), parts.post,
+                 [](std::size_t) { return NoHost(); }) {}
 
   Result<void> Start();
   const NetConfig& config() const { return nic_.config; }

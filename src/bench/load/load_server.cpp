@@ -92,7 +92,8 @@ Result<std::unique_ptr<LoadServer>> LoadServer::Start() {
     return ErrnoError(errno, "cannot listen for the network's load");
   }
   server->port_ = ntohs(address.sin_port);
-  VENEER_TRY_ASSIGN(server->thread_, StartThread("load", [raw = server.get()] { raw->Run(); }));
+  VENEER_TRY_ASSIGN(server->thread_,
+                    StartThread(ThreadKind::kHelper, "load", [raw = server.get()] { raw->Run(); }));
   return server;
 }
 

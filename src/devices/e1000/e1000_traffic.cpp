@@ -32,7 +32,7 @@ Result<void> E1000Device::Start(PciDevice& pin) {
   VENEER_TRY_ASSIGN(kick_, EventFd::Create());
   VENEER_TRY_ASSIGN(
       thread_, LoopThread::Start(
-                   fmt::format("e1000-{}", config_.number),
+                   link_->facts().thread, fmt::format("e1000-{}", config_.number),
                    [this](EventLoop& loop) { return SetUp(loop); }, [this] { channel_.reset(); }));
   const MutexLock lock(mutex_);
   timer_ = std::make_unique<LoopTimer>(thread_->loop(), [this] {

@@ -17,7 +17,8 @@ Result<std::unique_ptr<IdeWorker>> IdeWorker::Create(std::vector<IdeDriveConfig>
   }
   VENEER_TRY_ASSIGN(worker->thread_,
                     LoopThread::Start(
-                        "ide", [raw = worker.get()](EventLoop& loop) { return raw->SetUp(loop); },
+                        ThreadKind::kDisk, "ide",
+                        [raw = worker.get()](EventLoop& loop) { return raw->SetUp(loop); },
                         [raw = worker.get()] {
                           for (const auto& lane : raw->lanes_) {
                             if (lane != nullptr) {

@@ -9,9 +9,11 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <utility>
 
+#include "veneer/host/sandbox/bound_ring.h"
 #include "veneer/vmm/base/clock.h"
 
 namespace veneer {
@@ -33,10 +35,16 @@ int Initialise(io_uring& ring) {
   io_uring_params params{};
   // Completions are worked off when this thread asks for them, not by interrupting it.
   params.flags = IORING_SETUP_CQSIZE | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-                 IORING_SETUP_TASKRUN_FLAG;
+                 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_R_DISABLED;
   params.cq_entries = kCompletions;
   int error = io_uring_queue_init_params(kSubmissions, &ring, &params);
   if (error == -EINVAL) {  // a host before Linux 6.1
+    params = {};
+    params.flags = IORING_SETUP_CQSIZE | IORING_SETUP_R_DISABLED;
+    params.cq_entries = kCompletions;
+    error = io_uring_queue_init_params(kSubmissions, &ring, &params);
+  }
+  if (error == -EINVAL) {  // before 5.10
     params = {};
     params.flags = IORING_SETUP_CQSIZE;
     params.cq_entries = kCompletions;
@@ -77,6 +85,12 @@ Result<std::unique_ptr<DiskChannel>> UringChannel::Create(const Files& files) {
   if (const int error = io_uring_register_eventfd(&channel->ring_, channel->ready_.get());
       error != 0) {
     return ErrnoError(-error, "cannot register an eventfd with io_uring");
+  }
+  constexpr std::array<std::uint8_t, 6> kOperations{IORING_OP_READ,  IORING_OP_WRITE,
+                                                    IORING_OP_READV, IORING_OP_WRITEV,
+                                                    IORING_OP_FSYNC, IORING_OP_FALLOCATE};
+  if (const int error = BindRing(channel->ring_, kOperations); error != 0) {
+    return ErrnoError(-error, "cannot start an io_uring");
   }
   if (channel->ring_.cq.kflags == nullptr) {
     return HostError("disks need io_uring of Linux 5.8 or later");

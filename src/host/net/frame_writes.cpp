@@ -1,17 +1,29 @@
 #include "frame_writes.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstdint>
+#include <utility>
+
+#include "veneer/host/sandbox/bound_ring.h"
+#include "veneer/vmm/base/thread.h"
 
 namespace veneer {
 
 std::unique_ptr<FrameWrites> FrameWrites::Create(int tap) {
   std::unique_ptr<FrameWrites> writes(new FrameWrites());
-  writes->made_ = io_uring_queue_init(kMost, &writes->ring_, 0) == 0;
-  if (!writes->made_ || io_uring_register_files(&writes->ring_, &tap, 1) != 0) {
-    return nullptr;
-  }
-  return writes;
+  bool good = false;
+  CallOnMaker([&] { good = writes->Make(tap); });
+  return good ? std::move(writes) : nullptr;
+}
+
+bool FrameWrites::Make(int tap) {
+  made_ = io_uring_queue_init(kMost, &ring_, IORING_SETUP_R_DISABLED) == 0 ||
+          io_uring_queue_init(kMost, &ring_, 0) == 0;  // before Linux 5.10
+  constexpr std::array<std::uint8_t, 1> kOperations{IORING_OP_WRITEV};
+  return made_ && io_uring_register_files(&ring_, &tap, 1) == 0 &&
+         BindRing(ring_, kOperations) == 0;
 }
 
 FrameWrites::~FrameWrites() {

@@ -33,6 +33,7 @@ class FrameWrites {
 
  private:
   FrameWrites() = default;
+  bool Make(int tap);
   void Queue(std::span<OutgoingFrame> frames);
   unsigned Submit(unsigned count);
   void Collect(unsigned count);

@@ -73,8 +73,11 @@ Result<std::unique_ptr<NetLink>> UserLink::Open(const UserNet& net, const NetCon
   const std::uint32_t mtu = MtuFor(config);
   CheckResolver(net);
   VENEER_TRY_ASSIGN(std::unique_ptr<SlirpStack> stack, SlirpStack::Create(net, mtu));
-  return std::unique_ptr<NetLink>(
-      new UserLink(std::move(stack), {.name = "user", .offloads = false, .queues = 1, .mtu = mtu}));
+  return std::unique_ptr<NetLink>(new UserLink(std::move(stack), {.name = "user",
+                                                                  .offloads = false,
+                                                                  .queues = 1,
+                                                                  .mtu = mtu,
+                                                                  .thread = ThreadKind::kUserNet}));
 }
 
 Result<std::unique_ptr<NetChannel>> UserLink::OpenChannel(unsigned queue) {

@@ -261,9 +261,10 @@ Result<std::unique_ptr<ChildProcess>> ChildProcess::Start(
   child->on_end_ = std::move(on_end);
   const auto started = std::make_shared<std::promise<Result<void>>>();
   std::future<Result<void>> result = started->get_future();
-  VENEER_TRY_ASSIGN(child->thread_, StartThread("keeper", [keeper = child.get(), &plan, started] {
-                      keeper->Keep(plan, std::move(*started));
-                    }));
+  VENEER_TRY_ASSIGN(child->thread_, StartThread(ThreadKind::kKeeper, "keeper",
+                                                [keeper = child.get(), &plan, started] {
+                                                  keeper->Keep(plan, std::move(*started));
+                                                }));
   VENEER_TRY(result.get());
   return child;
 }

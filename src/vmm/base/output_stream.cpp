@@ -144,7 +144,8 @@ std::uint64_t OutputStream::Impl::Write(std::span<const std::byte> text, bool wa
 }
 
 std::span<const std::byte> OutputStream::Impl::WriteNow(std::span<const std::byte> text) {
-  if (way_ == Way::kThreadOnly) {
+  // A new file is begun by the thread, which may open it whoever writes.
+  if (way_ == Way::kThreadOnly || (text.size() > file_.room() && text.size() <= file_.largest())) {
     return text;
   }
   if (const Result<bool> room = file_.MakeRoom(text.size()); !room) {
@@ -183,7 +184,8 @@ ssize_t OutputStream::Impl::Put(std::span<const std::byte> text) const {
 
 bool OutputStream::Impl::HasThread(const std::shared_ptr<Impl>& self) {
   if (ended_ && !ending_ && wake_) {
-    Result<std::thread> thread = StartThread("output", [self] { self->Run(); });
+    Result<std::thread> thread =
+        StartThread(ThreadKind::kOutput, "output", [self] { self->Run(); });
     if (thread) {
       thread_ = std::move(thread).value();
       ended_ = false;
@@ -228,9 +230,15 @@ void OutputStream::Impl::Run() {
 
 void OutputStream::Impl::PassOn(std::span<const std::byte> text) {
   while (!text.empty()) {
+    const auto part = text.first(std::min<std::uint64_t>(text.size(), file_.largest()));
+    if (const Result<bool> room = file_.MakeRoom(part.size()); !room) {
+      Drop(std::exchange(passing_, 0), room.error().message);
+      changed_.NotifyAll();
+      return;
+    }
     mutex_.Unlock();
     const bool ready = WaitUntilReady();
-    const ssize_t count = ready ? Put(text) : 0;
+    const ssize_t count = ready ? Put(part) : 0;
     const int error = errno;
     mutex_.Lock();
     if (given_up_ || ending_) {

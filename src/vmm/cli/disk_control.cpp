@@ -33,8 +33,8 @@ void DiskControl::Add(std::string_view text, AddDone done) {
   if (opening_ == kMostAtOnce) {
     return done(UsageError("{} disks are just being added; wait for one of them", kMostAtOnce));
   }
-  Result<std::thread> opener =
-      StartThread("disk-open", [link = link_, opened = *config, done]() mutable {
+  Result<std::thread> opener = StartThread(
+      ThreadKind::kHelper, "disk-open", [link = link_, opened = *config, done]() mutable {
         const Result<void> decided = DecideDiskFormat(opened);
         Result<std::unique_ptr<DiskImage>> image =
             decided ? OpenDiskImage(opened)

@@ -8,6 +8,7 @@
 
 #include <liburing.h>
 
+#include "veneer/host/sandbox/sandbox.h"
 #include "veneer/vmm/base/unique_fd.h"
 #include "veneer/vmm/machine/machine_config.h"
 
@@ -72,6 +73,7 @@ HostFact SpeedFact(const HostProfile& profile) {
 HostResources ProbeResources() {
   HostResources resources;
   resources.io_uring = TryIoUring();
+  resources.call_filters = HostFiltersCalls();
   const UniqueFd tap(open("/dev/net/tun", O_RDWR | O_CLOEXEC));
   resources.tap = tap.valid();
   if (!resources.tap) {
@@ -120,6 +122,10 @@ std::vector<HostFact> HostFacts(const KvmCapabilities& capabilities, const HostP
   facts.push_back({"io_uring", "io_uring", YesNo(resources.io_uring),
                    resources.io_uring ? "disks are driven in batches"
                                       : "switch it on: sysctl kernel.io_uring_disabled=0"});
+  facts.push_back({"sandbox", "System call filters", YesNo(resources.call_filters),
+                   resources.call_filters
+                       ? "threads are confined to the calls that they have a use for (--sandbox)"
+                       : "guests need --sandbox off: the kernel lacks CONFIG_SECCOMP_FILTER"});
   facts.push_back({"tap", "Tap devices",
                    resources.tap ? std::string("yes") : "no: " + resources.tap_problem,
                    resources.tap ? "guests can be put on a bridge"

@@ -19,6 +19,7 @@ struct HostFact {
 // Host facts beside KVM, each found out by trying or by reading what the kernel says.
 struct HostResources {
   bool io_uring = false;
+  bool call_filters = false;  // of the sandbox
   bool tap = false;
   std::string tap_problem;  // why not, if not
   std::string huge_pages;   // the kernel's transparent_hugepage/enabled, "" if it has none

@@ -37,7 +37,7 @@ MachineControl::MachineControl(Parts parts)
     disks_.emplace(*disks, parts_.loop, parts_.config.disks);
   }
   if (Nics* const nics = parts_.machine.PvNics(); nics != nullptr) {
-    nics_.emplace(*nics, parts_.loop, parts_.config.nics);
+    nics_.emplace(*nics, parts_.loop, parts_.config.nics, kRemovalLimitNs, parts_.refusals);
   }
 }
 

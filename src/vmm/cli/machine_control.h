@@ -9,6 +9,7 @@
 
 #include "disk_control.h"
 #include "net_control.h"
+#include "veneer/host/sandbox/sandbox.h"
 #include "veneer/vmm/base/clock.h"
 #include "veneer/vmm/base/event_loop.h"
 #include "veneer/vmm/control/guest_control.h"
@@ -28,6 +29,7 @@ class MachineControl final : public GuestControl {
     const Clock& clock;
     std::function<void()> stop;   // ends the run
     std::function<bool()> ended;  // the guest has crashed and is kept for inspection
+    SandboxRefusals refusals;
   };
   // The machine is about to start.
   explicit MachineControl(Parts parts);

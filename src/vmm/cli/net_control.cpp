@@ -3,12 +3,17 @@
 #include <algorithm>
 #include <optional>
 #include <utility>
+#include <variant>
 
 namespace veneer {
 
 NetControl::NetControl(Nics& nics, EventLoop& loop, std::vector<NetConfig>& configs,
-                       std::uint64_t removal_limit_ns)
-    : nics_(nics), loop_(loop), configs_(configs), removal_limit_ns_(removal_limit_ns) {
+                       std::uint64_t removal_limit_ns, const SandboxRefusals& refusals)
+    : nics_(nics),
+      loop_(loop),
+      configs_(configs),
+      refusals_(refusals),
+      removal_limit_ns_(removal_limit_ns) {
   // As they were when the machine was made, which refuses what this would.
   static_cast<void>(IdentifyNics(nics_.guest(), configs_));
   Learn();
@@ -26,11 +31,23 @@ void NetControl::Learn() {
   std::ranges::sort(configs_, {}, &NetConfig::number);
 }
 
+Result<void> NetControl::CheckPossible(const NetConfig& config) const {
+  const auto* const tap = std::get_if<TapNet>(&config.link);
+  if (tap != nullptr && refusals_.tap != nullptr) {
+    return UsageError("{}", refusals_.tap);
+  }
+  if (tap != nullptr && !tap->script.empty() && refusals_.script != nullptr) {
+    return UsageError("{}", refusals_.script);
+  }
+  return {};
+}
+
 Result<unsigned> NetControl::Add(std::string_view text) {
   VENEER_TRY_ASSIGN(NetConfig config, ParseNet(text));
   if (IsE1000Nic(config)) {
     return UsageError("an emulated NIC cannot be added while the guest runs; only PV NICs can");
   }
+  VENEER_TRY(CheckPossible(config));
   // With a number and an address that no emulated NIC has either.
   std::vector<NetConfig> all = configs_;
   all.push_back(std::move(config));

@@ -7,6 +7,7 @@
 
 #include "removal.h"
 #include "veneer/backends/net/nics.h"
+#include "veneer/host/sandbox/sandbox.h"
 #include "veneer/vmm/base/event_loop.h"
 #include "veneer/vmm/control/guest_control.h"
 
@@ -18,7 +19,8 @@ class NetControl {
   // All outlive this object. `configs` is kept up to date: the guest finds the same NICs with the
   // same numbers and addresses after a reboot.
   NetControl(Nics& nics, EventLoop& loop, std::vector<NetConfig>& configs,
-             std::uint64_t removal_limit_ns = kRemovalLimitNs);
+             std::uint64_t removal_limit_ns = kRemovalLimitNs,
+             const SandboxRefusals& refusals = {});
 
   // `text` as after --net. Returns the NIC's number.
   Result<unsigned> Add(std::string_view text);
@@ -28,12 +30,15 @@ class NetControl {
   std::vector<GuestInfo::Nic> List() const;
 
  private:
+  // UsageError for what the sandbox has given up.
+  Result<void> CheckPossible(const NetConfig& config) const;
   // Takes over what the NICs are now.
   void Learn();
 
   Nics& nics_;
   EventLoop& loop_;
   std::vector<NetConfig>& configs_;
+  const SandboxRefusals refusals_;
   const std::uint64_t removal_limit_ns_;
 };
 

@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <memory>
 #include <optional>
+#include <variant>
 
 #include "boot_trouble.h"
 #include "claim_name.h"
@@ -24,6 +25,7 @@
 #include "reboot_limit.h"
 #include "terminal.h"
 #include "veneer/host/disk/disk_image.h"
+#include "veneer/host/sandbox/sandbox.h"
 #include "veneer/vmm/base/clock.h"
 #include "veneer/vmm/base/event_loop.h"
 #include "veneer/vmm/base/log.h"
@@ -67,6 +69,18 @@ Result<UniqueFd> CatchSignals() {
     return ErrnoError(errno, "cannot watch for signals");
   }
   return fd;
+}
+
+// What the guest's next lives need rights for.
+SandboxNeeds NeedsOf(const MachineConfig& machine) {
+  SandboxNeeds needs;
+  for (const NetConfig& nic : machine.nics) {
+    if (const auto* const tap = std::get_if<TapNet>(&nic.link)) {
+      needs.taps = true;
+      needs.scripts = needs.scripts || !tap->script.empty();
+    }
+  }
+  return needs;
 }
 
 // Lets `veneer ctl` at one life of a guest.
@@ -117,7 +131,8 @@ class Session {
   HostProfile host_;
   std::uint64_t deadline_ns_ = 0;
   int signal_number_ = 0;
-  std::optional<MachineStop> stop_;    // on the loop's thread
+  std::optional<MachineStop> stop_;  // on the loop's thread
+  SandboxRefusals refusals_;
   MachineControl* control_ = nullptr;  // of this life of the guest, on the loop's thread
 };
 
@@ -132,10 +147,11 @@ Result<void> Session::Prepare() {
                     GuestOutput::Open(options_.machine.serial, "--serial", "serial", metrics_));
   VENEER_TRY_ASSIGN(console_output_, GuestOutput::Open(options_.machine.xen.console, "--console",
                                                        "console", metrics_));
+  VENEER_TRY_ASSIGN(system_, KvmSystem::Open());
+  VENEER_TRY_ASSIGN(refusals_, EnterSandbox(options_.sandbox, NeedsOf(options_.machine)));
   if (!options_.boot_reason.empty()) {
     LogInfo("{} {}", options_.machine.name, options_.boot_reason);
   }
-  VENEER_TRY_ASSIGN(system_, KvmSystem::Open());
   const bool speed_wanted = !options_.metrics_file.empty();
   VENEER_TRY_ASSIGN(host_, ProbeHost(*system_, HostClock(), speed_wanted));
   if (host_.emulated_kernel) {
@@ -250,7 +266,8 @@ Result<std::unique_ptr<Control>> Session::MakeControl(EventLoop& loop, Machine& 
   const auto stop = [this, &loop] { End(loop, {StopReason::kQuit, {}}); };
   const auto ended = [this] { return stop_.has_value(); };
   std::unique_ptr<Control> control(new Control{
-      MachineControl({options_.machine, machine, loop, HostClock(), stop, ended}), nullptr});
+      MachineControl({options_.machine, machine, loop, HostClock(), stop, ended, refusals_}),
+      nullptr});
   VENEER_TRY_ASSIGN(control->server,
                     ControlServer::Create(*control_socket_, control->guest, loop, {}));
   return control;

@@ -442,6 +442,13 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
                   "Where 'veneer ctl' reaches the guest, or off (default: NAME.sock in "
                   "/run/veneer for root, in $XDG_RUNTIME_DIR/veneer for others)")
       ->type_name("PATH|off");
+  AddChoice<SandboxMode>(
+      command, "--sandbox", options.sandbox,
+      {{"on", SandboxMode::kOn}, {"off", SandboxMode::kOff}, {"audit", SandboxMode::kAudit}},
+      "What a thread may ask of the host's kernel: what it has a use for, without which Veneer "
+      "ends "
+      "with a line that names the call; anything; or anything, and the kernel's log tells",
+      "on");
   command.add_flag("--dry-run", options.dry_run,
                    "Print the machine that would be made, and make none");
   AddParsed<RebootLimit::Rate>(

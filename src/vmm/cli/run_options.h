@@ -8,6 +8,7 @@
 #include <CLI/App.hpp>
 
 #include "reboot_limit.h"
+#include "veneer/host/sandbox/sandbox.h"
 #include "veneer/vmm/base/log.h"
 #include "veneer/vmm/base/result.h"
 #include "veneer/vmm/machine/machine_config.h"
@@ -26,6 +27,7 @@ struct RunOptions {
   std::string control_socket;    // path; empty: the usual place; kNoControlSocket: none
   unsigned timeout_seconds = 0;  // 0: none
   bool dry_run = false;          // only say what would be made
+  SandboxMode sandbox = SandboxMode::kOn;
   RebootLimit::Rate reboot_rate;
   LogLevel log_level = LogLevel::kInfo;
   std::string log_file;      // empty: stderr

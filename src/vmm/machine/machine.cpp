@@ -326,9 +326,14 @@ Result<void> MachineImpl::MakeVcpus(const KvmSystem& system) {
     absent_pmu_ = AbsentPmuMsrs(supported, capabilities.pmu);
   }
   VENEER_TRY(FilterMsrs());
-  const VcpuContext context{gate_,    ports_,
-                            mmio_,    *memory_,
-                            metrics_, [this](MachineStop stop) { RequestStop(std::move(stop)); }};
+  const VcpuContext context{
+      .gate = gate_,
+      .ports = ports_,
+      .mmio = mmio_,
+      .memory = *memory_,
+      .metrics = metrics_,
+      .request_stop = [this](MachineStop stop) { RequestStop(std::move(stop)); },
+      .kind = host_.emulated_kernel ? ThreadKind::kPvmVcpu : ThreadKind::kVcpu};
   const unsigned vcpus = MaxVcpus(config_);
   for (unsigned i = 0; i < vcpus; ++i) {
     CpuidTable cpuid = GuestCpuid(supported, system.capabilities(), host_, i, vcpus);

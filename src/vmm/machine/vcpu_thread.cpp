@@ -61,6 +61,7 @@ void VcpuThread::Loop() {
   id_ = std::this_thread::get_id();
   // Linux, Documentation/scheduler/sched-stats.rst: run time, wait time, time slices.
   schedstat_ = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
+  ConfineThread(context_.kind);
   for (;;) {
     const bool held = !context_.gate.open();
     if (!context_.gate.Pass()) {

@@ -12,6 +12,7 @@
 #include "veneer/vmm/base/metrics.h"
 #include "veneer/vmm/base/mutex.h"
 #include "veneer/vmm/base/result.h"
+#include "veneer/vmm/base/thread.h"
 #include "veneer/vmm/bus/bus.h"
 #include "veneer/vmm/machine/stop.h"
 #include "veneer/vmm/memory/guest_memory.h"
@@ -28,6 +29,7 @@ struct VcpuContext {
   Metrics& metrics;
   // Ends the machine; returns at once.
   std::function<void(MachineStop)> request_stop;
+  ThreadKind kind = ThreadKind::kVcpu;
 };
 
 // What a task posted to a vCPU is about.

@@ -45,8 +45,9 @@ class QueueWorker {
   };
   using MakeServer = std::function<std::unique_ptr<QueueServer>(EventLoop& loop)>;
 
-  // `name`: the thread's.
-  static Result<std::unique_ptr<QueueWorker>> Create(const std::string& name, Host host);
+  // `kind`, `name`: the thread's.
+  static Result<std::unique_ptr<QueueWorker>> Create(ThreadKind kind, const std::string& name,
+                                                     Host host);
   QueueWorker(const QueueWorker&) = delete;
   QueueWorker& operator=(const QueueWorker&) = delete;
   // Waits for what is under way.
@@ -83,9 +84,12 @@ class QueueWorkers {
  public:
   using MakeHost = std::function<QueueWorker::Host(std::size_t index)>;
 
-  // `name`: of the device; the threads' are made from it.
-  QueueWorkers(std::string name, XenstoreClient::Poster post, MakeHost make_host)
-      : name_(std::move(name)), post_(std::move(post)), make_host_(std::move(make_host)) {}
+  // `kind`: the threads'. `name`: of the device; the threads' are made from it.
+  QueueWorkers(ThreadKind kind, std::string name, XenstoreClient::Poster post, MakeHost make_host)
+      : kind_(kind),
+        name_(std::move(name)),
+        post_(std::move(post)),
+        make_host_(std::move(make_host)) {}
   QueueWorkers(const QueueWorkers&) = delete;
   QueueWorkers& operator=(const QueueWorkers&) = delete;
 
@@ -110,6 +114,7 @@ class QueueWorkers {
   void Report(Inquiry& inquiry);
 
  private:
+  const ThreadKind kind_;
   const std::string name_;
   const XenstoreClient::Poster post_;
   const MakeHost make_host_;

@@ -14,6 +14,7 @@
 #include "veneer/host/net/net_config.h"
 #include "veneer/host/net/virtio_net.h"
 #include "veneer/vmm/base/result.h"
+#include "veneer/vmm/base/thread.h"
 
 namespace veneer {
 
@@ -79,7 +80,8 @@ class NetLink {
     bool offloads =
         false;            // Send() takes everything that NetOffloads names, and Receive() gives it
     unsigned queues = 1;  // how many channels there can be at once
-    std::uint32_t mtu = 1500;  // bytes: the largest IP packet that is useful here
+    std::uint32_t mtu = 1500;              // bytes: the largest IP packet that is useful here
+    ThreadKind thread = ThreadKind::kNet;  // of who uses a channel
   };
 
   virtual ~NetLink() = default;

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -29,6 +30,14 @@ class OutputFile {
   explicit OutputFile(UniqueFd fd) : fd_(std::move(fd)) {}
 
   int fd() const { return fd_.get(); }
+  // How much fits before another file begins, bytes.
+  std::uint64_t room() const {
+    return max_bytes_ == 0 ? std::numeric_limits<std::uint64_t>::max() : max_bytes_ - written_;
+  }
+  // The most that fits any, bytes.
+  std::uint64_t largest() const {
+    return max_bytes_ == 0 ? std::numeric_limits<std::uint64_t>::max() : max_bytes_;
+  }
   // Before writing `bytes` of which none shall be in another file than the rest. True: a new file
   // has begun. An error: the limit cannot be kept, and nothing may be written.
   Result<bool> MakeRoom(std::size_t bytes);

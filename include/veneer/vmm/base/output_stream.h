@@ -14,7 +14,7 @@ namespace veneer {
 
 // Text goes out at once where that is possible without waiting. What the receiver does not take is
 // kept, up to a limit, and a thread made for it hands it on; what is above the limit is dropped and
-// counted. Thread-safe.
+// counted. That thread also begins a new file when one is full. Thread-safe.
 //
 // The descriptor that others may share is never made non-blocking: it would stay so for the shell
 // after our end. A pipe or terminal is opened once more by way of /proc/self/fd, with O_NONBLOCK of

@@ -159,17 +159,23 @@ TEST(OutputStream, AReaderThatIsGoneIsAReason) {
   static_cast<void>(signal(SIGPIPE, before));
 }
 
-TEST(OutputStream, AFileGetsItsTextAtOnceAndKeepsItsLimit) {
+TEST(OutputStream, AFileGetsItsTextAtOnceAndAFullOneIsFollowedByANewOne) {
   const test::ScratchDirectory folder;
   const std::string path = folder.File("out");
   auto file = OutputFile::Open(path, 10);
   ASSERT_TRUE(file);
   OutputStream stream(std::move(file).value());
   EXPECT_EQ(stream.Write(Bytes("first")), 0U);
+  std::stringstream first;
+  first << std::ifstream(path).rdbuf();
+  EXPECT_EQ(first.str(), "first");
   EXPECT_EQ(stream.Write(Bytes("second")), 0U);
+  EXPECT_EQ(stream.Flush(std::chrono::steady_clock::now() + std::chrono::minutes(1)), 0U);
   std::stringstream text;
   text << std::ifstream(path).rdbuf() << "|" << std::ifstream(path + ".1").rdbuf();
   EXPECT_EQ(text.str(), "second|first");
+  // What fits no file is dropped at once.
+  EXPECT_EQ(stream.Write(Bytes("more than ten")), 13U);
 }
 
 TEST(OutputStream, AFullDiskIsAReason) {

@@ -17,7 +17,8 @@ bool Blocked(int number) {
 
 TEST(StartThread, HearsNoSignalsAndItsMakerStillDoes) {
   bool heard = true;
-  Result<std::thread> thread = StartThread("deaf", [&] { heard = !Blocked(SIGUSR1); });
+  Result<std::thread> thread =
+      StartThread(ThreadKind::kHelper, "deaf", [&] { heard = !Blocked(SIGUSR1); });
   ASSERT_TRUE(thread);
   thread->join();
   EXPECT_FALSE(heard);
@@ -57,7 +58,7 @@ class NoRoomForStacks {
 
 TEST(StartThread, NoRoomForAThreadIsAnErrorAndTheSignalsAreAsTheyWere) {
   const NoRoomForStacks no_room;
-  const Result<std::thread> thread = StartThread("one too many", [] {});
+  const Result<std::thread> thread = StartThread(ThreadKind::kHelper, "one too many", [] {});
   ASSERT_FALSE(thread);
   EXPECT_EQ(thread.error().kind, ErrorKind::kHost);
   EXPECT_NE(thread.error().message.find("one too many"), std::string::npos);
@@ -68,7 +69,7 @@ TEST(StartThread, NoRoomForAThreadIsAnErrorAndTheSignalsAreAsTheyWere) {
 TEST(LoopThread, NoRoomForItsThreadIsAnError) {
   const NoRoomForStacks no_room;
   EXPECT_FALSE(LoopThread::Start(
-      "loop", [](EventLoop&) { return Result<void>(); }, [] {}));
+      ThreadKind::kHelper, "loop", [](EventLoop&) { return Result<void>(); }, [] {}));
 }
 
 }  // namespace

@@ -98,6 +98,22 @@ TEST_F(NetControlTest, WhatCannotBeDoneIsSaid) {
   EXPECT_EQ(Configured().size(), 1U);
 }
 
+TEST_F(NetControlTest, WhatTheSandboxHasGivenUpIsRefused) {
+  guest_.OnControl([&] {
+    const SandboxRefusals refusals{.tap = "no more taps", .script = "no more scripts"};
+    control_ =
+        std::make_unique<NetControl>(*devices_, *guest_.loop, configs_, kRemovalLimitNs, refusals);
+  });
+  EXPECT_EQ(Add("tap,bridge=none-such").error().message, "no more taps");
+  EXPECT_TRUE(Add("user"));
+  guest_.OnControl([&] {
+    const SandboxRefusals refusals{.script = "no more scripts"};
+    control_ =
+        std::make_unique<NetControl>(*devices_, *guest_.loop, configs_, kRemovalLimitNs, refusals);
+  });
+  EXPECT_EQ(Add("tap,script=/bin/true").error().message, "no more scripts");
+}
+
 TEST_F(NetControlTest, AForwardedPortIsFreeOnceItsNicIsGone) {
   Make();
   const std::uint16_t port = testing::HostSocket::Bound(SOCK_STREAM).port();

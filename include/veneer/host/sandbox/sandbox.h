@@ -1,0 +1,35 @@
+// The second line: what is left of this process's authority when the guest has taken a thread over.
+#pragma once
+
+#include "veneer/vmm/base/result.h"
+#include "veneer/vmm/base/thread.h"
+
+namespace veneer {
+
+enum class SandboxMode {
+  kOn,     // what a thread has no use for ends the process
+  kAudit,  // it is done, and the kernel's log tells
+  kOff,
+};
+
+// What the command line asks for that needs rights later, at a guest's reboots.
+struct SandboxNeeds {
+  bool taps = false;     // are made or put up
+  bool scripts = false;  // the user's own are run
+};
+
+// What can no longer be done, each as a sentence for whoever asks for it. Null: it can be.
+struct SandboxRefusals {
+  const char* tap = nullptr;     // making one
+  const char* script = nullptr;  // running one: --net script=
+};
+
+// Once per process, on the main thread, before any other is started, and after what is opened once:
+// the calling thread and all that begin later lose, for good, the rights that they do not need (see
+// README.md). HostError if the kernel refuses; there is no half of it.
+Result<SandboxRefusals> EnterSandbox(SandboxMode mode, const SandboxNeeds& needs);
+
+// Whether this host's kernel filters system calls as the sandbox needs it.
+bool HostFiltersCalls();
+
+}  // namespace veneer
