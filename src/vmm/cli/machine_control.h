@@ -29,7 +29,7 @@ class MachineControl final : public GuestControl {
     const Clock& clock;
     std::function<void()> stop;   // ends the run
     std::function<bool()> ended;  // the guest has crashed and is kept for inspection
-    SandboxRefusals refusals;
+    SandboxRefusals refusals{};
   };
   // The machine is about to start.
   explicit MachineControl(Parts parts);
