@@ -62,7 +62,8 @@ TEST(CtlRequest, HasAnArgumentIfTheCommandNeedsOne) {
   for (const char* line :
        {"web balloon", "web balloon much", "web stop 1M", "web disk-add", "web disk-add file=x",
         "web info more", "web stop --debug", "web disk-remove", "web disk-resize", "web net-add",
-        "web net-add nothing", "web net-remove", "web net-remove eth0", "web cpus two", "web net-remove 1x"}) {
+        "web net-add nothing", "web net-remove", "web net-remove eth0", "web cpus two",
+        "web net-remove 1x"}) {
     const auto request = CtlRequest(Parse(line));
     ASSERT_FALSE(request) << line;
     EXPECT_EQ(request.error().kind, ErrorKind::kUsage);

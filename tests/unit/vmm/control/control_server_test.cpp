@@ -128,11 +128,11 @@ TEST_F(ControlServerTest, HandsEachCommandToTheGuest) {
   EXPECT_EQ(Json::parse(*client->Ask(R"({"command":"info","debug":true})", kLimit))["debug"][0],
             "vCPU 0: halted");
   EXPECT_TRUE(Json::parse(Ask(*client, "xenstore-ls"))["nodes"].is_array());
-  EXPECT_THAT(
-      guest_.calls(),
-      ElementsAre("shutdown", "reboot", "pause", "resume", "nmi", "stop", "sysrq s", "balloon 4096",
-                  "cpus 4", "info", "info", "disk-add path=/a", "disk-resize xvdb",
-                  "disk-remove xvdb", "net-add user", "net-remove 3", "info", "inspect", "xenstore-ls"));
+  EXPECT_THAT(guest_.calls(),
+              ElementsAre("shutdown", "reboot", "pause", "resume", "nmi", "stop", "sysrq s",
+                          "balloon 4096", "cpus 4", "info", "info", "disk-add path=/a",
+                          "disk-resize xvdb", "disk-remove xvdb", "net-add user", "net-remove 3",
+                          "info", "inspect", "xenstore-ls"));
 }
 
 TEST_F(ControlServerTest, ANicsNumberThatIsTooLargeIsNoOthers) {

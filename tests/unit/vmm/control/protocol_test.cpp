@@ -17,8 +17,11 @@ TEST(ParseRequest, KnowsEveryCommand) {
   for (const ControlCommand& command : ControlCommands()) {
     Json line{{"command", command.name}};
     if (command.argument == ControlArgumentKind::kSize ||
-        command.argument == ControlArgumentKind::kNumber) {
+        command.argument == ControlArgumentKind::kNumber ||
+        command.argument == ControlArgumentKind::kNumberOrNothing) {
       line[std::string(command.member)] = 7;
+    } else if (command.argument == ControlArgumentKind::kFlag) {
+      line[std::string(command.member)] = true;
     } else if (command.argument != ControlArgumentKind::kNone) {
       line[std::string(command.member)] = "seven";
     }
@@ -37,7 +40,9 @@ TEST(ControlCommands, HaveNamesOfTheirOwnAndSayWhatTheyNeed) {
     const bool argument = command.argument != ControlArgumentKind::kNone;
     EXPECT_EQ(!command.member.empty(), argument) << command.name;
     EXPECT_EQ(!command.placeholder.empty(), argument) << command.name;
-    EXPECT_EQ(!command.needs.empty(), argument) << command.name;
+    const bool optional = command.argument == ControlArgumentKind::kNumberOrNothing ||
+                          command.argument == ControlArgumentKind::kFlag;
+    EXPECT_EQ(!command.needs.empty(), argument && !optional) << command.name;
   }
 }
 

@@ -22,7 +22,8 @@ TEST(VcpuReport, TellsWhereAVcpuStandsAndWhatWaitsForIt) {
             "vCPU 1: halted, rip=0xffffffff81000000 rsp=0x1000 if=1 irr=[0xf3 0x20] isr=[0xec] "
             "tpr=0x10");
   vcpu.registers.rflags = 2;
-  vcpu.interrupt_state = {.activity = InterruptState::Activity::kWaitsForInit};
+  vcpu.interrupt_state = InterruptState();
+  vcpu.interrupt_state.activity = InterruptState::Activity::kWaitsForInit;
   EXPECT_EQ(VcpuReport(vcpu),
             "vCPU 1: not started, rip=0xffffffff81000000 rsp=0x1000 if=0 irr=[] isr=[] tpr=0x0");
 }
