@@ -74,7 +74,7 @@ TEST(Cli, BadNumbersAreRefusedWithTheirLimits) {
     EXPECT_EQ(outcome.code, 2) << memory;
     EXPECT_THAT(outcome.err, HasSubstr("--memory")) << memory;
   }
-  for (const char* seconds : {"-1", "1.5", "soon", "", "31536001", "99999999999999999999"}) {
+  for (const char* seconds : {"-1", "1.5", "soon", "31536001", "99999999999999999999"}) {
     const std::string option = std::string("--timeout=") + seconds;
     for (const Outcome& outcome :
          {RunVeneer({"run", "--kernel", "x", option}), RunVeneer({"wait", "nobody", option})}) {

@@ -87,6 +87,8 @@ TEST(Control, PauseInformationAndCleanShutdown) {
   guest.veneer().Send("echo $((6*7))-alive\n");
   EXPECT_TRUE(guest.veneer().WaitForOutput("42-alive", BootLimit()));
 
+  EXPECT_THAT(guest.Ctl({"cpus", "1"}).err, HasSubstr("start it with --cpus-max"));
+
   const auto shutdown = guest.Ctl({"shutdown"});
   EXPECT_EQ(shutdown.code, 0) << shutdown.err;
   EXPECT_EQ(guest.veneer().WaitForExit(BootLimit()), 0) << guest.veneer().err();

@@ -75,12 +75,5 @@ TEST(CpuHotplug, VcpusComeAndGoUnderLoad) {
   EXPECT_EQ(guest.veneer().WaitForExit(kCtlLimit), 0);
 }
 
-TEST(CpuHotplug, VcpusStayAsManyAsTheyAreWithoutALimit) {
-  ControlledGuest guest({"--memory", GuestMemory(128), "--cpus", "2"});
-  EXPECT_THAT(guest.Ctl({"cpus", "1"}).err, HasSubstr("start it with --cpus-max"));
-  EXPECT_EQ(guest.Ctl({"stop"}).code, 0);
-  EXPECT_EQ(guest.veneer().WaitForExit(kCtlLimit), 0);
-}
-
 }  // namespace
 }  // namespace veneer::test

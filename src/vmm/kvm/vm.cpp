@@ -148,12 +148,15 @@ Result<void> Vm::FilterMsrs(std::span<const MsrRange> ranges) {
   if (!system_->capabilities().msr_filter || !system_->capabilities().user_space_msr) {
     return HostError("this host's KVM cannot hand MSR accesses to Veneer; use Linux 5.10 or later");
   }
-  kvm_enable_cap enable{};
-  enable.cap = KVM_CAP_X86_USER_SPACE_MSR;
-  enable.args[0] = KVM_MSR_EXIT_REASON_FILTER;
-  int result = kvm::Ioctl(fd(), KVM_ENABLE_CAP, &enable);
-  if (result < 0) {
-    return ErrnoError(-result, "KVM cannot hand MSR accesses to Veneer");
+  // Once: later calls come from vCPUs' threads, which the sandbox does not let enable anything.
+  if (!msr_exits_) {
+    kvm_enable_cap enable{};
+    enable.cap = KVM_CAP_X86_USER_SPACE_MSR;
+    enable.args[0] = KVM_MSR_EXIT_REASON_FILTER;
+    if (const int result = kvm::Ioctl(fd(), KVM_ENABLE_CAP, &enable); result < 0) {
+      return ErrnoError(-result, "KVM cannot hand MSR accesses to Veneer");
+    }
+    msr_exits_ = true;
   }
   // A zero bit denies the access, which is what makes it leave to userspace.
   std::array<std::array<std::uint8_t, 64>, KVM_MSR_FILTER_MAX_RANGES> bitmaps{};
@@ -166,8 +169,7 @@ Result<void> Vm::FilterMsrs(std::span<const MsrRange> ranges) {
     filter.ranges[i].nmsrs = ranges[i].count;
     filter.ranges[i].bitmap = bitmaps[i].data();
   }
-  result = kvm::Ioctl(fd(), KVM_X86_SET_MSR_FILTER, &filter);
-  if (result < 0) {
+  if (const int result = kvm::Ioctl(fd(), KVM_X86_SET_MSR_FILTER, &filter); result < 0) {
     return ErrnoError(-result, "KVM does not take the MSR filter");
   }
   return {};

@@ -85,6 +85,7 @@ class Vm final : public IoEvents, public ResampledLines, public KernelXen, priva
   const KvmSystem* system_ = nullptr;
   std::unique_ptr<Msi> msi_;
   std::uint32_t next_slot_ = 0;
+  bool msr_exits_ = false;    // MSR accesses can leave to userspace
   std::size_t run_size_ = 0;  // bytes of the shared run page
   std::vector<UniqueFd> vcpu_stats_;
 };
