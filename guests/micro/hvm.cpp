@@ -67,7 +67,7 @@ void TestHvm() {
   CheckTrue("hvm/time", difference > -100'000'000 && difference < 1'000'000'000);
   xen_hvm_pagetable_dying_t dying{};
   dying.domid = DOMID_SELF;
-  Check("hvm/pagetable_dying", HvmOp(HVMOP_pagetable_dying, &dying), 0);
+  Check("hvm/pagetable_dying", HvmOp(HVMOP_pagetable_dying, &dying), -XEN_ENOSYS);
   Check("hvm/flush_tlbs", HvmOp(HVMOP_flush_tlbs, 0), 0);
   Check("hvm/flush_tlbs-argument", HvmOp(HVMOP_flush_tlbs, 1), -XEN_EINVAL);
   constexpr uint32_t kSetMemType = 8;

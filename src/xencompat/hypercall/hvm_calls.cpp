@@ -34,11 +34,6 @@ CallResult SetUpcallVector(Call& call, const xen_hvm_evtchn_upcall_vector_t& op)
   return call.domain.SetUpcallVector(op.vcpu, op.vector);
 }
 
-// A hint for shadow page tables, which KVM does not want to hear.
-CallResult PagetableDying(Call&, const xen_hvm_pagetable_dying_t& op) {
-  return CheckSelf(op.domid);
-}
-
 CallResult GetMemType(Call& call, xen_hvm_get_mem_type_t& op) {
   if (const XenResult<void> self = CheckSelf(op.domid); !self) {
     return self;
@@ -70,7 +65,6 @@ constexpr HypercallRow kRows[] = {
     {kNumber, HVMOP_get_param, "hvm_op.get_param", InOut<GetParam>},
     {kNumber, HVMOP_flush_tlbs, "hvm_op.flush_tlbs", FlushTlbs},
     {kNumber, kSetMemType, "hvm_op.set_mem_type", SetMemType},
-    {kNumber, HVMOP_pagetable_dying, "hvm_op.pagetable_dying", In<PagetableDying>},
     {kNumber, HVMOP_get_time, "hvm_op.get_time", Out<GetTime>},
     {kNumber, HVMOP_get_mem_type, "hvm_op.get_mem_type", InOut<GetMemType>},
     {kNumber, HVMOP_set_evtchn_upcall_vector, "hvm_op.set_evtchn_upcall_vector",
