@@ -8,6 +8,21 @@
 
 namespace veneer {
 
+namespace {
+
+// `runs` by their first frame, constant or not.
+template <typename Runs>
+auto FindIn(Runs& runs, Gfn gfn) -> decltype(&runs.begin()->second) {
+  const auto above = runs.upper_bound(gfn);
+  if (above == runs.begin()) {
+    return nullptr;
+  }
+  auto& run = std::prev(above)->second;
+  return gfn.value - run.first.value < run.pages ? &run : nullptr;
+}
+
+}  // namespace
+
 Physmap::Physmap(GuestMemory& memory, const SharedPages& shared_info, GrantTable& grants,
                  std::span<const GuestMemory::Range> ram)
     : memory_(memory), shared_info_(shared_info), grants_(grants) {
@@ -46,19 +61,9 @@ void Physmap::StartOver() {
   }
 }
 
-const Physmap::Run* Physmap::FindRun(Gfn gfn) const {
-  const auto above = runs_.upper_bound(gfn);
-  if (above == runs_.begin()) {
-    return nullptr;
-  }
-  const Run& run = std::prev(above)->second;
-  return gfn.value - run.first.value < run.pages ? &run : nullptr;
-}
+const Physmap::Run* Physmap::FindRun(Gfn gfn) const { return FindIn(runs_, gfn); }
 
-Physmap::Run* Physmap::FindRun(Gfn gfn) {
-  const auto* const self = this;
-  return const_cast<Run*>(self->FindRun(gfn));
-}
+Physmap::Run* Physmap::FindRun(Gfn gfn) { return FindIn(runs_, gfn); }
 
 Physmap::Run* Physmap::FindOrAddRun(Gfn gfn) {
   if (Run* const run = FindRun(gfn); run != nullptr) {
