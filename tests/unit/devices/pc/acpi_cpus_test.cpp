@@ -17,8 +17,8 @@ using ::testing::IsEmpty;
 
 constexpr std::uint64_t kBitmap = 0xaf00;
 constexpr std::uint64_t kEject = 0xaf10;
-constexpr std::uint64_t kGpeStatus = 0xafe0;
-constexpr std::uint64_t kGpeEnable = 0xafe2;
+constexpr std::uint64_t kHotplugStatus = 0xafe0;
+constexpr std::uint64_t kHotplugEnable = 0xafe2;
 constexpr std::uint16_t kGpe = 1U << 2U;
 
 class AcpiCpusTest : public ::testing::Test {
@@ -49,30 +49,30 @@ TEST_F(AcpiCpusTest, TheBitmapHasABitForEachProcessorThatIsThere) {
 }
 
 TEST_F(AcpiCpusTest, AChangeInterruptsUntilTheGuestHasLooked) {
-  EXPECT_EQ(ports_.In16(kGpeStatus), 0) << "nothing has changed since the guest's boot";
-  ports_.Out16(kGpeEnable, kGpe);
+  EXPECT_EQ(ports_.In16(kHotplugStatus), 0) << "nothing has changed since the guest's boot";
+  ports_.Out16(kHotplugEnable, kGpe);
   cpus_.SetPresent(4);
   EXPECT_TRUE(sci_.level());
-  EXPECT_EQ(ports_.In16(kGpeStatus), kGpe);
+  EXPECT_EQ(ports_.In16(kHotplugStatus), kGpe);
   // As Linux does it: off, acknowledged, looked at, on again.
-  ports_.Out16(kGpeEnable, 0);
+  ports_.Out16(kHotplugEnable, 0);
   EXPECT_FALSE(sci_.level());
-  ports_.Out16(kGpeStatus, kGpe);
+  ports_.Out16(kHotplugStatus, kGpe);
   EXPECT_EQ(ports_.In8(kBitmap), 0x0f);
-  EXPECT_EQ(ports_.In16(kGpeStatus), 0);
-  ports_.Out16(kGpeEnable, kGpe);
+  EXPECT_EQ(ports_.In16(kHotplugStatus), 0);
+  ports_.Out16(kHotplugEnable, kGpe);
   EXPECT_FALSE(sci_.level());
 }
 
 TEST_F(AcpiCpusTest, AKernelThatClearsAllEventsWhenItStartsHearsOfAnEarlierChange) {
   cpus_.SetPresent(4);
-  ports_.Out16(kGpeStatus, 0xffff);
-  ports_.Out16(kGpeEnable, kGpe);
+  ports_.Out16(kHotplugStatus, 0xffff);
+  ports_.Out16(kHotplugEnable, kGpe);
   EXPECT_TRUE(sci_.level());
 }
 
 TEST_F(AcpiCpusTest, WhatWasAskedForIsAskedForAgain) {
-  ports_.Out16(kGpeEnable, kGpe);
+  ports_.Out16(kHotplugEnable, kGpe);
   cpus_.SetPresent(4);
   EXPECT_EQ(ports_.In8(kBitmap), 0x0f);
   EXPECT_FALSE(sci_.level());
