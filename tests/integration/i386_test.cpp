@@ -42,7 +42,7 @@ TEST_P(I386, UsesDiskAndNetworkOnAllProcessors) {
       "uname -m; echo cpus $(grep -c ^processor /proc/cpuinfo); mount /dev/xvda /mnt && "
       "dd if=/dev/urandom of=/tmp/data bs=64k count=64 2>/dev/null && cp /tmp/data /mnt/data && "
       "umount /mnt && mount /dev/xvda /mnt && cmp /tmp/data /mnt/data && echo data survive; "
-      "ifconfig eth0 up; udhcpc -i eth0 -n -q >/dev/null 2>&1; ping -c 1 10.0.2.2";
+      "ifconfig eth0 up; udhcpc -i eth0 -n -q -t 20 >/dev/null 2>&1; ping -c 1 10.0.2.2";
   ChildProcess veneer(RunCommand(
       Needed(kernel.kernel),
       "console=ttyS0 quiet " + std::string(kernel.words) + " veneer.run=\"" + command + "\"",
