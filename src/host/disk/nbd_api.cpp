@@ -33,7 +33,8 @@ Result<NbdApi> Load() {
 }  // namespace
 
 Result<const NbdApi*> LoadNbdApi() {
-  static const Result<NbdApi> loaded = Load();
+  // Never destroyed: a disk may be being opened while the process ends.
+  static const Result<NbdApi>& loaded = *new Result<NbdApi>(Load());
   if (!loaded) {
     return tl::unexpected(loaded.error());
   }

@@ -21,7 +21,8 @@ class SystemClock final : public Clock {
 }  // namespace
 
 const Clock& HostClock() {
-  static const SystemClock clock;
+  // Never destroyed: a detached thread may ask while the process ends.
+  static const SystemClock& clock = *new SystemClock;
   return clock;
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -92,9 +93,11 @@ std::shared_ptr<spdlog::logger> MakeStderrLogger() {
   return logger;
 }
 
-// Replaced only by ConfigureLog(), before threads start.
+// Replaced only by ConfigureLog(), before threads start. Never destroyed, but flushed: a detached
+// thread may log while the process ends.
 std::shared_ptr<spdlog::logger>& Logger() {
-  static std::shared_ptr<spdlog::logger> logger = MakeStderrLogger();
+  static auto& logger = *new std::shared_ptr<spdlog::logger>(MakeStderrLogger());
+  [[maybe_unused]] static const int at_end = std::atexit([] { logger->flush(); });
   return logger;
 }
 
