@@ -39,11 +39,8 @@ bool IsUnicast(std::uint32_t address) {
 
 // 0 for what is no number from `least`, which is above 0, to `most`.
 unsigned ParseBounded(std::string_view text, unsigned least, unsigned most) {
-  unsigned value = 0;
-  const char* const last = text.data() + text.size();
-  const auto [end, error] = std::from_chars(text.data(), last, value);
-  const bool fits = error == std::errc() && end == last && value >= least && value <= most;
-  return fits ? value : 0;
+  const std::optional<std::uint64_t> value = ParseWhole(text);
+  return value && *value >= least && *value <= most ? static_cast<unsigned>(*value) : 0;
 }
 
 // "[ADDRESS]:PORT", the address being optional.

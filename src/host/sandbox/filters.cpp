@@ -18,26 +18,31 @@ namespace {
 // side channels inside the process.
 constexpr unsigned kFlags = SECCOMP_FILTER_FLAG_SPEC_ALLOW;
 
-std::span<const sock_filter> Program(FilterFor filter) {
+struct Facts {
+  std::span<const sock_filter> program;
+  const char* whose;  // in the violation's line
+};
+
+Facts FactsOf(FilterFor filter) {
   switch (filter) {
     case FilterFor::kMain:
-      return kMainFilter;
+      return {kMainFilter, "the main thread"};
     case FilterFor::kChildren:
-      return kChildrenFilter;
+      return {kChildrenFilter, "the thread that starts programs"};
     case FilterFor::kVcpu:
-      return kVcpuFilter;
+      return {kVcpuFilter, "a vCPU's thread"};
     case FilterFor::kPvmVcpu:
-      return kPvmVcpuFilter;
+      return {kPvmVcpuFilter, "a vCPU's thread"};
     case FilterFor::kDisk:
-      return kDiskFilter;
+      return {kDiskFilter, "a disk's thread"};
     case FilterFor::kNet:
-      return kNetFilter;
+      return {kNetFilter, "a NIC's thread"};
     case FilterFor::kUserNet:
-      return kUserNetFilter;
+      return {kUserNetFilter, "a user-mode network's thread"};
     case FilterFor::kOutput:
       break;
   }
-  return kOutputFilter;
+  return {kOutputFilter, "an output's thread"};
 }
 
 bool IsRefusal(const sock_filter& step) {
@@ -70,29 +75,10 @@ std::optional<FilterFor> FilterOf(ThreadKind kind) {
   return std::nullopt;
 }
 
-const char* Describe(FilterFor filter) {
-  switch (filter) {
-    case FilterFor::kMain:
-      return "the main thread";
-    case FilterFor::kChildren:
-      return "the thread that starts programs";
-    case FilterFor::kVcpu:
-    case FilterFor::kPvmVcpu:
-      return "a vCPU's thread";
-    case FilterFor::kDisk:
-      return "a disk's thread";
-    case FilterFor::kNet:
-      return "a NIC's thread";
-    case FilterFor::kUserNet:
-      return "a user-mode network's thread";
-    case FilterFor::kOutput:
-      break;
-  }
-  return "an output's thread";
-}
+const char* Describe(FilterFor filter) { return FactsOf(filter).whose; }
 
 Result<void> InstallFilter(FilterFor filter, SandboxMode mode) {
-  const std::span<const sock_filter> compiled = Program(filter);
+  const std::span<const sock_filter> compiled = FactsOf(filter).program;
   std::vector<sock_filter> program(compiled.begin(), compiled.end());
   for (sock_filter& step : program) {
     if (step.code == (BPF_JMP | BPF_JEQ | BPF_K) && step.k == kSelf) {

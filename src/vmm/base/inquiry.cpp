@@ -21,9 +21,11 @@ Inquiry::Answer Inquiry::Ask(std::string whom) {
   };
 }
 
-void Inquiry::Add(std::string line) {
+void Inquiry::Add(std::vector<std::string> lines) {
   const MutexLock lock(mutex_);
-  entries_.push_back({.whom = {}, .line = std::move(line), .answered = true});
+  for (std::string& line : lines) {
+    entries_.push_back({.whom = {}, .line = std::move(line), .answered = true});
+  }
 }
 
 void Inquiry::End(std::uint64_t limit_ns) {

@@ -9,13 +9,14 @@ namespace {
 // What a number may be followed by: powers of the unit.
 constexpr std::string_view kUnits = "KMGT";
 
-bool ParseWhole(std::string_view text, std::uint64_t& value) {
+}  // namespace
+
+std::optional<std::uint64_t> ParseWhole(std::string_view text) {
+  std::uint64_t value = 0;
   const char* const last = text.data() + text.size();
   const auto [end, error] = std::from_chars(text.data(), last, value);
-  return error == std::errc() && end == last;
+  return error == std::errc() && end == last ? std::optional(value) : std::nullopt;
 }
-
-}  // namespace
 
 std::vector<std::string> SplitOptionList(std::string_view text) {
   std::vector<std::string> parts(1);
@@ -61,11 +62,11 @@ Result<std::string> ChangeOptionValues(
 
 Result<std::uint64_t> ParseOptionNumber(std::string_view key, std::string_view text,
                                         std::uint64_t least, std::uint64_t most) {
-  std::uint64_t value = 0;
-  if (!ParseWhole(text, value) || value < least || value > most) {
+  const std::optional<std::uint64_t> value = ParseWhole(text);
+  if (!value || *value < least || *value > most) {
     return UsageError("{}={} is not a whole number from {} to {}", key, text, least, most);
   }
-  return value;
+  return *value;
 }
 
 std::optional<std::uint64_t> ParseScaled(std::string_view text, std::uint64_t unit,
@@ -82,11 +83,11 @@ std::optional<std::uint64_t> ParseScaled(std::string_view text, std::uint64_t un
       }
     }
   }
-  std::uint64_t value = 0;
-  if (!ParseWhole(text, value) || value > std::numeric_limits<std::uint64_t>::max() / factor) {
+  const std::optional<std::uint64_t> value = ParseWhole(text);
+  if (!value || *value > std::numeric_limits<std::uint64_t>::max() / factor) {
     return std::nullopt;
   }
-  return value * factor;
+  return *value * factor;
 }
 
 std::optional<std::uint64_t> ParseBytes(std::string_view text, std::uint64_t plain) {

@@ -3,12 +3,6 @@
 #include <algorithm>
 
 namespace veneer {
-namespace {
-
-// Of kMaxMemoryBytes.
-constexpr unsigned kMostAddressBits = 46;
-
-}  // namespace
 
 Result<std::vector<GuestMemory::Range>> MemoryLayout(std::uint64_t bytes) {
   if (bytes < kMinMemoryBytes) {
@@ -43,7 +37,7 @@ std::vector<GuestMemory::Range> WithRoom(std::span<const GuestMemory::Range> ram
   }
   GuestMemory::Range& high = ranges.back();
   const std::uint64_t begin = high.base.value + high.size;
-  const std::uint64_t end = std::uint64_t{1} << std::min(address_bits, kMostAddressBits);
+  const std::uint64_t end = std::uint64_t{1} << std::min(address_bits, kAddressBits);
   const std::uint64_t wanted = PiecesOf(growth) * GuestMemory::kPieceSize + kSpare;
   high.room = begin < end ? std::min(wanted, end - begin) : 0;
   if (high.size + high.room == 0) {

@@ -1,11 +1,11 @@
 #include "ctl_command.h"
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -135,13 +135,11 @@ Result<Json> ArgumentValue(ControlArgumentKind kind, const std::string& argument
     }
     case ControlArgumentKind::kNumber:
     case ControlArgumentKind::kNumberOrNothing: {
-      std::uint64_t number = 0;
-      const char* const last = argument.data() + argument.size();
-      const auto [end, error] = std::from_chars(argument.data(), last, number);
-      if (error != std::errc() || end != last) {
+      const std::optional<std::uint64_t> number = ParseWhole(argument);
+      if (!number) {
         return UsageError("'{}' is not a number", argument);
       }
-      return number;
+      return *number;
     }
     case ControlArgumentKind::kDisk: {
       VENEER_TRY(ParseDisk(argument));

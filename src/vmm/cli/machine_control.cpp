@@ -41,10 +41,15 @@ MachineControl::MachineControl(Parts parts)
   }
 }
 
-Result<void> MachineControl::CheckRunning() const {
+Result<void> MachineControl::CheckAlive() const {
   if (parts_.ended()) {
     return UsageError("the guest has crashed: all that is left is to stop it");
   }
+  return {};
+}
+
+Result<void> MachineControl::CheckRunning() const {
+  VENEER_TRY(CheckAlive());
   if (paused_) {
     return UsageError("the guest is paused: resume it first");
   }
@@ -91,9 +96,7 @@ void MachineControl::PauseFor(const std::string& reason) {
 }
 
 Result<void> MachineControl::Resume() {
-  if (parts_.ended()) {
-    return UsageError("the guest has crashed: all that is left is to stop it");
-  }
+  VENEER_TRY(CheckAlive());
   if (paused_) {
     paused_ = false;
     pause_reason_.clear();
@@ -168,9 +171,7 @@ Result<void> MachineControl::SetMemoryTarget(std::uint64_t bytes) {
 }
 
 Result<void> MachineControl::SetVcpus(unsigned count) {
-  if (parts_.ended()) {
-    return UsageError("the guest has crashed: all that is left is to stop it");
-  }
+  VENEER_TRY(CheckAlive());
   VENEER_TRY(parts_.machine.SetVcpus(count));
   parts_.config.vcpus = count;
   LogInfo("{}: {} vCPUs given", parts_.config.name, count);
@@ -196,9 +197,7 @@ Result<void> MachineControl::CheckDevices() const {
   if (!disks_ || !nics_) {
     return UsageError("without Xen (--xen off) a guest has no PV devices");
   }
-  if (parts_.ended()) {
-    return UsageError("the guest has crashed: all that is left is to stop it");
-  }
+  VENEER_TRY(CheckAlive());
   return {};
 }
 

@@ -55,6 +55,8 @@ class MachineControl final : public GuestControl {
   void PauseFor(const std::string& reason);
 
  private:
+  // Why it will never do anything again.
+  Result<void> CheckAlive() const;
   // Why the guest cannot do anything now.
   Result<void> CheckRunning() const;
   // Why no device can come or go.

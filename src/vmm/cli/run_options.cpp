@@ -192,24 +192,22 @@ void GiveStdioToOne(const CLI::App& command, MachineConfig& machine) {
 }
 
 Result<unsigned> ParseCpus(const std::string& text) {
-  unsigned count = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-  if (error != std::errc() || end != text.data() + text.size() || count < 1 || count > kMaxVcpus) {
+  const std::optional<std::uint64_t> count = ParseWhole(text);
+  if (!count || *count < 1 || *count > kMaxVcpus) {
     return UsageError("'{}' is not a number of vCPUs from 1 to {}", text, kMaxVcpus);
   }
-  return count;
+  return static_cast<unsigned>(*count);
 }
 
 Result<std::optional<unsigned>> ParseTimerLoad(const std::string& text) {
   if (text == "auto") {
     return std::optional<unsigned>();
   }
-  unsigned percent = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), percent);
-  if (error != std::errc() || end != text.data() + text.size() || percent < 1 || percent > 100) {
+  const std::optional<std::uint64_t> percent = ParseWhole(text);
+  if (!percent || *percent < 1 || *percent > 100) {
     return UsageError("'{}' is neither auto nor a percentage from 1 to 100", text);
   }
-  return std::optional(percent);
+  return std::optional(static_cast<unsigned>(*percent));
 }
 
 // A file's limit must hold what a guest may print at once, many times over.

@@ -21,16 +21,28 @@ int KickSignal() { return SIGRTMIN; }
 // Offsets of the local APIC's registers, bytes: Intel SDM vol. 3, 10.4.1. IRR and ISR are eight
 // registers each, 32 vectors in every one.
 constexpr std::size_t kApicTpr = 0x80;
+constexpr std::size_t kApicSpurious = 0xf0;
 constexpr std::size_t kApicIsr = 0x100;
 constexpr std::size_t kApicIrr = 0x200;
+constexpr std::size_t kApicLint0 = 0x350;
+constexpr std::size_t kApicLint1 = 0x360;
+
+std::uint32_t ReadApic(const kvm_lapic_state& apic, std::size_t offset) {
+  std::uint32_t value = 0;
+  std::memcpy(&value, apic.regs + offset, sizeof value);
+  return value;
+}
+
+void WriteApic(kvm_lapic_state& apic, std::size_t offset, std::uint32_t value) {
+  std::memcpy(apic.regs + offset, &value, sizeof value);
+}
 
 // The highest first.
 std::vector<std::uint8_t> VectorsIn(const kvm_lapic_state& apic, std::size_t first_register) {
   constexpr std::size_t kRegisterStep = 0x10;
   std::vector<std::uint8_t> vectors;
   for (unsigned vector = 256; vector-- > 0;) {
-    std::uint32_t bits = 0;
-    std::memcpy(&bits, &apic.regs[first_register + vector / 32 * kRegisterStep], sizeof bits);
+    const std::uint32_t bits = ReadApic(apic, first_register + vector / 32 * kRegisterStep);
     if ((bits >> (vector % 32) & 1U) != 0) {
       vectors.push_back(static_cast<std::uint8_t>(vector));
     }
@@ -105,16 +117,14 @@ Result<void> KvmVcpu::SetCpuid(const CpuidTable& cpuid) {
 }
 
 Result<void> KvmVcpu::SetUpLocalApic() {
-  // Register offsets and delivery modes: Intel SDM vol. 3, 10.5.1.
-  constexpr std::size_t kLint0 = 0x350;
-  constexpr std::size_t kLint1 = 0x360;
+  // Delivery modes: Intel SDM vol. 3, 10.5.1.
   constexpr std::uint32_t kExtInt = 7U << 8U;
   constexpr std::uint32_t kNmi = 4U << 8U;
   kvm_lapic_state state{};
   int result = Ioctl(fd_.get(), KVM_GET_LAPIC, &state);
   if (result >= 0) {
-    std::memcpy(state.regs + kLint0, &kExtInt, sizeof kExtInt);
-    std::memcpy(state.regs + kLint1, &kNmi, sizeof kNmi);
+    WriteApic(state, kApicLint0, kExtInt);
+    WriteApic(state, kApicLint1, kNmi);
     result = Ioctl(fd_.get(), KVM_SET_LAPIC, &state);
   }
   if (result < 0) {
@@ -381,7 +391,7 @@ InterruptState KvmVcpu::GetInterruptState() {
   VENEER_CHECK(Ioctl(fd_.get(), KVM_GET_LAPIC, &apic) == 0);
   state.requested = VectorsIn(apic, kApicIrr);
   state.in_service = VectorsIn(apic, kApicIsr);
-  state.task_priority = static_cast<std::uint8_t>(apic.regs[kApicTpr]);
+  state.task_priority = static_cast<std::uint8_t>(ReadApic(apic, kApicTpr));
   return state;
 }
 
@@ -396,16 +406,12 @@ bool KvmVcpu::AwaitStartup() {
   registers_current_ = false;
   // The spurious-interrupt vector register (Intel SDM vol. 3, 10.9): a local APIC that is switched
   // off drops what is sent to it, and KVM says so to the sender.
-  constexpr std::size_t kSpurious = 0xf0;
   constexpr std::uint32_t kApicEnabled = 1U << 8U;
   kvm_lapic_state apic{};
   if (Ioctl(fd_.get(), KVM_GET_LAPIC, &apic) != 0) {
     return false;
   }
-  std::uint32_t spurious = 0;
-  std::memcpy(&spurious, apic.regs + kSpurious, sizeof spurious);
-  spurious &= ~kApicEnabled;
-  std::memcpy(apic.regs + kSpurious, &spurious, sizeof spurious);
+  WriteApic(apic, kApicSpurious, ReadApic(apic, kApicSpurious) & ~kApicEnabled);
   kvm_mp_state state{};
   state.mp_state = KVM_MP_STATE_UNINITIALIZED;
   return Ioctl(fd_.get(), KVM_SET_LAPIC, &apic) == 0 &&
@@ -415,8 +421,7 @@ bool KvmVcpu::AwaitStartup() {
 bool KvmVcpu::AwaitsStartup() {
   kvm_mp_state state{};
   return Ioctl(fd_.get(), KVM_GET_MP_STATE, &state) == 0 &&
-         (state.mp_state == KVM_MP_STATE_UNINITIALIZED ||
-          state.mp_state == KVM_MP_STATE_INIT_RECEIVED);
+         ToActivity(state.mp_state) == InterruptState::Activity::kWaitsForInit;
 }
 
 bool KvmVcpu::SetXen(XenAttribute attribute, std::uint64_t value) {

@@ -478,14 +478,12 @@ void MachineImpl::Report(std::function<void(std::vector<std::string>)> done) {
   // Nobody but this thread opens the gate.
   const bool held = gate_.Holds(static_cast<unsigned>(vcpus_.size()));
   for (const auto& thread : vcpus_) {
+    const Inquiry::Answer answer = inquiry->Ask(fmt::format("vCPU {}", thread->vcpu().id()));
     if (held) {
-      inquiry->Add(VcpuReport(thread->vcpu()));
-      continue;
+      answer(VcpuReport(thread->vcpu()));
+    } else {
+      thread->Post(VcpuTask::kReport, [answer](Vcpu& vcpu) { answer(VcpuReport(vcpu)); });
     }
-    thread->Post(VcpuTask::kReport,
-                 [answer = inquiry->Ask(fmt::format("vCPU {}", thread->vcpu().id()))](Vcpu& vcpu) {
-                   answer(VcpuReport(vcpu));
-                 });
   }
   if (xen_ != nullptr) {
     xen_->Report(*inquiry);

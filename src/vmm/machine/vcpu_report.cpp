@@ -26,12 +26,11 @@ std::string Vectors(const std::vector<std::uint8_t>& vectors) {
 }  // namespace
 
 std::string VcpuReport(Vcpu& vcpu) {
-  constexpr std::uint64_t kInterruptFlag = 1U << 9U;
   const Registers registers = vcpu.GetRegisters();
   const InterruptState state = vcpu.GetInterruptState();
   return fmt::format("vCPU {}: {}, rip={:#x} rsp={:#x} if={} irr={} isr={} tpr={:#x}", vcpu.id(),
                      ActivityText(state.activity), registers.rip, registers[Reg::kRsp],
-                     (registers.rflags & kInterruptFlag) != 0 ? 1 : 0, Vectors(state.requested),
+                     (registers.rflags & kRflagsInterrupt) != 0 ? 1 : 0, Vectors(state.requested),
                      Vectors(state.in_service), state.task_priority);
 }
 

@@ -3,8 +3,6 @@
 namespace veneer {
 namespace {
 
-constexpr std::uint64_t kFixedFlag = 1U << 1;
-
 // Attributes as in xen/hvm/hvm_vcpu.h. `limit`: bytes.
 Segment MakeSegment(std::uint32_t base, std::uint32_t limit, std::uint16_t attributes) {
   Segment segment;
@@ -28,7 +26,7 @@ void Fill(const vcpu_hvm_x86_32& from, Registers& registers, SystemRegisters& sy
   constexpr std::uint16_t kBusy = 2;
   registers.gpr = {from.eax, from.ecx, from.edx, from.ebx, from.esp, from.ebp, from.esi, from.edi};
   registers.rip = from.eip;
-  registers.rflags = from.eflags | kFixedFlag;
+  registers.rflags = from.eflags | kRflagsFixed;
   system.cs = MakeSegment(from.cs_base, from.cs_limit, from.cs_ar);
   system.ds = MakeSegment(from.ds_base, from.ds_limit, from.ds_ar);
   system.es = MakeSegment(from.es_base, from.es_limit, from.es_ar);
@@ -47,7 +45,7 @@ void Fill(const vcpu_hvm_x86_64& from, Registers& registers, SystemRegisters& sy
   constexpr std::uint16_t kBusyTss = 0x8b;
   registers.gpr = {from.rax, from.rcx, from.rdx, from.rbx, from.rsp, from.rbp, from.rsi, from.rdi};
   registers.rip = from.rip;
-  registers.rflags = from.rflags | kFixedFlag;
+  registers.rflags = from.rflags | kRflagsFixed;
   system.cs = MakeSegment(0, kNoLimit, kCode64);
   system.ds = system.es = system.ss = MakeSegment(0, kNoLimit, kData);
   system.tr = MakeSegment(0, 0x67, kBusyTss);

@@ -513,15 +513,9 @@ void XenGuest::InjectNmi(unsigned vcpu) {
 }
 
 void XenGuest::Report(Inquiry& inquiry) {
-  for (std::string& line : domain_->events().Report()) {
-    inquiry.Add(std::move(line));
-  }
-  for (std::string& line : upcalls_->Report()) {
-    inquiry.Add(std::move(line));
-  }
-  for (std::string& line : RingReports()) {
-    inquiry.Add(std::move(line));
-  }
+  inquiry.Add(domain_->events().Report());
+  inquiry.Add(upcalls_->Report());
+  inquiry.Add(RingReports());
   disks_->Report(inquiry);
   nics_->Report(inquiry);
 }

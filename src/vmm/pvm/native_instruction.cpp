@@ -13,7 +13,6 @@ namespace {
 
 constexpr std::uint64_t kStatusFlags =
     kRflagsCarry | kRflagsParity | kRflagsAdjust | kRflagsZero | kRflagsSign | kRflagsOverflow;
-constexpr std::uint64_t kRflagsFixed = 1U << 1;
 constexpr std::uint32_t kMxcsrFlags = 0x3f;
 constexpr std::uint32_t kMxcsrMasks = 0x1f80;
 constexpr unsigned kMxcsrMaskShift = 7;

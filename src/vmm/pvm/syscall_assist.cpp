@@ -12,7 +12,6 @@ namespace veneer {
 namespace {
 
 constexpr std::size_t kGateSize = 16;
-constexpr std::uint64_t kRflagsFixed = 1U << 1;
 constexpr std::uint64_t kRflagsIoPrivilege = 3U << 12;
 constexpr std::uint64_t kRflagsNestedTask = 1U << 14;
 constexpr std::uint64_t kRflagsDirection = 1U << 10;

@@ -5,13 +5,10 @@
 #include <cstdint>
 #include <iterator>
 
+#include "veneer/vmm/vcpu/registers.h"
+
 namespace veneer {
 namespace {
-
-constexpr std::uint64_t kCr0Paging = 1U << 31;
-constexpr std::uint64_t kCr4PhysicalAddressExtension = 1U << 5;
-constexpr std::uint64_t kEferLongModeEnable = 1U << 8;
-constexpr std::uint64_t kEferLongModeActive = 1U << 10;
 
 constexpr unsigned kReadWrite = 0x2;  // readable code, writable data
 constexpr unsigned kCode = 0x8;

@@ -25,8 +25,8 @@ class Inquiry : public std::enable_shared_from_this<Inquiry> {
   // Asks `whom`, who calls what is returned at any time and on any thread; only the first call
   // counts. Whoever has not answered in time has a line that says so. Before End().
   Answer Ask(std::string whom);
-  // A line that is known already. Before End().
-  void Add(std::string line);
+  // Lines that are known already. Before End().
+  void Add(std::vector<std::string> lines);
   // All have been asked; they have `limit_ns` from now on. On the loop's thread.
   void End(std::uint64_t limit_ns);
 

@@ -26,6 +26,8 @@ Result<std::string> ChangeOptionValues(
     std::string_view text,
     const std::function<Result<std::string>(std::string_view key, std::string_view value)>& change);
 
+// A whole number that fits; nothing for any other text.
+std::optional<std::uint64_t> ParseWhole(std::string_view text);
 // A whole number from `least` to `most`.
 Result<std::uint64_t> ParseOptionNumber(std::string_view key, std::string_view text,
                                         std::uint64_t least, std::uint64_t most);

@@ -16,9 +16,11 @@ inline constexpr Gpa kPciHoleBase{0xc0000000};
 inline constexpr Gpa kPciHoleEnd{0x100000000};
 
 inline constexpr std::uint64_t kMinMemoryBytes = std::uint64_t{32} << 20U;
-// What 46 address bits, the least that KVM's hosts have in practice, leave beside the hole.
+// The least that KVM's hosts have in practice.
+inline constexpr unsigned kAddressBits = 46;
+// What these leave beside the hole.
 inline constexpr std::uint64_t kMaxMemoryBytes =
-    (std::uint64_t{1} << 46U) - (std::uint64_t{1} << 30U);
+    (std::uint64_t{1} << kAddressBits) - (std::uint64_t{1} << 30U);
 
 // The ranges for `bytes` of RAM: up to the hole, the rest from 4 GiB on. UsageError for a size
 // outside the limits above or that is no multiple of a page.

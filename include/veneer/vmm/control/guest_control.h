@@ -94,7 +94,8 @@ class GuestControl {
   virtual Result<void> Pause() = 0;
   virtual Result<void> Resume() = 0;
   virtual GuestInfo Info() = 0;
-  // Info() with `debug`. `done` is called once, on the loop, soon, even if the guest ends before.
+  // Info() with `debug`. `done` is called once, on the loop, soon; it is dropped if the guest ends
+  // before.
   virtual void Inspect(std::function<void(GuestInfo)> done) = 0;
   virtual Result<StoreListing> ListStore() = 0;
   // Tells the guest's balloon driver how much memory the guest shall have, in bytes.

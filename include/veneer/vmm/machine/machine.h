@@ -129,8 +129,8 @@ class Machine {
   virtual std::uint64_t MemoryBytes() const = 0;
   virtual std::vector<Milestone> Milestones() const = 0;
   // Gathers what a guest that stands still is read by: where its vCPUs are, its interrupts, event
-  // channels and rings, a line of text each. `done` is called once, later, on the loop's thread,
-  // at most a second or so from now; it may come after the machine has gone.
+  // channels and rings, a line of text each. `done` is called once, on the loop's thread, at
+  // most a second or so from now; it is dropped with the loop.
   virtual void Report(std::function<void(std::vector<std::string> lines)> done) = 0;
   // Copies KVM's own statistics into the metrics, as "kvm.…". Any thread.
   virtual void CollectStatistics() = 0;

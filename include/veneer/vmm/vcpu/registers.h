@@ -37,6 +37,7 @@ struct Registers {
 };
 
 inline constexpr std::uint64_t kRflagsCarry = 1U << 0;
+inline constexpr std::uint64_t kRflagsFixed = 1U << 1;  // always set
 inline constexpr std::uint64_t kRflagsParity = 1U << 2;
 inline constexpr std::uint64_t kRflagsAdjust = 1U << 4;
 inline constexpr std::uint64_t kRflagsZero = 1U << 6;

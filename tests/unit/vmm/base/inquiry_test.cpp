@@ -31,7 +31,7 @@ class InquiryTest : public ::testing::Test {
 TEST_F(InquiryTest, AnswersFromOtherThreadsStandInTheOrderOfAsking) {
   const auto inquiry = Inquiry::Begin(*loop_, Done());
   const Inquiry::Answer first = inquiry->Ask("first");
-  inquiry->Add("known");
+  inquiry->Add({"known"});
   const Inquiry::Answer second = inquiry->Ask("second");
   inquiry->End(kForEverNs);
   std::thread other([&] {
