@@ -1,8 +1,13 @@
 // veneer-load, the program that `veneer bench` speaks with in the guest: a line in, a line out.
 //
 //   disk PATH read|write random|sequential BLOCK-BYTES DEPTH NS
-//   net ADDRESS PORT s|r|e NS
+//   net ADDRESS PORT s|r|e|d|D NS
+//   memory NS
+//   pipe NS
+//   timer NS
 //   address MAC ADDRESS
+//   interrupts             (OPERATIONS: how many PV devices have raised)
+//   init                   (NS: the kernel's uptime when it started /init)
 //
 // Each is answered by "veneer-load: done OPERATIONS BYTES NS" or "veneer-load: failed WHY"; the
 // end of the input ends the program.
@@ -28,6 +33,13 @@ LoadResult Address(const std::string& mac, const std::string& address) {
   return {.error = SetInterfaceAddress(interface, address)};
 }
 
+struct CpuLoad {
+  const char* name;
+  LoadResult (*run)(std::uint64_t ns);
+};
+constexpr CpuLoad kCpuLoads[] = {
+    {"memory", RunMemoryLoad}, {"pipe", RunPipeLoad}, {"timer", RunTimerLoad}};
+
 LoadResult Perform(const char* line) {
   char first[64];
   char second[64];
@@ -44,13 +56,26 @@ LoadResult Perform(const char* line) {
   char kind = 0;
   if (std::sscanf(line, "net %63s %" SCNu16 " %c %" SCNu64, first, &net.port, &kind, &net.ns) ==
           4 &&
-      std::strchr("sre", kind) != nullptr) {
+      std::strchr("sredD", kind) != nullptr) {
     net.address = first;
     net.kind = static_cast<NetKind>(kind);
     return RunNetLoad(net);
   }
+  if (std::uint64_t ns = 0; std::sscanf(line, "%63s %" SCNu64, first, &ns) == 2) {
+    for (const CpuLoad& load : kCpuLoads) {
+      if (std::strcmp(first, load.name) == 0) {
+        return load.run(ns);
+      }
+    }
+  }
   if (std::sscanf(line, "address %63s %63s", first, second) == 2) {
     return Address(first, second);
+  }
+  if (std::strncmp(line, "interrupts", 10) == 0) {
+    return {.operations = DeviceInterrupts(), .error = ""};
+  }
+  if (std::strncmp(line, "init", 4) == 0) {
+    return {.ns = UptimeAtInitNs(), .error = ""};
   }
   return {.error = "what is '" + std::string(line, std::strcspn(line, "\r\n")) + "'?"};
 }

@@ -42,7 +42,57 @@ ssize_t Repeat(int fd, short what, int stop, Call call) {
   }
 }
 
-void Serve(int fd, int stop) {
+// The datagrams beside a connection, which last until that or the server ends.
+class Datagrams {
+ public:
+  Datagrams(int fd, int connection, int stop)
+      : fd_(fd), files_{{{fd, POLLIN, 0}, {connection, POLLIN, 0}, {stop, POLLIN, 0}}} {}
+
+  std::uint64_t Count() {
+    std::uint64_t total = 0;
+    while (Wait(-1)) {
+      while (recv(fd_, datagram_.data(), datagram_.size(), MSG_DONTWAIT) >= 0) {
+        ++total;
+      }
+    }
+    return total;
+  }
+  // To whoever sends the first.
+  void Send() {
+    sockaddr_in peer{};
+    socklen_t length = sizeof peer;
+    auto* const any = reinterpret_cast<sockaddr*>(&peer);
+    if (!Wait(-1) ||
+        recvfrom(fd_, datagram_.data(), datagram_.size(), MSG_DONTWAIT, any, &length) < 0) {
+      return;
+    }
+    files_[0].fd = -1;  // what else comes is of no interest
+    while (Wait(0)) {
+      constexpr int kAtOnce = 64;
+      for (int i = 0; i < kAtOnce; ++i) {
+        static_cast<void>(
+            sendto(fd_, datagram_.data(), datagram_.size(), MSG_DONTWAIT, any, length));
+      }
+    }
+    // That the next load's count begins with none of them.
+    while (recv(fd_, datagram_.data(), datagram_.size(), MSG_DONTWAIT) >= 0) {
+    }
+  }
+
+ private:
+  // Waits for datagrams for so long; false at the end.
+  bool Wait(int timeout_ms) {
+    while (poll(files_.data(), files_.size(), timeout_ms) < 0) {
+    }
+    return files_[1].revents == 0 && files_[2].revents == 0;
+  }
+
+  const int fd_;
+  std::array<pollfd, 3> files_;
+  std::array<char, kDatagramBytes> datagram_{};
+};
+
+void Serve(int fd, int datagrams, int stop) {
   const int on = 1;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   std::vector<char> block(kBlock, 'v');
@@ -73,6 +123,14 @@ void Serve(int fd, int stop) {
       while (receive(1) == 1 && transmit(block.data(), 1) == 1) {
       }
       break;
+    case NetKind::kSendDatagrams: {
+      const std::uint64_t total = Datagrams(datagrams, fd, stop).Count();
+      transmit(&total, sizeof total);
+      break;
+    }
+    case NetKind::kReceiveDatagrams:
+      Datagrams(datagrams, fd, stop).Send();
+      break;
   }
 }
 
@@ -92,6 +150,10 @@ Result<std::unique_ptr<LoadServer>> LoadServer::Start() {
     return ErrnoError(errno, "cannot listen for the network's load");
   }
   server->port_ = ntohs(address.sin_port);
+  server->datagrams_ = UniqueFd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!server->datagrams_.valid() || bind(server->datagrams_.get(), any, length) != 0) {
+    return ErrnoError(errno, "cannot take datagrams for the network's load");
+  }
   VENEER_TRY_ASSIGN(server->thread_,
                     StartThread(ThreadKind::kHelper, "load", [raw = server.get()] { raw->Run(); }));
   return server;
@@ -109,7 +171,7 @@ void LoadServer::Run() {
   while (WaitFor(listener_.get(), POLLIN, stop_.get())) {
     const UniqueFd peer(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
     if (peer.valid()) {
-      Serve(peer.get(), stop_.get());
+      Serve(peer.get(), datagrams_.get(), stop_.get());
     }
   }
 }

@@ -26,7 +26,8 @@ class LoadServer {
   void Run();
 
   UniqueFd listener_;
-  UniqueFd stop_;  // an eventfd
+  UniqueFd datagrams_;  // UDP, on the same port
+  UniqueFd stop_;       // an eventfd
   std::uint16_t port_ = 0;
   std::thread thread_;
 };

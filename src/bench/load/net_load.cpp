@@ -18,6 +18,38 @@ constexpr std::size_t kBlock = std::size_t{64} << 10U;  // bytes of one read or 
 // A peer that says nothing for this long is gone.
 constexpr timeval kPatience{.tv_sec = 30, .tv_usec = 0};
 
+bool ServerAddress(const NetLoad& load, sockaddr_in& server) {
+  server.sin_family = AF_INET;
+  server.sin_port = htons(load.port);
+  if (inet_pton(AF_INET, load.address.c_str(), &server.sin_addr) != 1) {
+    errno = EINVAL;
+    return false;
+  }
+  return true;
+}
+
+// The way of datagrams, beside a Connection.
+class DatagramSocket {
+ public:
+  DatagramSocket() : fd_(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {}
+  DatagramSocket(const DatagramSocket&) = delete;
+  DatagramSocket& operator=(const DatagramSocket&) = delete;
+  ~DatagramSocket() { close(fd_); }
+
+  int fd() const { return fd_; }
+  bool Open(const NetLoad& load) {
+    sockaddr_in server{};
+    // One that got lost, before the server's neighbour knew its address, is made good by another.
+    constexpr timeval kAgain{.tv_sec = 0, .tv_usec = 200'000};
+    setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &kAgain, sizeof kAgain);
+    return ServerAddress(load, server) &&
+           connect(fd_, reinterpret_cast<const sockaddr*>(&server), sizeof server) == 0;
+  }
+
+ private:
+  const int fd_;
+};
+
 class Connection {
  public:
   Connection() : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {}
@@ -28,10 +60,7 @@ class Connection {
   int fd() const { return fd_; }
   bool Open(const NetLoad& load) {
     sockaddr_in server{};
-    server.sin_family = AF_INET;
-    server.sin_port = htons(load.port);
-    if (inet_pton(AF_INET, load.address.c_str(), &server.sin_addr) != 1) {
-      errno = EINVAL;
+    if (!ServerAddress(load, server)) {
       return false;
     }
     const int on = 1;
@@ -47,6 +76,12 @@ class Connection {
   const int fd_;
 };
 
+// The server says what it has, once it has seen the end.
+bool EndSending(int fd, std::uint64_t& got_there) {
+  shutdown(fd, SHUT_WR);
+  return recv(fd, &got_there, sizeof got_there, MSG_WAITALL) == sizeof got_there;
+}
+
 bool Send(int fd, std::vector<char>& block, std::uint64_t end_ns, LoadResult& result) {
   while (NowNs() < end_ns) {
     const ssize_t sent = send(fd, block.data(), block.size(), MSG_NOSIGNAL);
@@ -55,14 +90,33 @@ bool Send(int fd, std::vector<char>& block, std::uint64_t end_ns, LoadResult& re
     }
     ++result.operations;
   }
-  // The server says what it has, once it has seen the end.
-  shutdown(fd, SHUT_WR);
-  std::uint64_t got_there = 0;
-  if (recv(fd, &got_there, sizeof got_there, MSG_WAITALL) != sizeof got_there) {
+  return EndSending(fd, result.bytes);
+}
+
+bool SendDatagrams(int fd, int datagrams, std::uint64_t end_ns, LoadResult& result) {
+  const std::array<char, kDatagramBytes> datagram{};
+  while (NowNs() < end_ns) {
+    static_cast<void>(send(datagrams, datagram.data(), datagram.size(), 0));
+  }
+  if (!EndSending(fd, result.operations)) {
     return false;
   }
-  result.bytes = got_there;
+  result.bytes = result.operations * kDatagramBytes;
   return true;
+}
+
+void ReceiveDatagrams(int datagrams, std::uint64_t end_ns, LoadResult& result) {
+  std::array<char, kDatagramBytes> datagram{};
+  do {
+    if (result.operations == 0) {
+      // Where to send to.
+      static_cast<void>(send(datagrams, datagram.data(), datagram.size(), 0));
+    }
+    if (recv(datagrams, datagram.data(), datagram.size(), 0) > 0) {
+      ++result.operations;
+      result.bytes += kDatagramBytes;
+    }
+  } while (NowNs() < end_ns);
 }
 
 bool Receive(int fd, std::vector<char>& block, std::uint64_t end_ns, LoadResult& result) {
@@ -96,6 +150,10 @@ LoadResult RunNetLoad(const NetLoad& load) {
   if (!connection.Open(load)) {
     return LoadFailure("connect to " + load.address);
   }
+  DatagramSocket datagrams;
+  if (!datagrams.Open(load)) {
+    return LoadFailure("reach " + load.address + " by UDP");
+  }
   std::vector<char> block(kBlock, 'v');
   LoadResult result;
   const std::uint64_t start = NowNs();
@@ -110,6 +168,13 @@ LoadResult RunNetLoad(const NetLoad& load) {
       break;
     case NetKind::kEcho:
       good = Echo(connection.fd(), end, result);
+      break;
+    case NetKind::kSendDatagrams:
+      good = SendDatagrams(connection.fd(), datagrams.fd(), end, result);
+      break;
+    case NetKind::kReceiveDatagrams:
+      ReceiveDatagrams(datagrams.fd(), end, result);
+      good = true;
       break;
   }
   if (!good) {

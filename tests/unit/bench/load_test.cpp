@@ -58,7 +58,8 @@ TEST(DiskLoad, SaysWhatIsWrong) {
 TEST(NetLoad, EachKindOverTheLoopback) {
   const auto server = LoadServer::Start();
   ASSERT_TRUE(server.has_value()) << server.error().message;
-  for (const NetKind kind : {NetKind::kSend, NetKind::kReceive, NetKind::kEcho, NetKind::kSend}) {
+  for (const NetKind kind : {NetKind::kSend, NetKind::kReceive, NetKind::kEcho,
+                             NetKind::kReceiveDatagrams, NetKind::kSendDatagrams, NetKind::kSend}) {
     const LoadResult result =
         RunNetLoad({.address = "127.0.0.1", .port = (*server)->port(), .kind = kind, .ns = kShort});
     EXPECT_EQ(result.error, "");
@@ -67,6 +68,9 @@ TEST(NetLoad, EachKindOverTheLoopback) {
     if (kind == NetKind::kEcho) {
       EXPECT_EQ(result.bytes, result.operations);
     }
+    if (kind == NetKind::kSendDatagrams || kind == NetKind::kReceiveDatagrams) {
+      EXPECT_EQ(result.bytes, result.operations * kDatagramBytes);
+    }
   }
 }
 
@@ -74,6 +78,20 @@ TEST(NetLoad, ANobodyIsAnError) {
   EXPECT_THAT(RunNetLoad({.address = "127.0.0.1", .port = 1}).error,
               HasSubstr("cannot connect to 127.0.0.1"));
   EXPECT_THAT(RunNetLoad({.address = "nowhere", .port = 1}).error, HasSubstr("cannot connect"));
+}
+
+TEST(CpuLoad, CountsPagesTurnsAndWakeUps) {
+  const LoadResult pages = RunMemoryLoad(0);
+  EXPECT_EQ(pages.error, "");
+  EXPECT_EQ(pages.bytes, 64U << 20U) << "one stretch, when no time is given";
+  EXPECT_EQ(pages.operations, pages.bytes / 4096);
+  const LoadResult turns = RunPipeLoad(kShort);
+  EXPECT_EQ(turns.error, "");
+  EXPECT_GT(turns.operations, 0U);
+  EXPECT_GE(turns.ns, kShort);
+  const LoadResult sleeps = RunTimerLoad(kShort);
+  EXPECT_GT(sleeps.operations, 0U);
+  EXPECT_GE(sleeps.ns, sleeps.operations * kTimerWaitNs) << "none wakes too early";
 }
 
 TEST(InterfaceAddress, NamesWhatThereIsNot) {
