@@ -1,10 +1,13 @@
 #include "veneer/vmm/kvm/vm.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <vector>
 
 #include "kvm_ioctl.h"
 #include "kvm_vcpu.h"
+#include "pc_routing.h"
 #include "statistics.h"
 
 namespace veneer {
@@ -28,6 +31,17 @@ kvm_ioeventfd ToKvm(const IoEventAddress& address, int event_fd) {
     event.datamatch = *address.match;
   }
   return event;
+}
+
+Result<void> RouteLines(int vm_fd) {
+  const std::vector<kvm_irq_routing_entry> entries = kvm::PcRouting();
+  kvm::CountedArray<kvm_irq_routing_entry> routing(entries.size());
+  std::copy(entries.begin(), entries.end(), routing.entries());
+  const int result = kvm::Ioctl(vm_fd, kvm::kSetGsiRouting, routing.data());
+  if (result < 0) {
+    return ErrnoError(-result, "KVM cannot connect the interrupt lines");
+  }
+  return {};
 }
 
 }  // namespace
@@ -101,6 +115,7 @@ Result<std::unique_ptr<Vm>> Vm::Create(const KvmSystem& system, const Options& o
     if (result < 0) {
       return ErrnoError(-result, "KVM cannot make an interval timer");
     }
+    VENEER_TRY(RouteLines(fd));
   }
   return vm;
 }
