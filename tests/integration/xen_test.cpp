@@ -83,12 +83,13 @@ TEST(Xen, TwoVcpusWithTheShellOnThePvConsole) {
 
 // How events arrive is told by what /proc/interrupts counts them as.
 void ExpectEventsBy(const std::string& callback, const std::string& line) {
-  ChildProcess veneer(
-      RunCommand(Needed("VENEER_TEST_KERNEL"),
-                 "console=ttyS0 veneer.run=\"veneer-report; cat /proc/interrupts; dmesg\"",
-                 {"--initrd", Needed("VENEER_TEST_INITRD"), "--callback", callback}));
+  ChildProcess veneer(RunCommand(
+      Needed("VENEER_TEST_KERNEL"),
+      "console=ttyS0 veneer.run=\"veneer-report; cat /proc/interrupts; dmesg\"",
+      {"--initrd", Needed("VENEER_TEST_INITRD"), "--cpus", "2", "--callback", callback}));
   EXPECT_EQ(veneer.WaitForExit(BootLimit()), 0) << veneer.err();
-  EXPECT_THAT(veneer.out(), AllOf(HasSubstr("report: ok"), HasSubstr("Hypervisor detected: Xen"),
+  EXPECT_THAT(veneer.out(), AllOf(HasSubstr("report: ok"), HasSubstr("report: cpus 2"),
+                                  HasSubstr("Hypervisor detected: Xen"),
                                   ContainsRegex("-event +xenbus"), ContainsRegex(line)));
 }
 

@@ -19,6 +19,11 @@ constexpr Candidate kPanicWarm{"reboot=panic_warm", "reboot", "a panic can be to
 constexpr Candidate kOnlineMemory{"memhp_default_state=online", "memhp_default_state",
                                   "memory that the guest adds is used at once"};
 
+// Linux 6.1 sets up its timer and its spinlocks before it finds out that there is no
+// vector for events, and several vCPUs then wait for each other for ever.
+constexpr Candidate kNoVector{"xen_no_vector_callback", "xen_no_vector_callback",
+                              "newer kernels with several vCPUs take a vector for granted"};
+
 // For hosts that interpret the guest's kernel. CPUID cannot hide features from it there.
 constexpr Candidate kEmulatedKernel[] = {
     {"mitigations=off", "mitigations", "mitigations protect nothing there and cost much"},
@@ -109,6 +114,9 @@ std::vector<CmdlineAddition> CmdlineAdditions(std::string_view cmdline, const Cm
   add(kPanicWarm);
   if (needs.memory_grows) {
     add(kOnlineMemory);
+  }
+  if (needs.shares_event_line) {
+    add(kNoVector);
   }
   if (needs.emulated_kernel) {
     for (const Candidate& candidate : kEmulatedKernel) {

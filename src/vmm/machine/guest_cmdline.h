@@ -22,6 +22,8 @@ bool HasParameter(std::string_view cmdline, std::string_view name);
 struct CmdlineNeeds {
   bool emulated_kernel = false;  // see HostProfile
   bool memory_grows = false;     // by hotplug
+  // Several vCPUs, to which Xen events come by the platform device's interrupt alone.
+  bool shares_event_line = false;
 };
 
 // Additions for such a guest, leaving out whatever the user decided already.

@@ -46,7 +46,10 @@ std::string AddToCmdline(const MachineConfig& config, const HostProfile& host) {
   }
   const auto additions = CmdlineAdditions(
       config.cmdline,
-      {.emulated_kernel = host.emulated_kernel, .memory_grows = MemoryGrowth(config) > 0});
+      {.emulated_kernel = host.emulated_kernel,
+       .memory_grows = MemoryGrowth(config) > 0,
+       .shares_event_line = config.xen.enabled && Callback(config.xen) == CallbackChoice::kIntx &&
+                            MaxVcpus(config) > 1});
   for (const CmdlineAddition& addition : additions) {
     LogInfo("kernel command line: added {} ({})", addition.text, addition.reason);
   }

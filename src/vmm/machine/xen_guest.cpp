@@ -167,7 +167,7 @@ Result<void> XenGuest::MakeDomain(std::span<const GuestMemory::Range> ram,
   VENEER_TRY_ASSIGN(options.handle, MakeUuid());
   options.version_major = parts_.config.xen.version.major;
   options.version_minor = parts_.config.xen.version.minor;
-  options.callback_vector = Callback() != CallbackChoice::kIntx;
+  options.callback_vector = Callback(parts_.config.xen) != CallbackChoice::kIntx;
   options.time = parts_.config.xen.pv.time;
   options.timer_load_limit = parts_.config.xen.timer_load_limit.value_or(
       parts_.emulated_kernel ? kInterpretedTimerLoad : VcpuTimers::kNoLimit);
@@ -335,10 +335,6 @@ void XenGuest::Unplug(std::uint16_t mask) {
   parts_.e1000_nics.Unplug(mask);
 }
 
-CallbackChoice XenGuest::Callback() const {
-  return parts_.config.xen.pv.callback ? parts_.config.xen.callback : CallbackChoice::kIntx;
-}
-
 void XenGuest::AddCpuidLeaves(CpuidTable& table, unsigned vcpu) const {
   std::erase_if(table, [](const CpuidLeaf& leaf) {
     return leaf.function >= kHypervisorLeafBase && leaf.function < kHypervisorLeafEnd;
@@ -347,7 +343,7 @@ void XenGuest::AddCpuidLeaves(CpuidTable& table, unsigned vcpu) const {
   config.major = parts_.config.xen.version.major;
   config.minor = parts_.config.xen.version.minor;
   config.tsc_khz = parts_.tsc_khz;
-  config.upcall_vector = Callback() == CallbackChoice::kAuto;
+  config.upcall_vector = Callback(parts_.config.xen) == CallbackChoice::kAuto;
   if (const CpuidLeaf* sizes = FindLeaf(table, 0x80000008)) {
     config.physical_address_bits = static_cast<std::uint8_t>(sizes->eax & 0xffU);
   }

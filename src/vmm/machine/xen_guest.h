@@ -126,8 +126,6 @@ class XenGuest final : private XenMachineHooks {
   void Unplug(std::uint16_t mask);
   // Whether a vCPU can be used, as the guest's own doing has it. On the vCPU's thread.
   void ShowAvailability(unsigned vcpu, bool online);
-  // How events may interrupt the guest.
-  CallbackChoice Callback() const;
   // The indices of xenstore's ring and of the console's.
   std::vector<std::string> RingReports() const;
 

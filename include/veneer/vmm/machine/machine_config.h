@@ -78,6 +78,11 @@ struct XenConfig {
   CharacterTarget console{CharacterTarget::Kind::kOff, {}};  // hvc0
 };
 
+// How events may interrupt the guest: by a line is what is left without PV callbacks.
+inline CallbackChoice Callback(const XenConfig& config) {
+  return config.pv.callback ? config.callback : CallbackChoice::kIntx;
+}
+
 struct MachineConfig {
   std::string name = "veneer";
   BootKind boot = BootKind::kKernel;

@@ -68,6 +68,12 @@ TEST(CmdlineAdditions, HaveAddedMemoryUsedAtOnce) {
   EXPECT_THAT(Added("", true), Not(HasSubstr("memhp_default_state")));
 }
 
+TEST(CmdlineAdditions, SayThatThereIsNoVectorWhereVcpusShareALine) {
+  const CmdlineNeeds line{.shares_event_line = true};
+  EXPECT_THAT(WithAdditions("", CmdlineAdditions("", line)), HasSubstr("xen_no_vector_callback"));
+  EXPECT_THAT(Added("", true), Not(HasSubstr("xen_no_vector_callback")));
+}
+
 TEST(CmdlineAdditions, GiveAReasonForEach) {
   for (const CmdlineAddition& addition : CmdlineAdditions("", {.emulated_kernel = true})) {
     EXPECT_FALSE(addition.reason.empty()) << addition.text;
