@@ -140,6 +140,12 @@ void ExpectDriverBindsAgain(ControlledGuest& guest) {
   }
 }
 
+bool HostConfinesFiles() {
+  const auto check = RunToolFor({Veneer(), "check", "--json"});
+  const auto facts = nlohmann::json::parse(check.out, nullptr, false);
+  return facts.is_object() && facts["facts"]["landlock"]["finding"] == "yes";
+}
+
 // Four disks in the end: three at the start, one more while the guest runs.
 TEST(Disk, DisksComeGrowAndGoWhileTheGuestRunsAndSurviveAReboot) {
   const ScratchDirectory scratch;
@@ -149,9 +155,17 @@ TEST(Disk, DisksComeGrowAndGoWhileTheGuestRunsAndSurviveAReboot) {
     options.insert(options.end(), {"--disk", "path=" + scratch.File(name)});
   }
   MakeImage(scratch.File("d"), 32);
+  options.insert(options.end(), {"--disk-dir", scratch.path()});
+  const ScratchDirectory elsewhere;
+  MakeImage(elsewhere.File("e"), 32);
   ControlledGuest guest(options);
   ASSERT_TRUE(guest.WaitForShell()) << guest.veneer().err();
   ExpectDriverBindsAgain(guest);
+  if (HostConfinesFiles()) {
+    const auto outside = guest.Ctl({"disk-add", "path=" + elsewhere.File("e")});
+    EXPECT_EQ(outside.code, 1) << "added: " << outside.out;
+    EXPECT_THAT(outside.err, HasSubstr("begin the guest with --disk-dir " + elsewhere.path()));
+  }
 
   // QEMU's tools see that the image is in use.
   EXPECT_NE(RunTool({"/usr/bin/qemu-io", "-f", "raw", "-c", "write 0 512", scratch.File("a")}), 0);

@@ -28,8 +28,14 @@ constexpr std::size_t kVersionAt = 4;
 constexpr std::size_t kBackingFileAt = 8;
 constexpr std::size_t kCryptMethodAt = 32;
 constexpr std::size_t kIncompatibleAt = 72;  // from version 3 on
-constexpr std::size_t kHeaderBytes = 80;
-constexpr std::uint64_t kExternalData = 1U << 2U;  // of the incompatible features
+constexpr std::size_t kBackingSizeAt = 16;
+constexpr std::size_t kLengthAt = 100;                // the same
+constexpr std::size_t kOldHeaderBytes = 72;           // of version 2
+constexpr std::uint64_t kExternalData = 1U << 2U;     // of the incompatible features
+constexpr std::uint64_t kBackingFormat = 0xe2792aca;  // an extension's type
+constexpr std::size_t kLongestName = 1023;
+// What is read: the header, and its extensions, which are short.
+constexpr std::size_t kHeaderBytes = 4096;
 
 using Header = std::array<unsigned char, kHeaderBytes>;
 
@@ -39,6 +45,33 @@ std::uint64_t Number(const Header& header, std::size_t at, std::size_t bytes) {
     value = value << 8U | header.at(at + i);
   }
   return value;
+}
+
+// From the extensions behind the header: a type, a length, and so many bytes, padded to 8.
+std::string ReadBackingFormat(const Header& header, std::size_t got) {
+  const bool old = Number(header, kVersionAt, 4) < 3;
+  std::uint64_t at = old ? kOldHeaderBytes : Number(header, kLengthAt, 4);
+  while (at + 8 <= got) {
+    const std::uint64_t type = Number(header, at, 4);
+    const std::uint64_t length = Number(header, at + 4, 4);
+    if (type == 0 || at + 8 + length > got) {
+      break;
+    }
+    if (type == kBackingFormat) {
+      const auto* const first = header.begin() + at + 8;
+      return {first, first + length};
+    }
+    at += 8 + (length + 7) / 8 * 8;
+  }
+  return {};
+}
+
+std::string ReadBackingName(int fd, const Header& header) {
+  const std::uint64_t size = Number(header, kBackingSizeAt, 4);
+  std::string name(std::min<std::uint64_t>(size, kLongestName), '\0');
+  const auto at = static_cast<off_t>(Number(header, kBackingFileAt, 8));
+  const ssize_t got = at > 0 ? pread(fd, name.data(), name.size(), at) : 0;
+  return got == static_cast<ssize_t>(size) ? name : std::string();
 }
 
 Result<Json> AskQemuImg(const std::string& disk, const std::string& layer) {
@@ -147,6 +180,10 @@ std::optional<Qcow2Header> ReadQcow2Header(const std::string& path) {
   facts.encrypted = Number(header, kCryptMethodAt, 4) != 0;
   facts.external_data = Number(header, kVersionAt, 4) >= 3 &&
                         (Number(header, kIncompatibleAt, 8) & kExternalData) != 0;
+  if (facts.backing_file) {
+    facts.backing_name = ReadBackingName(file.get(), header);
+    facts.backing_format = ReadBackingFormat(header, static_cast<std::size_t>(got));
+  }
   return facts;
 }
 

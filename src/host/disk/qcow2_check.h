@@ -16,6 +16,8 @@ struct Qcow2Header {
   bool backing_file = false;
   bool encrypted = false;
   bool external_data = false;
+  std::string backing_name;    // as it is written there
+  std::string backing_format;  // empty: not written down
 };
 
 // Nothing for a file that cannot be read or is none.

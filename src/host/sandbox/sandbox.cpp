@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 
+#include "files.h"
 #include "filters.h"
 #include "rights.h"
 #include "veneer/vmm/base/check.h"
@@ -60,8 +61,22 @@ Result<EventLoop*> StartMaker(bool scripts) {
   return &maker.release()->loop();
 }
 
-SandboxRefusals Refusals(const SandboxNeeds& needs) {
+// Of the calling thread and what it starts. False: nothing has changed.
+Result<bool> ConfineFilesOf(const SandboxNeeds& needs, SandboxMode mode) {
+  // Landlock has no way to tell what it would refuse.
+  if (!kFilters || mode == SandboxMode::kAudit) {
+    return false;
+  }
+  VENEER_TRY_ASSIGN(const bool confined, ConfineFiles(needs.files));
+  if (!confined) {
+    LogInfo("this host's kernel has no Landlock, so that the sandbox leaves all files to Veneer");
+  }
+  return confined;
+}
+
+SandboxRefusals Refusals(const SandboxNeeds& needs, bool files) {
   SandboxRefusals refusals;
+  refusals.files = files;
   if (CanMakeTaps() && !needs.taps) {
     refusals.tap =
         "no tap can be added to a guest that began without one, since Veneer has given up the "
@@ -84,13 +99,18 @@ Result<SandboxRefusals> EnterSandbox(SandboxMode mode, const SandboxNeeds& needs
   ForbidCoreFiles();
   // Whoever writes a time first reads the zone's file: here, where files can be opened.
   tzset();
+  bool files = false;
   if (!needs.scripts) {
     VENEER_TRY(RefuseNewRights());
+    VENEER_TRY_ASSIGN(files, ConfineFilesOf(needs, mode));
   }
   // Before the main thread has a filter, which all that it starts have, too.
   VENEER_TRY_ASSIGN(EventLoop* const maker, StartMaker(needs.scripts));
-  VENEER_TRY(RefuseNewRights());
-  const SandboxRefusals refusals = Refusals(needs);
+  if (needs.scripts) {
+    VENEER_TRY(RefuseNewRights());
+    VENEER_TRY_ASSIGN(files, ConfineFilesOf(needs, mode));
+  }
+  const SandboxRefusals refusals = Refusals(needs, files);
   VENEER_TRY(DropRights({.taps = needs.taps, .ports = true, .files = true}));
   if (mode == SandboxMode::kOn) {
     ReportViolations();
@@ -102,7 +122,8 @@ Result<SandboxRefusals> EnterSandbox(SandboxMode mode, const SandboxNeeds& needs
   if (mode == SandboxMode::kAudit) {
     LogInfo(
         "--sandbox audit: nothing is refused; for each system call that would be, the kernel's log "
-        "('journalctl -k') has a line with type=1326, and the thread's name as comm=");
+        "('journalctl -k') has a line with type=1326, and the thread's name as comm=. Files are "
+        "not confined");
   }
   return refusals;
 }

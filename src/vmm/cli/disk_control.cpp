@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "file_needs.h"
 #include "veneer/host/disk/disk_image.h"
 #include "veneer/vmm/base/thread.h"
 
@@ -39,6 +40,9 @@ void DiskControl::Add(std::string_view text, AddDone done) {
         Result<std::unique_ptr<DiskImage>> image =
             decided ? OpenDiskImage(opened)
                     : Result<std::unique_ptr<DiskImage>>(tl::unexpected(decided.error()));
+        if (const std::string why = image ? std::string() : OutsideSandbox(opened); !why.empty()) {
+          image = UsageError("{}", why);
+        }
         // Shared, because a function that is copied cannot own it.
         const auto result = std::make_shared<Result<std::unique_ptr<DiskImage>>>(std::move(image));
         const MutexLock lock(link->mutex);

@@ -74,6 +74,7 @@ HostResources ProbeResources() {
   HostResources resources;
   resources.io_uring = TryIoUring();
   resources.call_filters = HostFiltersCalls();
+  resources.landlock = HostConfinesFiles();
   const UniqueFd tap(open("/dev/net/tun", O_RDWR | O_CLOEXEC));
   resources.tap = tap.valid();
   if (!resources.tap) {
@@ -126,6 +127,11 @@ std::vector<HostFact> HostFacts(const KvmCapabilities& capabilities, const HostP
                    resources.call_filters
                        ? "threads are confined to the calls that they have a use for (--sandbox)"
                        : "guests need --sandbox off: the kernel lacks CONFIG_SECCOMP_FILTER"});
+  facts.push_back({"landlock", "Landlock", YesNo(resources.landlock),
+                   resources.landlock
+                       ? "Veneer keeps to the files of its command line (--sandbox, --disk-dir)"
+                       : "files are not confined: the kernel lacks it, or was booted without "
+                         "landlock in lsm="});
   facts.push_back({"tap", "Tap devices",
                    resources.tap ? std::string("yes") : "no: " + resources.tap_problem,
                    resources.tap ? "guests can be put on a bridge"

@@ -20,6 +20,7 @@ struct HostFact {
 struct HostResources {
   bool io_uring = false;
   bool call_filters = false;  // of the sandbox
+  bool landlock = false;      // the same
   bool tap = false;
   std::string tap_problem;  // why not, if not
   std::string huge_pages;   // the kernel's transparent_hugepage/enabled, "" if it has none

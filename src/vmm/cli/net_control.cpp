@@ -1,9 +1,13 @@
 #include "net_control.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <optional>
 #include <utility>
 #include <variant>
+
+#include "veneer/vmm/base/output_file.h"
 
 namespace veneer {
 
@@ -38,6 +42,13 @@ Result<void> NetControl::CheckPossible(const NetConfig& config) const {
   }
   if (tap != nullptr && !tap->script.empty() && refusals_.script != nullptr) {
     return UsageError("{}", refusals_.script);
+  }
+  if (!config.pcap.empty() && refusals_.files) {
+    if (const auto file = OpenOutput(config.pcap, O_APPEND); !file) {
+      return WithContext(file.error(),
+                         "the sandbox leaves a file that is there, in a folder of --disk-dir, to "
+                         "the capture of a NIC that is added");
+    }
   }
   return {};
 }

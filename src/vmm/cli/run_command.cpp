@@ -19,6 +19,7 @@
 #include "console_input.h"
 #include "distinct_files.h"
 #include "exit_code.h"
+#include "file_needs.h"
 #include "guest_output.h"
 #include "machine_control.h"
 #include "metrics_file.h"
@@ -72,9 +73,13 @@ Result<UniqueFd> CatchSignals() {
 }
 
 // What the guest's next lives need rights for.
-SandboxNeeds NeedsOf(const MachineConfig& machine) {
+Result<SandboxNeeds> NeedsOf(const RunOptions& options, const ControlSocket* control) {
   SandboxNeeds needs;
-  for (const NetConfig& nic : machine.nics) {
+  if (options.sandbox == SandboxMode::kOn && HostConfinesFiles()) {
+    VENEER_TRY_ASSIGN(needs.files,
+                      FilesNeeded(options, control != nullptr ? control->path() : std::string()));
+  }
+  for (const NetConfig& nic : options.machine.nics) {
     if (const auto* const tap = std::get_if<TapNet>(&nic.link)) {
       needs.taps = true;
       needs.scripts = needs.scripts || !tap->script.empty();
@@ -112,6 +117,9 @@ class Session {
   void ArmTimeout(EventLoop& loop);
   // Null without a control socket.
   Result<std::unique_ptr<Control>> MakeControl(EventLoop& loop, Machine& machine);
+  // What the sandbox has to do with an error.
+  template <typename T>
+  Result<T> Explained(Result<T> built) const;
   void End(EventLoop& loop, MachineStop stop);
   void OnStopped(EventLoop& loop, Machine& machine, const MachineStop& stop);
   void OnDiskFailed(EventLoop& loop, const DiskFailure& failure);
@@ -148,7 +156,8 @@ Result<void> Session::Prepare() {
   VENEER_TRY_ASSIGN(console_output_, GuestOutput::Open(options_.machine.xen.console, "--console",
                                                        "console", metrics_));
   VENEER_TRY_ASSIGN(system_, KvmSystem::Open());
-  VENEER_TRY_ASSIGN(refusals_, EnterSandbox(options_.sandbox, NeedsOf(options_.machine)));
+  VENEER_TRY_ASSIGN(const SandboxNeeds needs, NeedsOf(options_, control_socket_.get()));
+  VENEER_TRY_ASSIGN(refusals_, EnterSandbox(options_.sandbox, needs));
   if (!options_.boot_reason.empty()) {
     LogInfo("{} {}", options_.machine.name, options_.boot_reason);
   }
@@ -187,6 +196,21 @@ void Session::FinishOutput() {
   for (GuestOutput* output : {serial_output_.get(), console_output_.get()}) {
     output->Finish(deadline);
   }
+}
+
+template <typename T>
+Result<T> Session::Explained(Result<T> built) const {
+  if (built || !refusals_.files) {
+    return built;
+  }
+  const std::string replaced = ReplacedFile(options_);
+  if (replaced.empty()) {
+    return built;
+  }
+  return UsageError(
+      "'{}' is another file than when Veneer began, and so none that the sandbox leaves to it: "
+      "start the guest anew, or with --sandbox off",
+      replaced);
 }
 
 void Session::End(EventLoop& loop, MachineStop stop) {
@@ -323,8 +347,8 @@ Result<MachineStop> Session::RunOnce() {
   outputs.disk_failed = [this, &loop](const DiskFailure& failure) {
     loop->Post([this, &loop, failure] { OnDiskFailed(*loop, failure); });
   };
-  VENEER_TRY_ASSIGN(machine, Machine::Build(options_.machine, *system_, host_, metrics_, *loop,
-                                            std::move(outputs)));
+  VENEER_TRY_ASSIGN(machine, Explained(Machine::Build(options_.machine, *system_, host_, metrics_,
+                                                      *loop, std::move(outputs))));
 
   if (console_on_stdio || options_.machine.serial.kind == CharacterTarget::Kind::kStdio) {
     terminal_.emplace();

@@ -444,9 +444,15 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
       command, "--sandbox", options.sandbox,
       {{"on", SandboxMode::kOn}, {"off", SandboxMode::kOff}, {"audit", SandboxMode::kAudit}},
       "What a thread may ask of the host's kernel: what it has a use for, without which Veneer "
-      "ends "
-      "with a line that names the call; anything; or anything, and the kernel's log tells",
+      "ends with a line that names the call, and no files but those of the command line; anything; "
+      "or anything, and the kernel's log tells",
       "on");
+  command
+      .add_option("--disk-dir", options.disk_folders,
+                  "Folder out of which 'veneer ctl NAME disk-add' may take disks, once for each: "
+                  "with --sandbox on there are no others")
+      ->type_name("DIR")
+      ->allow_extra_args(false);
   command.add_flag("--dry-run", options.dry_run,
                    "Print the machine that would be made, and make none");
   AddParsed<RebootLimit::Rate>(

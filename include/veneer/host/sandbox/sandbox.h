@@ -1,6 +1,9 @@
 // The second line: what is left of this process's authority when the guest has taken a thread over.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "veneer/vmm/base/result.h"
 #include "veneer/vmm/base/thread.h"
 
@@ -12,16 +15,34 @@ enum class SandboxMode {
   kOff,
 };
 
+// What is done with a file; of a folder, with all that lies in it.
+enum class FileUse {
+  kRead,
+  kWrite,             // what is there, and read too
+  kRun,               // as a program, and read too
+  kReplace,           // a folder: files are made, written, renamed and removed in it
+  kSockets,           // a folder: UNIX sockets are made in it, and files removed
+  kTemporarySockets,  // a folder: the same, in folders that are made for it
+  kTemporary,         // a folder: all of this
+};
+struct AllowedFile {
+  std::string path;
+  FileUse use = FileUse::kRead;
+};
+
 // What the command line asks for that needs rights later, at a guest's reboots.
 struct SandboxNeeds {
   bool taps = false;     // are made or put up
   bool scripts = false;  // the user's own are run
+  // Are opened, again or for the first time.
+  std::vector<AllowedFile> files{};
 };
 
 // What can no longer be done, each as a sentence for whoever asks for it. Null: it can be.
 struct SandboxRefusals {
   const char* tap = nullptr;     // making one
   const char* script = nullptr;  // running one: --net script=
+  bool files = false;            // opening others than those that were named
 };
 
 // Once per process, on the main thread, before any other is started, and after what is opened once:
@@ -31,5 +52,11 @@ Result<SandboxRefusals> EnterSandbox(SandboxMode mode, const SandboxNeeds& needs
 
 // Whether this host's kernel filters system calls as the sandbox needs it.
 bool HostFiltersCalls();
+
+// Whether it can keep a process from files (Landlock). Without, the sandbox does.
+bool HostConfinesFiles();
+
+// Whether the calling thread could read this file if it were not for the sandbox.
+bool IsKeptFrom(const std::string& path);
 
 }  // namespace veneer

@@ -24,9 +24,16 @@ struct Ending {
   bool refused() const { return WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS; }
 };
 
+// Where threads that may make files can do so.
+inline SandboxNeeds UsualNeeds() {
+  SandboxNeeds needs;
+  needs.files = {{"/tmp", FileUse::kReplace}};
+  return needs;
+}
+
 // `act` runs on the main thread, confined; what it returns is whether all went well.
 inline Ending InSandbox(const std::function<bool()>& act, SandboxMode mode = SandboxMode::kOn,
-                        const SandboxNeeds& needs = {}) {
+                        const SandboxNeeds& needs = UsualNeeds()) {
   std::array<int, 2> ends{};
   EXPECT_EQ(pipe(ends.data()), 0);
   const UniqueFd in(ends[0]);
