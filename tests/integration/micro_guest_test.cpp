@@ -89,6 +89,27 @@ TEST_P(MicroGuest, ASecondVcpuStartsByHypercalls) {
   }
 }
 
+// What root opens stays open; what is opened later has to be the user's.
+TEST(MicroGuestUser, RootBecomesAnother) {
+  if (geteuid() != 0) {
+    GTEST_SKIP() << "needs root";
+  }
+  const ScratchDirectory scratch;
+  const std::string kernel = scratch.File("micro.elf");
+  std::filesystem::copy_file(kMicro64, kernel);
+  const std::string console = scratch.File("console");
+  const std::vector<std::string> options{"--user", "nobody",    "--entry",
+                                         "pvh",    "--console", "file:" + console};
+  const MicroOutcome refused = RunMicro(kernel.c_str(), "tests=none", options);
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("Permission denied")) << "in a folder that is root's";
+  std::filesystem::permissions(scratch.path(), std::filesystem::perms(0711));
+  std::filesystem::permissions(kernel, std::filesystem::perms(0644));
+  const MicroOutcome outcome = RunMicro(kernel.c_str(), "transport=page", options);
+  ExpectAllPassed(outcome, 290);
+  EXPECT_THAT(ReadAll(console), HasSubstr("hello from hvc0 in 64 bit"));
+}
+
 TEST(MicroGuestAbi, FifoIsOfferedWhereItIsAskedFor) {
   ExpectAllPassed(RunMicro(kMicro64, "tests=fifo", {"--event-abi", "fifo"}), 30);
 }

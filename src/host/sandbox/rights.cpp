@@ -37,7 +37,8 @@ Result<void> DropRights(const KeptRights& kept) {
   const std::uint32_t low = Bit(kept.taps, CAP_NET_ADMIN) | Bit(kept.ports, CAP_NET_BIND_SERVICE) |
                             Bit(kept.files, CAP_DAC_OVERRIDE);
   capabilities.data[0].permitted &= low;
-  capabilities.data[0].effective &= low;
+  // What is kept is used, after a change of user as well, which leaves it permitted only.
+  capabilities.data[0].effective = capabilities.data[0].permitted;
   capabilities.data[0].inheritable = 0;
   capabilities.data[1] = {};
   if (!capabilities.Write()) {

@@ -72,14 +72,10 @@ Result<UniqueFd> CatchSignals() {
   return fd;
 }
 
-// What the guest's next lives need rights for.
-Result<SandboxNeeds> NeedsOf(const RunOptions& options, const ControlSocket* control) {
+// What the guest's next lives need rights for, but for files.
+SandboxNeeds NeedsOf(const MachineConfig& machine) {
   SandboxNeeds needs;
-  if (options.sandbox == SandboxMode::kOn && HostConfinesFiles()) {
-    VENEER_TRY_ASSIGN(needs.files,
-                      FilesNeeded(options, control != nullptr ? control->path() : std::string()));
-  }
-  for (const NetConfig& nic : options.machine.nics) {
+  for (const NetConfig& nic : machine.nics) {
     if (const auto* const tap = std::get_if<TapNet>(&nic.link)) {
       needs.taps = true;
       needs.scripts = needs.scripts || !tap->script.empty();
@@ -156,7 +152,14 @@ Result<void> Session::Prepare() {
   VENEER_TRY_ASSIGN(console_output_, GuestOutput::Open(options_.machine.xen.console, "--console",
                                                        "console", metrics_));
   VENEER_TRY_ASSIGN(system_, KvmSystem::Open());
-  VENEER_TRY_ASSIGN(const SandboxNeeds needs, NeedsOf(options_, control_socket_.get()));
+  SandboxNeeds needs = NeedsOf(options_.machine);
+  if (!options_.user.empty()) {
+    VENEER_TRY(BecomeUser(options_.user, needs));
+  }
+  if (options_.sandbox == SandboxMode::kOn && HostConfinesFiles()) {
+    VENEER_TRY_ASSIGN(needs.files,
+                      FilesNeeded(options_, control_socket_ ? control_socket_->path() : ""));
+  }
   VENEER_TRY_ASSIGN(refusals_, EnterSandbox(options_.sandbox, needs));
   if (!options_.boot_reason.empty()) {
     LogInfo("{} {}", options_.machine.name, options_.boot_reason);

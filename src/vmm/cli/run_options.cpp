@@ -448,6 +448,12 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
       "or anything, and the kernel's log tells",
       "on");
   command
+      .add_option("--user", options.user,
+                  "Begun by root, become this user, with its groups, once /dev/kvm, the log, files "
+                  "of --serial and --console and the control socket are open: kernels, disks and "
+                  "all else have to be this user's to use")
+      ->type_name("NAME");
+  command
       .add_option("--disk-dir", options.disk_folders,
                   "Folder out of which 'veneer ctl NAME disk-add' may take disks, once for each: "
                   "with --sandbox on there are no others")

@@ -29,6 +29,7 @@ struct RunOptions {
   unsigned timeout_seconds = 0;  // 0: none
   bool dry_run = false;          // only say what would be made
   SandboxMode sandbox = SandboxMode::kOn;
+  std::string user;                       // whom root becomes; empty: nobody else
   std::vector<std::string> disk_folders;  // out of which disks may be added
   RebootLimit::Rate reboot_rate;
   LogLevel log_level = LogLevel::kInfo;

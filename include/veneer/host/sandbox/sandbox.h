@@ -45,6 +45,11 @@ struct SandboxRefusals {
   bool files = false;            // opening others than those that were named
 };
 
+// Root becomes this user, with all of its groups, for good; of root's rights it keeps what `needs`
+// takes, and ports below 1024. Before EnterSandbox(), which goes without it; the only thread.
+// UsageError for a user that there is not, or that is root, and of any but root.
+Result<void> BecomeUser(const std::string& name, const SandboxNeeds& needs);
+
 // Once per process, on the main thread, before any other is started, and after what is opened once:
 // the calling thread and all that begin later lose, for good, the rights that they do not need (see
 // README.md). HostError if the kernel refuses; there is no half of it.

@@ -237,6 +237,37 @@ TEST_F(Sandbox, TheRightToMakeTapsStaysForWhoHasTaps) {
   EXPECT_TRUE(InSandbox(&CanMakeTaps, SandboxMode::kOn, {.taps = true}).good());
 }
 
+// What of root's is left to another user, whom it has become before it entered the sandbox.
+TEST_F(Sandbox, RootBecomesAnotherUser) {
+  if (geteuid() != 0) {
+    GTEST_SKIP() << "needs root";
+  }
+  const auto as_nobody = [](SandboxNeeds needs, const std::function<bool()>& check) {
+    return InSandbox(
+        [&] {
+          return BecomeUser("nobody", needs).has_value() && geteuid() != 0 && setuid(0) != 0 &&
+                 getgroups(0, nullptr) <= 1 &&
+                 UniqueFd(open("/proc/self/fd", O_RDONLY | O_CLOEXEC)).valid() &&
+                 open("/etc/shadow", O_RDONLY) < 0 && EnterSandbox(SandboxMode::kOn, needs) &&
+                 check();
+        },
+        SandboxMode::kOff);
+  };
+  EXPECT_TRUE(as_nobody({}, [] { return !CanMakeTaps(); }).good());
+  SandboxNeeds taps;
+  taps.taps = true;
+  EXPECT_EQ(as_nobody(taps, &CanMakeTaps).good(), CanMakeTaps());
+  EXPECT_TRUE(InSandbox(
+                  [] {
+                    SandboxNeeds scripts;
+                    scripts.scripts = true;
+                    return !BecomeUser("nobody", scripts) && !BecomeUser("no-such-user", {}) &&
+                           !BecomeUser("root", {}) && geteuid() == 0;
+                  },
+                  SandboxMode::kOff)
+                  .good());
+}
+
 TEST_F(Sandbox, AScriptOfTheUsersKeepsItsRights) {
   const SandboxNeeds needs{.taps = true, .scripts = true};
   EXPECT_TRUE(InSandbox(
