@@ -98,7 +98,7 @@ TEST(MicroGuestUser, RootBecomesAnother) {
   const std::string kernel = scratch.File("micro.elf");
   std::filesystem::copy_file(kMicro64, kernel);
   const std::string console = scratch.File("console");
-  const std::vector<std::string> options{"--user", "nobody",    "--entry",
+  const std::vector<std::string> options{"--user", "65534",    "--entry",
                                          "pvh",    "--console", "file:" + console};
   const MicroOutcome refused = RunMicro(kernel.c_str(), "tests=none", options);
   EXPECT_EQ(refused.code, 2);

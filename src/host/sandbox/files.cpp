@@ -40,8 +40,8 @@ std::uint64_t RightsOf(FileUse use) {
       return kReplace;
     case FileUse::kSockets:
       return kSockets;
-    case FileUse::kTemporarySockets:
-      return kSockets | kFolders;
+    case FileUse::kEmptyFolders:
+      return LANDLOCK_ACCESS_FS_REMOVE_DIR;
     case FileUse::kTemporary:
       break;
   }

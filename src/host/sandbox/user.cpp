@@ -3,6 +3,9 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdint>
+#include <limits>
+#include <optional>
 #include <string>
 
 #include <grp.h>
@@ -10,6 +13,7 @@
 
 #include "rights.h"
 #include "veneer/host/sandbox/sandbox.h"
+#include "veneer/vmm/base/option_list.h"
 
 namespace veneer {
 namespace {
@@ -17,9 +21,14 @@ namespace {
 struct Account {
   uid_t user = 0;
   gid_t group = 0;
+  bool named = true;  // and so may have more groups
 };
 
 Result<Account> FindAccount(const std::string& name) {
+  if (const std::optional<std::uint64_t> number = ParseWhole(name);
+      number && *number < std::numeric_limits<uid_t>::max()) {
+    return Account{static_cast<uid_t>(*number), static_cast<gid_t>(*number), false};
+  }
   std::array<char, 4096> texts{};
   passwd entry{};
   passwd* found = nullptr;
@@ -52,7 +61,10 @@ Result<void> BecomeUser(const std::string& name, const SandboxNeeds& needs) {
         name);
   }
   // The change of user would take all capabilities.
-  if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0 || initgroups(name.c_str(), account.group) != 0 ||
+  const auto take_groups = [&] {
+    return account.named ? initgroups(name.c_str(), account.group) : setgroups(0, nullptr);
+  };
+  if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0 || take_groups() != 0 ||
       setresgid(account.group, account.group, account.group) != 0 ||
       setresuid(account.user, account.user, account.user) != 0) {
     return ErrnoError(errno, fmt::format("--user: cannot become '{}'", name));

@@ -2,10 +2,13 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <filesystem>
+#include <utility>
 
 #include "veneer/host/disk/disk_files.h"
 #include "veneer/vmm/base/output_file.h"
@@ -56,28 +59,48 @@ Result<void> AddDisks(const RunOptions& options, std::vector<AllowedFile>& files
     }
     files.push_back({folder, FileUse::kWrite});
   }
-  const bool added = !options.disk_folders.empty();
-  std::error_code none;
-  const std::string temporary = fs::temp_directory_path(none).string();
-  if (added || std::ranges::any_of(disks, &DiskConfig::overlay)) {
-    files.push_back({temporary, FileUse::kTemporary});
-    files.push_back({"/var/tmp", FileUse::kTemporary});  // QEMU's own choice
-  } else if (std::ranges::any_of(disks, IsServedByQemu)) {
-    files.push_back({temporary, FileUse::kTemporarySockets});
-  }
   return {};
 }
 
 }  // namespace
 
+Result<std::unique_ptr<TemporaryFolder>> TemporaryFolder::Make() {
+  const char* const usual = std::getenv("TMPDIR");
+  std::string path =
+      std::string(usual != nullptr && *usual != '\0' ? usual : "/var/tmp") + "/veneer-XXXXXX";
+  if (mkdtemp(path.data()) == nullptr) {
+    return ErrnoError(errno, fmt::format("cannot make the folder '{}' (see TMPDIR)", path));
+  }
+  return std::unique_ptr<TemporaryFolder>(new TemporaryFolder(fs::absolute(path)));
+}
+
+TemporaryFolder::TemporaryFolder(std::string path) : path_(std::move(path)) {
+  setenv("TMPDIR", path_.c_str(), 1);
+}
+
+TemporaryFolder::~TemporaryFolder() {
+  setenv("TMPDIR", fs::path(path_).parent_path().c_str(), 1);
+  rmdir(path_.c_str());
+}
+
+bool NeedsTemporaryFiles(const RunOptions& options) {
+  return !options.disk_folders.empty() ||
+         std::ranges::any_of(options.machine.disks, IsServedByQemu);
+}
+
 Result<std::vector<AllowedFile>> FilesNeeded(const RunOptions& options,
-                                             const std::string& control_socket) {
+                                             const std::string& control_socket,
+                                             const std::string& temporary) {
   const MachineConfig& machine = options.machine;
   std::vector<AllowedFile> files;
   for (const std::string& path : FilesBooted(machine)) {
     files.push_back({path, FileUse::kRead});
   }
   VENEER_TRY(AddDisks(options, files));
+  if (!temporary.empty()) {
+    files.push_back({temporary, FileUse::kTemporary});
+    files.push_back({fs::path(temporary).parent_path(), FileUse::kEmptyFolders});
+  }
   for (const NetConfig& nic : machine.nics) {
     VENEER_TRY(AddWritten(nic.pcap, files));
   }

@@ -126,6 +126,7 @@ class Session {
   const std::uint64_t least_memory_bytes_;  // --memory
   UniqueFd signals_;
   std::unique_ptr<ControlSocket> control_socket_;  // null: none
+  std::unique_ptr<TemporaryFolder> temporary_;     // null: nobody needs one
   Metrics metrics_;
   std::unique_ptr<GuestOutput> serial_output_;
   std::unique_ptr<GuestOutput> console_output_;
@@ -157,8 +158,12 @@ Result<void> Session::Prepare() {
     VENEER_TRY(BecomeUser(options_.user, needs));
   }
   if (options_.sandbox == SandboxMode::kOn && HostConfinesFiles()) {
+    if (NeedsTemporaryFiles(options_)) {
+      VENEER_TRY_ASSIGN(temporary_, TemporaryFolder::Make());
+    }
     VENEER_TRY_ASSIGN(needs.files,
-                      FilesNeeded(options_, control_socket_ ? control_socket_->path() : ""));
+                      FilesNeeded(options_, control_socket_ ? control_socket_->path() : "",
+                                  temporary_ ? temporary_->path() : ""));
   }
   VENEER_TRY_ASSIGN(refusals_, EnterSandbox(options_.sandbox, needs));
   if (!options_.boot_reason.empty()) {

@@ -449,10 +449,11 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
       "on");
   command
       .add_option("--user", options.user,
-                  "Begun by root, become this user, with its groups, once /dev/kvm, the log, files "
+                  "Begun by root, become this user (or the one of this number), with its groups, "
+                  "once /dev/kvm, the log, files "
                   "of --serial and --console and the control socket are open: kernels, disks and "
                   "all else have to be this user's to use")
-      ->type_name("NAME");
+      ->type_name("NAME|UID");
   command
       .add_option("--disk-dir", options.disk_folders,
                   "Folder out of which 'veneer ctl NAME disk-add' may take disks, once for each: "

@@ -18,12 +18,12 @@ enum class SandboxMode {
 // What is done with a file; of a folder, with all that lies in it.
 enum class FileUse {
   kRead,
-  kWrite,             // what is there, and read too
-  kRun,               // as a program, and read too
-  kReplace,           // a folder: files are made, written, renamed and removed in it
-  kSockets,           // a folder: UNIX sockets are made in it, and files removed
-  kTemporarySockets,  // a folder: the same, in folders that are made for it
-  kTemporary,         // a folder: all of this
+  kWrite,         // what is there, and read too
+  kRun,           // as a program, and read too
+  kReplace,       // a folder: files are made, written, renamed and removed in it
+  kSockets,       // a folder: UNIX sockets are made in it, and files removed
+  kTemporary,     // a folder: all of this, and folders
+  kEmptyFolders,  // a folder: empty ones are removed in it
 };
 struct AllowedFile {
   std::string path;
@@ -45,9 +45,10 @@ struct SandboxRefusals {
   bool files = false;            // opening others than those that were named
 };
 
-// Root becomes this user, with all of its groups, for good; of root's rights it keeps what `needs`
-// takes, and ports below 1024. Before EnterSandbox(), which goes without it; the only thread.
-// UsageError for a user that there is not, or that is root, and of any but root.
+// Root becomes this user, with all of its groups, for good (a number: whoever has it, with the
+// group of that number alone); of root's rights it keeps what `needs` takes, and ports below 1024.
+// Before EnterSandbox(), which goes without it; the only thread. UsageError for a user that there
+// is not, or that is root, and of any but root.
 Result<void> BecomeUser(const std::string& name, const SandboxNeeds& needs);
 
 // Once per process, on the main thread, before any other is started, and after what is opened once:

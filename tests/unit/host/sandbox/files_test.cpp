@@ -34,6 +34,7 @@ class SandboxFiles : public ::testing::Test {
     for (const char* name : {"one", "other"}) {
       std::ofstream(scratch_.File(name)) << "content";
     }
+    ASSERT_EQ(mkdir(scratch_.File("empty").c_str(), 0700), 0);
     for (const char* name : {"folder", "elsewhere"}) {
       ASSERT_EQ(mkdir(scratch_.File(name).c_str(), 0700), 0);
       std::ofstream(scratch_.File(name) + "/there") << "content";
@@ -87,6 +88,15 @@ TEST_F(SandboxFiles, FilesAreMadeAndReplacedInOneFolder) {
            rename(In("folder", "there").c_str(), In("elsewhere", "there").c_str()) != 0 &&
            !Opens(In("elsewhere", "new"), O_WRONLY | O_CREAT) &&
            mkdir(In("folder", "deeper").c_str(), 0700) != 0;
+  });
+  EXPECT_TRUE(ending.good()) << ending.said;
+}
+
+TEST_F(SandboxFiles, EmptyFoldersAreRemoved) {
+  const Ending ending = With(scratch_.path(), FileUse::kEmptyFolders, [&] {
+    return rmdir(scratch_.File("elsewhere").c_str()) != 0 &&
+           unlink(In("elsewhere", "there").c_str()) != 0 &&
+           rmdir(scratch_.File("empty").c_str()) == 0;
   });
   EXPECT_TRUE(ending.good()) << ending.said;
 }

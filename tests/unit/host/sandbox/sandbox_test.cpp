@@ -245,7 +245,7 @@ TEST_F(Sandbox, RootBecomesAnotherUser) {
   const auto as_nobody = [](SandboxNeeds needs, const std::function<bool()>& check) {
     return InSandbox(
         [&] {
-          return BecomeUser("nobody", needs).has_value() && geteuid() != 0 && setuid(0) != 0 &&
+          return BecomeUser("65534", needs).has_value() && geteuid() != 0 && setuid(0) != 0 &&
                  getgroups(0, nullptr) <= 1 &&
                  UniqueFd(open("/proc/self/fd", O_RDONLY | O_CLOEXEC)).valid() &&
                  open("/etc/shadow", O_RDONLY) < 0 && EnterSandbox(SandboxMode::kOn, needs) &&
@@ -261,8 +261,8 @@ TEST_F(Sandbox, RootBecomesAnotherUser) {
                   [] {
                     SandboxNeeds scripts;
                     scripts.scripts = true;
-                    return !BecomeUser("nobody", scripts) && !BecomeUser("no-such-user", {}) &&
-                           !BecomeUser("root", {}) && geteuid() == 0;
+                    return !BecomeUser("65534", scripts) && !BecomeUser("no-such-user", {}) &&
+                           !BecomeUser("0", {}) && geteuid() == 0;
                   },
                   SandboxMode::kOff)
                   .good());

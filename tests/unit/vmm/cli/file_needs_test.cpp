@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
@@ -22,7 +23,7 @@ MATCHER_P2(Leaves, path, use, "") { return arg.path == path && arg.use == use; }
 class FileNeedsTest : public ::testing::Test {
  protected:
   std::vector<AllowedFile> Needed(const std::string& control = {}) const {
-    const auto files = FilesNeeded(options_, control);
+    const auto files = FilesNeeded(options_, control, {});
     EXPECT_TRUE(files.has_value()) << files.error().message;
     return files.value_or(std::vector<AllowedFile>());
   }
@@ -55,15 +56,40 @@ TEST_F(FileNeedsTest, WhatIsReadAtBootsIsOnlyRead) {
   EXPECT_THAT(files, SizeIs(5)) << "no folder of theirs";
 }
 
-TEST_F(FileNeedsTest, AFolderForTemporaryFilesIsLeftWhereThereAreSome) {
-  const std::string temporary = std::filesystem::temp_directory_path();
+TEST_F(FileNeedsTest, ImagesOfQemusHaveAFolderForTemporaryFiles) {
   DiskConfig& disk = AddDisk("/d/disk", DiskFormat::kRaw);
-  EXPECT_THAT(Needed(), SizeIs(1));
-  disk.format = DiskFormat::kQcow2;
-  EXPECT_THAT(Needed(), Contains(Leaves(temporary, FileUse::kTemporarySockets)));
+  EXPECT_FALSE(NeedsTemporaryFiles(options_));
   disk.overlay = true;
-  EXPECT_THAT(Needed(), Contains(Leaves(temporary, FileUse::kTemporary)));
+  EXPECT_TRUE(NeedsTemporaryFiles(options_));
   EXPECT_THAT(Needed(), Contains(Leaves("/d/disk", FileUse::kRead)));
+  disk.overlay = false;
+  disk.format = DiskFormat::kQcow2;
+  EXPECT_TRUE(NeedsTemporaryFiles(options_));
+  options_.machine.disks.clear();
+  options_.disk_folders = {folder_};
+  EXPECT_TRUE(NeedsTemporaryFiles(options_)) << "one may come";
+}
+
+TEST_F(FileNeedsTest, TheFolderForTemporaryFilesIsItsOwnAndGoes) {
+  const char* const before = std::getenv("TMPDIR");
+  setenv("TMPDIR", scratch_.path().c_str(), 1);
+  std::string path;
+  {
+    const auto temporary = TemporaryFolder::Make();
+    ASSERT_TRUE(temporary.has_value()) << temporary.error().message;
+    path = (*temporary)->path();
+    EXPECT_EQ(std::filesystem::temp_directory_path(), path);
+    struct stat status {};
+    ASSERT_EQ(stat(path.c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 0777U, 0700U);
+    const auto files = FilesNeeded(options_, {}, path);
+    ASSERT_TRUE(files.has_value());
+    EXPECT_THAT(*files, Contains(Leaves(path, FileUse::kTemporary)));
+    EXPECT_THAT(*files, Contains(Leaves(scratch_.path(), FileUse::kEmptyFolders)));
+  }
+  EXPECT_FALSE(std::filesystem::exists(path));
+  EXPECT_EQ(std::filesystem::temp_directory_path(), scratch_.path());
+  before != nullptr ? setenv("TMPDIR", before, 1) : unsetenv("TMPDIR");
 }
 
 TEST_F(FileNeedsTest, WhatIsWrittenLaterIsThereFromTheStart) {
@@ -81,7 +107,7 @@ TEST_F(FileNeedsTest, WhatIsWrittenLaterIsThereFromTheStart) {
   Needed();
   EXPECT_EQ(std::filesystem::file_size(options_.metrics_file), 3U);
   options_.metrics_file = scratch_.File("none/metrics.json");
-  const auto refused = FilesNeeded(options_, {});
+  const auto refused = FilesNeeded(options_, {}, {});
   ASSERT_FALSE(refused.has_value());
   EXPECT_THAT(refused.error().message, HasSubstr("--metrics"));
 }
@@ -99,7 +125,7 @@ TEST_F(FileNeedsTest, FoldersAreLeftForWhatIsMadeAnew) {
   options_.disk_folders = {folder_};
   EXPECT_THAT(Needed(), Contains(Leaves(folder_, FileUse::kWrite)));
   options_.disk_folders = {folder_ + "/none"};
-  EXPECT_FALSE(FilesNeeded(options_, {}));
+  EXPECT_FALSE(FilesNeeded(options_, {}, {}));
 }
 
 TEST_F(FileNeedsTest, OutsideTheSandboxNothingIsKeptBack) {
