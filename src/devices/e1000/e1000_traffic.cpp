@@ -164,11 +164,12 @@ bool E1000Device::Transmit(std::uint64_t now_ns) {
   if (Held(tx_limit_, now_ns)) {
     return false;
   }
+  transmitter_.StartTurn(kBatch);
   transmitter_.Retry(*channel_);
   const std::uint32_t most = std::min(ring.available(), kBatch);
   std::uint32_t taken = 0;
   bool reported = false;
-  while (taken < most && !transmitter_.Blocked()) {
+  while (taken < most && !transmitter_.Busy()) {
     const Gpa at = ring.At(taken++);
     std::optional<E1000Descriptor> descriptor = memory_.Read<E1000Descriptor>(at);
     if (!descriptor) {
@@ -187,7 +188,8 @@ bool E1000Device::Transmit(std::uint64_t now_ns) {
   counters_.tx_frames.Add(counts.frames);
   counters_.tx_bytes.Add(counts.bytes);
   counters_.tx_dropped.Add(counts.dropped);
-  if (taken == 0 && counts.frames == 0) {
+  const bool unfinished = transmitter_.Busy() && !transmitter_.Blocked();
+  if (taken == 0 && counts.frames == 0 && !unfinished) {
     return false;
   }
   const MutexLock lock(mutex_);

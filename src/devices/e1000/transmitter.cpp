@@ -234,7 +234,8 @@ void E1000Transmitter::Send(NetChannel& channel, std::span<const std::byte> fram
 }
 
 void E1000Transmitter::SendCut(NetChannel& channel) {
-  while (!blocked_) {
+  while (!blocked_ && left_ > 0) {
+    --left_;
     const std::span<std::byte> cut = cutter_->Next(cut_);
     if (cut.empty()) {
       cutter_.reset();
@@ -245,10 +246,9 @@ void E1000Transmitter::SendCut(NetChannel& channel) {
 }
 
 void E1000Transmitter::Retry(NetChannel& channel) {
-  if (!blocked_) {
-    return;
+  if (blocked_) {
+    Send(channel, waiting_, waiting_header_);
   }
-  Send(channel, waiting_, waiting_header_);
   if (!blocked_ && cutter_) {
     SendCut(channel);
   }

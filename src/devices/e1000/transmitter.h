@@ -34,11 +34,15 @@ class E1000Transmitter {
 
   // Forgets frames and contexts.
   void Reset();
-  // One descriptor, which is not taken while Blocked(). True if its status is to be written back.
+  // One descriptor, which is not taken while Busy(). True if its status is to be written back.
   bool Take(const E1000Descriptor& descriptor, NetChannel& channel, bool offloads);
   // The link has no room for what has been taken.
   bool Blocked() const { return blocked_; }
-  // Tries again.
+  // What has been taken is still going out: the link has no room, or the turn is over.
+  bool Busy() const { return blocked_ || cutter_.has_value(); }
+  // How many frames may go out from now on: one that is cut here may be 65 000.
+  void StartTurn(std::uint32_t frames) { left_ = frames; }
+  // Goes on with it.
   void Retry(NetChannel& channel);
   // What has been sent since the last call.
   Counts TakeCounts();
@@ -74,6 +78,7 @@ class E1000Transmitter {
 
   // What waits for room in the link.
   bool blocked_ = false;
+  std::uint32_t left_ = 0;  // of this turn's frames
   std::span<const std::byte> waiting_;
   virtio_net_hdr waiting_header_{};
   std::optional<TcpCutter> cutter_;

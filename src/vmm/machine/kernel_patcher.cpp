@@ -16,6 +16,10 @@ constexpr std::uint64_t kTextBase = 0xffffffff80000000;
 constexpr std::uint64_t kTextSize = std::uint64_t{1} << 30U;
 constexpr std::uint64_t kTextStep = std::uint64_t{2} << 20U;
 
+// How much text is looked through at a time: more than any kernel has. The vCPU waits for it, and
+// so does whoever wants to pause or stop it.
+constexpr std::uint64_t kMostText = std::uint64_t{256} << 20U;
+
 // Linux, arch/x86/kernel/head_32.S and vmlinux.lds.S: a 32-bit kernel's first code is the first of
 // its image, which is aligned to more than this, and its text follows.
 constexpr std::uint64_t kHeadAlignment = std::uint64_t{64} << 10U;
@@ -35,10 +39,10 @@ unsigned PatchText(std::span<std::byte> text, GuestWidth width) {
   return patched;
 }
 
-// As far as the kernel's text goes on without a gap from `offset` into its range on.
-std::uint64_t LengthFrom(Vcpu& vcpu, std::uint64_t offset, Gpa start) {
+// As far as the kernel's text goes on without a gap from `offset` into its range on, up to `most`.
+std::uint64_t LengthFrom(Vcpu& vcpu, std::uint64_t offset, Gpa start, std::uint64_t most) {
   std::uint64_t length = kTextStep;
-  while (offset + length < kTextSize) {
+  while (length < most && offset + length < kTextSize) {
     const std::optional<Gpa> next = vcpu.Translate(kTextBase + offset + length);
     if (!next || *next != start + length) {
       break;
@@ -51,15 +55,17 @@ std::uint64_t LengthFrom(Vcpu& vcpu, std::uint64_t offset, Gpa start) {
 std::optional<unsigned> PatchWideKernel(GuestMemory& memory, Vcpu& vcpu) {
   std::optional<unsigned> patched;
   std::uint64_t offset = 0;
-  while (offset < kTextSize && patched.value_or(0) == 0) {
+  std::uint64_t left = kMostText;
+  while (offset < kTextSize && left > 0 && patched.value_or(0) == 0) {
     const std::optional<Gpa> start = vcpu.Translate(kTextBase + offset);
     if (!start) {
       offset += kTextStep;
       continue;
     }
-    const std::uint64_t length = LengthFrom(vcpu, offset, *start);
+    const std::uint64_t length = LengthFrom(vcpu, offset, *start, left);
     patched = patched.value_or(0) + PatchText(memory.Pin(*start, length), GuestWidth::k64);
     offset += length;
+    left -= length;
   }
   return patched;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
 
 #include <Zydis/Zydis.h>
 
@@ -153,55 +154,88 @@ bool MayHoldHypercall(const std::byte* slot) {
   return static_cast<unsigned>(at_start) + static_cast<unsigned>(behind_endbr) != 0;
 }
 
-std::vector<Candidate> FindWideCandidates(std::span<const std::byte> text) {
-  std::vector<Candidate> candidates;
-  for (std::size_t slot = 0; slot + kSlot <= text.size(); slot += kSlot) {
-    if (!MayHoldHypercall(text.data() + slot)) [[likely]] {
-      continue;
-    }
-    for (const std::size_t instruction : {slot, slot + sizeof(kEndbr64)}) {
-      if (const auto candidate = CheckCandidate(text, instruction, GuestWidth::k64)) {
-        candidates.push_back(*candidate);
-      }
-    }
-  }
-  return candidates;
-}
-
-std::vector<Candidate> FindNarrowCandidates(std::span<const std::byte> text) {
-  std::vector<Candidate> candidates;
-  for (std::size_t at = 0; at + sizeof(std::uint32_t) <= text.size(); at += kNarrowAlignment) {
-    if (!IsHypercall(Load32(text.data() + at))) [[likely]] {
-      continue;
-    }
-    if (const auto candidate = CheckCandidate(text, at, GuestWidth::k32)) {
-      candidates.push_back(*candidate);
-    }
-  }
-  return candidates;
-}
-
 bool ArePair(const Candidate& a, const Candidate& b) {
   return a.site.vmmcall != b.site.vmmcall && a.return_target == b.return_target;
 }
 
-// Whether one of `candidates`, which are in the order of their addresses, is the partner of the
-// one at `index`. Looks at no more than lie within the distance of a pair.
-bool HasPartner(std::span<const Candidate> candidates, std::size_t index) {
-  const Candidate& candidate = candidates[index];
-  const std::size_t at = candidate.site.instruction;
-  for (std::size_t i = index; i-- > 0 && at - candidates[i].site.instruction <= kPairDistance;) {
-    if (ArePair(candidate, candidates[i])) {
-      return true;
+// Looks at what may be a function, in the order of addresses, and keeps those that have a partner.
+class PairFinder {
+ public:
+  PairFinder(std::span<const std::byte> text, GuestWidth width) : text_(text), width_(width) {}
+
+  // False: there is no reason to look at more.
+  bool Look(std::size_t instruction) {
+    if (const auto candidate = CheckCandidate(text_, instruction, width_)) {
+      Add(*candidate);
+    }
+    return ++looks_ < kMostLooks && sites_.size() < kMaxHypercallSites;
+  }
+  std::vector<HypercallSite> TakeSites() {
+    Forget(waiting_.size());
+    return std::move(sites_);
+  }
+
+ private:
+  // A kernel has a few dozen such instructions. A look takes a microsecond where all is padding.
+  static constexpr std::size_t kMostLooks = 1U << 16U;
+
+  struct Waiting {
+    Candidate candidate;
+    bool paired = false;
+  };
+
+  void Add(const Candidate& candidate) {
+    const auto near = std::ranges::find_if(waiting_, [&](const Waiting& other) {
+      return candidate.site.instruction - other.candidate.site.instruction <= kPairDistance;
+    });
+    Forget(static_cast<std::size_t>(near - waiting_.begin()));
+    Waiting added{candidate};
+    for (Waiting& other : waiting_) {
+      if (ArePair(candidate, other.candidate)) {
+        added.paired = other.paired = true;
+      }
+    }
+    waiting_.push_back(added);
+  }
+  // The first `count` find no partner any more.
+  void Forget(std::size_t count) {
+    const auto end = waiting_.begin() + static_cast<std::ptrdiff_t>(count);
+    for (auto it = waiting_.begin(); it != end; ++it) {
+      if (it->paired && sites_.size() < kMaxHypercallSites) {
+        sites_.push_back(it->candidate.site);
+      }
+    }
+    waiting_.erase(waiting_.begin(), end);
+  }
+
+  const std::span<const std::byte> text_;
+  const GuestWidth width_;
+  std::size_t looks_ = 0;
+  std::vector<Waiting> waiting_;  // within the distance of a pair
+  std::vector<HypercallSite> sites_;
+};
+
+std::vector<HypercallSite> FindWideSites(std::span<const std::byte> text) {
+  PairFinder finder(text, GuestWidth::k64);
+  for (std::size_t slot = 0; slot + kSlot <= text.size(); slot += kSlot) {
+    if (!MayHoldHypercall(text.data() + slot)) [[likely]] {
+      continue;
+    }
+    if (!finder.Look(slot) || !finder.Look(slot + sizeof(kEndbr64))) {
+      break;
     }
   }
-  for (std::size_t i = index + 1;
-       i < candidates.size() && candidates[i].site.instruction - at <= kPairDistance; ++i) {
-    if (ArePair(candidate, candidates[i])) {
-      return true;
+  return finder.TakeSites();
+}
+
+std::vector<HypercallSite> FindNarrowSites(std::span<const std::byte> text) {
+  PairFinder finder(text, GuestWidth::k32);
+  for (std::size_t at = 0; at + sizeof(std::uint32_t) <= text.size(); at += kNarrowAlignment) {
+    if (IsHypercall(Load32(text.data() + at)) && !finder.Look(at)) [[unlikely]] {
+      break;
     }
   }
-  return false;
+  return finder.TakeSites();
 }
 
 void Write(std::span<std::byte> text, std::size_t offset, const Code& code) {
@@ -234,7 +268,11 @@ std::optional<std::size_t> FindRelay(std::span<const std::byte> text, const Cand
 // kernel's text in its segment is not executable for long.
 std::optional<std::size_t> FindFiller(std::span<const std::byte> text, std::size_t limit) {
   constexpr std::size_t kStride = kMinFiller / 2;
-  for (std::size_t probe = limit - limit % kStride; probe >= kStride; probe -= kStride) {
+  // Of half-filled places there may be any number; without a filler there still is the plain way.
+  constexpr std::size_t kMostSteps = std::size_t{1} << 22U;
+  std::size_t steps = 0;
+  for (std::size_t probe = limit - limit % kStride; probe >= kStride && steps < kMostSteps;
+       probe -= kStride) {
     std::size_t begin = probe;
     std::size_t end = probe;
     while (begin > 0 && end - begin < kMinFiller && At(text, begin - 1) == kOpcodeInt3) {
@@ -243,6 +281,7 @@ std::optional<std::size_t> FindFiller(std::span<const std::byte> text, std::size
     while (end < limit && end - begin < kMinFiller && At(text, end) == kOpcodeInt3) {
       ++end;
     }
+    steps += 1 + end - begin;
     if (end - begin >= kMinFiller) {
       // Leaves a few bytes of filler in front, so that nothing runs into the body.
       return (begin + 2 * kBodyAlignment - 1) / kBodyAlignment * kBodyAlignment;
@@ -280,15 +319,7 @@ Code Body(std::size_t at, std::size_t back, GuestWidth width, const HypercallPor
 }  // namespace
 
 std::vector<HypercallSite> FindHypercallSites(std::span<const std::byte> text, GuestWidth width) {
-  const std::vector<Candidate> candidates =
-      width == GuestWidth::k64 ? FindWideCandidates(text) : FindNarrowCandidates(text);
-  std::vector<HypercallSite> sites;
-  for (std::size_t i = 0; i < candidates.size() && sites.size() < kMaxHypercallSites; ++i) {
-    if (HasPartner(candidates, i)) {
-      sites.push_back(candidates[i].site);
-    }
-  }
-  return sites;
+  return width == GuestWidth::k64 ? FindWideSites(text) : FindNarrowSites(text);
 }
 
 std::optional<SitePatch> PatchHypercallSite(std::span<std::byte> text, const HypercallSite& site,

@@ -22,13 +22,14 @@ struct HypercallSite {
 };
 
 // A kernel has two; whoever has more is told of this many, so that patching them stays cheap.
-inline constexpr std::size_t kMaxHypercallSites = 64;
+inline constexpr std::size_t kMaxHypercallSites = 8;
 
 // Looks through `text`, executable bytes of the kernel of which the first is page-aligned in the
 // guest's address space. Every other use of these instructions (KVM, Hyper-V, VMware code) sits in
 // the midst of a larger function and is left alone. Sites come in pairs, one per CPU vendor and
 // both returning the same way; whatever has no partner is not reported. `width` is that of the
-// kernel's code. Takes time in proportion to the text, whatever is in it.
+// kernel's code. Takes time in proportion to the text, whatever is in it, and no memory to speak
+// of: after 65 536 instructions that might be such a function it stops.
 std::vector<HypercallSite> FindHypercallSites(std::span<const std::byte> text,
                                               GuestWidth width = GuestWidth::k64);
 

@@ -64,6 +64,21 @@ class E1000Test : public ::testing::Test {
     std::uint32_t lower = 0;
     std::uint32_t upper = 0;
   };
+  // A context for TCP or UDP in a frame of this shape.
+  Tx Context(const testing::FrameShape& shape, bool segment, unsigned segment_bytes = 0) const {
+    const auto ip = static_cast<std::uint32_t>(shape.ip_offset());
+    const auto transport = static_cast<std::uint32_t>(shape.transport_offset());
+    const auto place = static_cast<std::uint32_t>(shape.checksum_at());
+    Tx context;
+    context.address = (ip | (ip + 10) << 8U | (transport - 1) << 16U) |
+                      std::uint64_t{transport | place << 8U} << 32U;
+    context.lower = kExtended | (segment ? kSegment : 0) |
+                    (shape.transport == testing::Transport::kTcp ? 0x01000000U : 0) |
+                    (shape.ip == testing::Ip::kV4 ? 0x02000000U : 0);
+    context.upper = static_cast<std::uint32_t>(shape.headers()) << 8U | std::uint32_t{segment_bytes}
+                                                                            << 16U;
+    return context;
+  }
   void PutTx(std::uint32_t index, const Tx& descriptor) {
     ASSERT_TRUE(memory_->Write(Gpa{kTxRing + std::uint64_t{index} * 16}, descriptor));
   }

@@ -1,4 +1,5 @@
 #include "e1000_fixture.h"
+#include "src/devices/e1000/transmitter.h"
 #include "support/eventually.h"
 
 namespace veneer {
@@ -34,6 +35,36 @@ TEST_F(E1000HostileTest, BadFramesAreDroppedAlone) {
   // Counted a moment after the frame has gone out.
   ASSERT_TRUE(testing::Eventually([&] { return metrics_.Get("e1000.0.tx_dropped").value() >= 5; }));
   EXPECT_EQ(metrics_.Get("e1000.0.tx_dropped").value(), 5U);
+}
+
+// One descriptor of 64 KiB cut into segments of one byte is as many frames.
+TEST_F(E1000HostileTest, SegmentsOfOneByteGoOutInTurns) {
+  constexpr std::uint32_t kTurn = 64;
+  const FrameShape shape{.payload = 60000};
+  PutData(testing::MakeFrame(shape));
+  E1000Transmitter transmitter(*memory_);
+  const std::unique_ptr<NetChannel> channel = link_->OpenChannel(0).value();
+  const auto take = [&](const Tx& descriptor) {
+    E1000Descriptor bytes{};
+    std::memcpy(bytes.data(), &descriptor, sizeof descriptor);
+    transmitter.Take(bytes, *channel, /*offloads=*/false);
+  };
+  transmitter.StartTurn(kTurn);
+  take(Context(shape, true, 1));
+  take({kTxData,
+        static_cast<std::uint32_t>(shape.headers() + shape.payload) | kExtended | kDataType |
+            kSegment | kEnd,
+        0x0300});
+  EXPECT_EQ(link_->sent(), kTurn);
+  EXPECT_TRUE(transmitter.Busy());
+  EXPECT_FALSE(transmitter.Blocked());
+  transmitter.StartTurn(kTurn);
+  transmitter.Retry(*channel);
+  EXPECT_EQ(link_->sent(), 2 * kTurn);
+  transmitter.StartTurn(60000);
+  transmitter.Retry(*channel);
+  EXPECT_FALSE(transmitter.Busy());
+  EXPECT_EQ(link_->sent(), 60000U);
 }
 
 TEST_F(E1000HostileTest, AFrameWithoutEndDoesNotGrow) {

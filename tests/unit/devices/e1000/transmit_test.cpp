@@ -17,21 +17,6 @@ class TransmitTest : public E1000Test {
     Set(e1000::kIms, e1000::kTxWrittenBack);
     StartTx();
   }
-  // A context for TCP or UDP in a frame of this shape.
-  Tx Context(const FrameShape& shape, bool segment, unsigned segment_bytes = 0) const {
-    const auto ip = static_cast<std::uint32_t>(shape.ip_offset());
-    const auto transport = static_cast<std::uint32_t>(shape.transport_offset());
-    const auto place = static_cast<std::uint32_t>(shape.checksum_at());
-    Tx context;
-    context.address = (ip | (ip + 10) << 8U | (transport - 1) << 16U) |
-                      std::uint64_t{transport | place << 8U} << 32U;
-    context.lower = kExtended | (segment ? kSegment : 0) |
-                    (shape.transport == testing::Transport::kTcp ? 0x01000000U : 0) |
-                    (shape.ip == Ip::kV4 ? 0x02000000U : 0);
-    context.upper = static_cast<std::uint32_t>(shape.headers()) << 8U | std::uint32_t{segment_bytes}
-                                                                            << 16U;
-    return context;
-  }
 };
 
 TEST_F(TransmitTest, AFrameOfSeveralPiecesGoesOut) {
@@ -96,6 +81,23 @@ TEST_F(TransmitTest, OtherChecksumsAreMadeHere) {
   const unsigned sum = ~testing::Sum(frame, 20, frame.size()) & 0xffffU;
   EXPECT_EQ(Get16(sent[0].bytes, 40), sum);
   EXPECT_EQ(sent[0].header.flags, 0);
+}
+
+// More frames than go out in one turn: the NIC goes on by itself.
+TEST_F(TransmitTest, SegmentsOfOneByteAllGoOut) {
+  Begin(/*offloads=*/false);
+  const FrameShape shape{.payload = 2000};
+  PutData(testing::MakeFrame(shape));
+  PutTx(0, Context(shape, true, 1));
+  PutTx(1, {kTxData,
+            static_cast<std::uint32_t>(shape.headers() + shape.payload) | kExtended | kDataType |
+                kSegment | kEnd,
+            0x0300});
+  Set(e1000::kTdt, 2);
+  EXPECT_EQ(link_->TakeSent(2000).size(), 2000U);
+  PutTx(2, {kTxData, 60 | kEnd, 0});
+  Set(e1000::kTdt, 3);
+  EXPECT_EQ(link_->TakeSent(1).back().bytes.size(), 60U);
 }
 
 TEST_F(TransmitTest, UncutTcpGoesToALinkThatTakesIt) {

@@ -96,6 +96,21 @@ TEST_F(KernelPatcherTest, TextThatIsMappedPastTheGuestsMemoryIsNoneToPatch) {
   EXPECT_EQ(PatchRunning().value_or(0), 0U);
 }
 
+// A guest that maps all of the range, to the same memory again and again, does not keep its vCPU
+// in there.
+TEST_F(KernelPatcherTest, NoMoreIsLookedThroughThanAKernelHas) {
+  constexpr std::uint64_t kMost = 256 * kMib / kTextSize;
+  PutPair(kText + kSite);
+  for (std::uint64_t page = 0; page < kMost; ++page) {
+    Map(kLinearText + page * kTextSize, kText + kTextSize);
+  }
+  Map(kLinearText + kMost * kTextSize, kText);
+  EXPECT_EQ(PatchRunning(), 0U);
+  EXPECT_TRUE(Untouched(kText + kSite));
+  Map(kLinearText + (kMost - 1) * kTextSize, kText);
+  EXPECT_EQ(PatchRunning(), 2U);
+}
+
 TEST_F(KernelPatcherTest, BeforeTheKernelIsMappedNothingIsFound) {
   PutPair(kText + kSite);
   EXPECT_EQ(PatchRunning(), std::nullopt);

@@ -238,6 +238,40 @@ TEST(FindHypercallSites, AnImageFullOfInstructionsTakesLinearTime) {
   }
 }
 
+// Behind more such instructions than any kernel has nothing is looked for.
+TEST(FindHypercallSites, LooksAtNoMoreThanAKernelMayHave) {
+  constexpr std::size_t kSlots = 1U << 16U;
+  for (const std::size_t before : {std::size_t{64}, kSlots}) {
+    std::vector<std::byte> text((before + 2) * 16, std::byte{0xcc});
+    for (std::size_t slot = 0; slot < before + 2; ++slot) {
+      const Bytes code = {0x0f, 0x01, slot == before ? std::uint8_t{0xd9} : std::uint8_t{0xc1},
+                          0xc3};
+      std::ranges::transform(code, text.begin() + static_cast<std::ptrdiff_t>(slot * 16),
+                             [](std::uint8_t byte) { return std::byte{byte}; });
+    }
+    EXPECT_EQ(FindHypercallSites(text, GuestWidth::k64).empty(), before == kSlots) << before;
+  }
+}
+
+// Of a search without end this would not end within the time limit of a test either.
+TEST(PatchHypercallSite, APlaceForTheBodyIsNotLookedForInAllOfALargeText) {
+  constexpr std::size_t kBytes = std::size_t{64} << 20U;
+  std::vector<std::byte> text(kBytes, std::byte{0xcc});
+  for (std::size_t at = 0; at < kBytes; at += 180) {
+    text[at] = std::byte{0x90};  // almost fillers
+  }
+  const std::size_t site = kBytes - 64;
+  std::ranges::fill(text.end() - 64, text.end(), std::byte{0xcc});
+  std::ranges::fill(text.begin() + 4096, text.begin() + 4096 + 512, std::byte{0xcc});  // a filler
+  for (const std::size_t at : {site, site + 16}) {
+    text[at] = std::byte{0x0f};
+    text[at + 1] = std::byte{0x01};
+    text[at + 2] = at == site ? std::byte{0xd9} : std::byte{0xc1};
+    text[at + 3] = std::byte{0xc3};
+  }
+  EXPECT_EQ(PatchHypercallSite(text, {site, true}, GuestWidth::k64, kPorts), SitePatch::kPlain);
+}
+
 struct Shape {
   std::string name;
   void (*put)(Text&);
