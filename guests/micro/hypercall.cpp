@@ -126,6 +126,16 @@ void TestPrivilege() {
         -XEN_EPERM);
   CheckTrue("ring3/ring0-again", Hypercall(__HYPERVISOR_xen_version, XENVER_version) > 0);
 }
+
+// KVM emulates what accesses a device's memory, and knows no POPCNT.
+void TestUnknownInstruction() {
+  constexpr uintptr_t kNoDevice = 0xfed40000;  // nor memory
+  constexpr uint32_t kPopcnt = 1U << 23;
+  CheckTrue("unknown/popcnt", (Cpuid(1).ecx & kPopcnt) != 0);
+  const auto count = [](uintptr_t, uintptr_t) -> intptr_t { return TryPopulationCount(kNoDevice); };
+  intptr_t (*const target)(uintptr_t, uintptr_t) = count;
+  Check("unknown/ring3", EnterUser(reinterpret_cast<uintptr_t>(target), 0, 0, 0), kUndefinedOpcode);
+}
 #endif
 
 }  // namespace micro

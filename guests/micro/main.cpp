@@ -98,8 +98,9 @@ constexpr Group kGroups[] = {
 #ifdef __x86_64__
 // Instead of any group.
 constexpr Group kUserWork[] = {
-    {"blkbench", MeasureBlock},   {"idebench", MeasureIde},    {"netbench", MeasureNet},
-    {"e1000bench", MeasureE1000}, {"unplugrace", RaceUnplugs},
+    {"blkbench", MeasureBlock},  {"idebench", MeasureIde},
+    {"netbench", MeasureNet},    {"e1000bench", MeasureE1000},
+    {"unplugrace", RaceUnplugs}, {"unknownop", TestUnknownInstruction},
 };
 #endif
 

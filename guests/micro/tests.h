@@ -33,5 +33,7 @@ void MeasureIde();
 void MeasureNet();
 void MeasureE1000();
 void RaceUnplugs();
+// What KVM has to emulate and cannot, in ring 3; 64 bit only.
+void TestUnknownInstruction();
 
 }  // namespace micro

@@ -191,6 +191,16 @@ int TryLoad(uintptr_t address) {
   return TakeTrap();
 }
 
+int TryPopulationCount(uintptr_t address) {
+  trapped = kNoTrap;
+  uint32_t bits;
+  asm volatile("movl $1f, %0; popcntl (%2), %1; 1:"
+               : "=m"(recovery), "=r"(bits)
+               : "r"(address)
+               : "memory", "cc");
+  return TakeTrap();
+}
+
 extern "C" void HandleTrap(TrapFrame* frame) {
   switch (frame->vector) {
     case kUpcallVector:

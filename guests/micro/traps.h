@@ -28,6 +28,7 @@ int TryWriteMsr(uint32_t msr, uint64_t value);
 int TryReadMsr(uint32_t msr, uint64_t* value);
 int TryUndefined();
 int TryLoad(uintptr_t address);
+int TryPopulationCount(uintptr_t address);
 
 // Has the I/O APIC turn this level-triggered line into `vector`.
 void RouteLine(uint32_t line, uint8_t vector);

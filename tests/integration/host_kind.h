@@ -21,4 +21,12 @@ inline bool KvmDeliversEvents() {
   return check.out().find("KVM interception") != std::string::npos;
 }
 
+// Whether this host interprets guests' kernels.
+inline bool InterpretsKernels() {
+  ChildProcess check({Veneer(), "check"});
+  check.CloseInput();
+  EXPECT_EQ(check.WaitForExit(std::chrono::seconds(60)), 0) << check.err();
+  return check.out().find("KVM interprets guest kernels") != std::string::npos;
+}
+
 }  // namespace veneer::test

@@ -89,6 +89,14 @@ TEST_P(MicroGuest, ASecondVcpuStartsByHypercalls) {
   }
 }
 
+// A program of the guest's must not be able to end it.
+TEST(MicroGuestEmulation, WhatKvmCannotEmulateIsTheProgramsFault) {
+  if (InterpretsKernels()) {
+    GTEST_SKIP() << "Veneer performs such instructions here";
+  }
+  ExpectAllPassed(RunMicro(kMicro64, "tests=none unknownop"), 2);
+}
+
 // What root opens stays open; what is opened later has to be the user's.
 TEST(MicroGuestUser, RootBecomesAnother) {
   if (geteuid() != 0) {
@@ -98,7 +106,7 @@ TEST(MicroGuestUser, RootBecomesAnother) {
   const std::string kernel = scratch.File("micro.elf");
   std::filesystem::copy_file(kMicro64, kernel);
   const std::string console = scratch.File("console");
-  const std::vector<std::string> options{"--user", "65534",    "--entry",
+  const std::vector<std::string> options{"--user", "65534",     "--entry",
                                          "pvh",    "--console", "file:" + console};
   const MicroOutcome refused = RunMicro(kernel.c_str(), "tests=none", options);
   EXPECT_EQ(refused.code, 2);

@@ -70,7 +70,8 @@ Result<HostProfile> ProbeHost(const KvmSystem& system, const Clock& clock, bool 
     return HostError("the probe guest does not fit its memory");
   }
   VENEER_TRY_ASSIGN(const std::unique_ptr<Vm> vm,
-                    Vm::Create(system, Vm::Options{.interrupt_controllers = false}));
+                    Vm::Create(system, Vm::Options{.interrupt_controllers = false,
+                                                   .unknown_instructions_exit = true}));
   VENEER_TRY(vm->AddMemory(*memory));
   // Three instructions need no CPUID, and asking KVM for it takes a while.
   VENEER_TRY_ASSIGN(const std::unique_ptr<Vcpu> vcpu, vm->CreateVcpu(0, CpuidTable{}));

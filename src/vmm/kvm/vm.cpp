@@ -98,7 +98,7 @@ Result<std::unique_ptr<Vm>> Vm::Create(const KvmSystem& system, const Options& o
   std::uint64_t identity_map = kIdentityMapAddress;
   static_cast<void>(kvm::Ioctl(fd, KVM_SET_IDENTITY_MAP_ADDR, &identity_map));
 
-  if (system.capabilities().emulation_failure_details) {
+  if (options.unknown_instructions_exit && system.capabilities().emulation_failure_details) {
     kvm_enable_cap enable{};
     enable.cap = KVM_CAP_EXIT_ON_EMULATION_FAILURE;
     enable.args[0] = 1;

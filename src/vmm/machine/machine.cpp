@@ -157,7 +157,8 @@ class MachineImpl final : public Machine, private PowerControl {
 Result<void> MachineImpl::Assemble(const KvmSystem& system) {
   ChooseBoot();
   VENEER_TRY(LayOutMemory(system));
-  VENEER_TRY_ASSIGN(vm_, Vm::Create(system, Vm::Options{}));
+  VENEER_TRY_ASSIGN(
+      vm_, Vm::Create(system, Vm::Options{.unknown_instructions_exit = host_.emulated_kernel}));
   VENEER_TRY(vm_->AddMemory(*memory_));
   VENEER_TRY(MakeMainboard());
   VENEER_TRY(MakeIdeDisks());

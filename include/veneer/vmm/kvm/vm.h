@@ -29,6 +29,10 @@ class Vm final : public IoEvents, public ResampledLines, public KernelXen, priva
     // In-kernel PIC, IOAPIC, local APICs and PIT. Without it there are no interrupts (probe
     // guests).
     bool interrupt_controllers = true;
+    // An instruction that KVM's emulator does not know is an EmulationFailureExit, for an assist,
+    // at whatever privilege. Without it KVM gives user space #UD, so that a guest's program does
+    // not end the guest; a guest's kernel leaves with that exit anyway.
+    bool unknown_instructions_exit = false;
   };
   static Result<std::unique_ptr<Vm>> Create(const KvmSystem& system, const Options& options);
   Vm(const Vm&) = delete;
