@@ -178,6 +178,7 @@ void BlockQueue::BeginDiscard(const BlockRequest& request, std::uint64_t now_ns)
   job.offset = request.sector << kSectorShift;
   job.length = request.discard_sectors << kSectorShift;
   job.AddStep(DiskAction::kDiscard);
+  disk_.bytes_limit.ChargeASecondAtMost(job.length, now_ns);
   Run(job);
 }
 

@@ -91,7 +91,11 @@ void IdeWorker::Begin(Lane& lane) {
     return;
   }
   lane.requests_limit.Charge(1, now);
-  lane.bytes_limit.Charge(lane.operation->length, now);
+  if (lane.operation->action == DiskAction::kDiscard) {
+    lane.bytes_limit.ChargeASecondAtMost(lane.operation->length, now);
+  } else {
+    lane.bytes_limit.Charge(lane.operation->length, now);
+  }
   lane.channel->Queue(*lane.operation);
   lane.channel->Submit();
   Serve(lane);

@@ -36,6 +36,12 @@ class TokenBucket {
     }
   }
 
+  // For what does not take longer the more it is, such as letting go of a range: it counts as no
+  // more than a second's worth.
+  void ChargeASecondAtMost(std::uint64_t tokens, std::uint64_t now_ns) {
+    Charge(std::min(tokens, per_second_), now_ns);
+  }
+
  private:
   const std::uint64_t per_second_;
   std::atomic<std::uint64_t> paid_off_ns_{0};  // when all that has been charged is paid off

@@ -9,6 +9,7 @@
 namespace veneer {
 namespace {
 
+using testing::Discard;
 using testing::Transfer;
 
 TEST(TokenBucket, WithoutLimitNothingWaits) {
@@ -40,6 +41,15 @@ TEST(TokenBucket, WhatIsLargerThanTheBurstGetsThroughAndIsPaidOff) {
   bucket.Charge(5000, now);
   EXPECT_EQ(bucket.DelayNs(now), 4'900'000'000U);
   EXPECT_EQ(bucket.DelayNs(now + 4'900'000'000), 0U);
+}
+
+TEST(TokenBucket, WhatDoesNotTakeLongerCountsASecondAtMost) {
+  TokenBucket bucket(1000);
+  const std::uint64_t now = 1'000'000'000'000;
+  bucket.ChargeASecondAtMost(500, now);
+  EXPECT_EQ(bucket.DelayNs(now), 400'000'000U);
+  bucket.ChargeASecondAtMost(~std::uint64_t{0}, now);
+  EXPECT_EQ(bucket.DelayNs(now), 1'400'000'000U);
 }
 
 TEST(PollWindow, GrowsWhilePollingWouldPayAndGoesWhenItDoesNot) {
@@ -106,6 +116,18 @@ TEST_F(BlockLimitTest, BytesPerSecond) {
   MakeFileDisk();
   Connect();
   EXPECT_GE(Read(60), 0.18);
+}
+
+TEST_F(BlockLimitTest, DiscardsCountAsBytes) {
+  config_.bytes_per_second = 200 * kPageSize;
+  MakeFileDisk();
+  Connect();
+  const auto start = std::chrono::steady_clock::now();
+  for (std::uint64_t i = 0; i < 6; ++i) {
+    EXPECT_EQ(queue().Do(Discard(i, 0, 10 * kPageSize / 512)).status, BLKIF_RSP_OKAY);
+  }
+  EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(130))
+      << "20 pages at once, then 30 more at 200 a second";
 }
 
 TEST_F(BlockLimitTest, AThrottledDiskStillCloses) {
