@@ -1,6 +1,5 @@
 #include "capture_link.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +11,7 @@
 #include "plain_frame.h"
 #include "veneer/vmm/base/clock.h"
 #include "veneer/vmm/base/log.h"
+#include "veneer/vmm/base/thread.h"
 
 namespace veneer {
 namespace {
@@ -34,6 +34,13 @@ struct FrameHeader {
   std::uint32_t captured = 0;
   std::uint32_t length = 0;
 };
+
+// On a thread that may open files, as a NIC's may not.
+Result<void> MakeRoomElsewhere(OutputFile& file, std::size_t bytes) {
+  Result<bool> begun = HostError("not begun");
+  CallOnMaker([&] { begun = file.MakeRoom(bytes); });
+  return begun.map([](bool) {});
+}
 
 class CaptureChannel final : public NetChannel {
  public:
@@ -65,15 +72,45 @@ class CaptureChannel final : public NetChannel {
 
 }  // namespace
 
-Result<std::unique_ptr<CaptureFile>> CaptureFile::Create(const std::string& path) {
-  // A pipe that nobody empties must not hold the guest's traffic up.
-  UniqueFd file(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_CLOEXEC, 0600));
-  const FileHeader header;
-  if (!file.valid() ||
-      write(file.get(), &header, sizeof header) != static_cast<ssize_t>(sizeof header)) {
-    return UsageError("cannot write the capture '{}': {}", path, std::strerror(errno));
+Result<std::unique_ptr<CaptureFile>> CaptureFile::Create(const std::string& path,
+                                                         std::uint64_t max_bytes) {
+  const auto refusal = [&path](std::string_view why) {
+    return UsageError("cannot write the capture '{}': {}", path, why);
+  };
+  // A pipe that nobody empties must not hold the guest's traffic up: a regular file does not, and
+  // all else has O_NONBLOCK.
+  Result<OutputFile> file = OutputFile::Open(path, max_bytes);
+  if (!file) {
+    return refusal(file.error().message);
   }
-  return std::unique_ptr<CaptureFile>(new CaptureFile(path, std::move(file)));
+  const FileHeader header;
+  if (const Result<bool> room = file->MakeRoom(sizeof header); !room) {
+    return refusal(room.error().message);
+  }
+  if (write(file->fd(), &header, sizeof header) != static_cast<ssize_t>(sizeof header)) {
+    return refusal(std::strerror(errno));
+  }
+  return std::unique_ptr<CaptureFile>(new CaptureFile(path, std::move(*file)));
+}
+
+Result<void> CaptureFile::MakeRoom(std::size_t bytes) {
+  OutputFile& file = file_;
+  if (bytes <= file.room()) {
+    VENEER_TRY(file.MakeRoom(bytes));
+    return {};
+  }
+  const FileHeader header;
+  VENEER_TRY(MakeRoomElsewhere(file, sizeof header + bytes));
+  if (write(file.fd(), &header, sizeof header) != static_cast<ssize_t>(sizeof header)) {
+    return HostError("{}", std::strerror(errno));
+  }
+  return {};
+}
+
+void CaptureFile::Fail(std::string_view why) {
+  if (!failed_.exchange(true)) {
+    LogWarning("the capture '{}' ends here: {}", path_, why);
+  }
 }
 
 void CaptureFile::Write(std::span<const iovec> pieces, std::size_t size) {
@@ -96,19 +133,18 @@ void CaptureFile::Write(std::span<const iovec> pieces, std::size_t size) {
     }
   }
   const MutexLock lock(mutex_);
-  const ssize_t written = writev(file_.get(), record.data(), static_cast<int>(record.size()));
-  if (written == static_cast<ssize_t>(sizeof header + size)) {
-    return;
+  if (const Result<void> room = MakeRoom(sizeof header + size); !room) {
+    return Fail(room.error().message);
   }
-  if (!failed_.exchange(true)) {
-    LogWarning("the capture '{}' ends here: {}", path_,
-               written < 0 ? std::strerror(errno) : "there is no more room");
+  const ssize_t written = writev(file_.fd(), record.data(), static_cast<int>(record.size()));
+  if (written != static_cast<ssize_t>(sizeof header + size)) {
+    Fail(written < 0 ? std::strerror(errno) : "there is no more room");
   }
 }
 
-Result<std::unique_ptr<NetLink>> CaptureLink::Open(const std::string& path,
+Result<std::unique_ptr<NetLink>> CaptureLink::Open(const std::string& path, std::uint64_t max_bytes,
                                                    std::unique_ptr<NetLink> link) {
-  VENEER_TRY_ASSIGN(std::unique_ptr<CaptureFile> file, CaptureFile::Create(path));
+  VENEER_TRY_ASSIGN(std::unique_ptr<CaptureFile> file, CaptureFile::Create(path, max_bytes));
   return std::unique_ptr<NetLink>(new CaptureLink(std::move(file), std::move(link)));
 }
 

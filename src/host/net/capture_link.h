@@ -6,38 +6,48 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "veneer/host/net/net_link.h"
 #include "veneer/vmm/base/mutex.h"
-#include "veneer/vmm/base/unique_fd.h"
+#include "veneer/vmm/base/output_file.h"
 
 namespace veneer {
 
 // Thread-safe.
 class CaptureFile {
  public:
-  // UsageError if the file cannot be written.
-  static Result<std::unique_ptr<CaptureFile>> Create(const std::string& path);
+  // Empties the file, or makes it. `max_bytes`, 0 for none: as OutputFile::Open() has it; each of
+  // the files is whole. UsageError if it cannot be written.
+  static Result<std::unique_ptr<CaptureFile>> Create(const std::string& path,
+                                                     std::uint64_t max_bytes);
   // The first `size` bytes of `pieces`, with the time of the call. The first failure is logged, and
   // is the end of the capture.
   void Write(std::span<const iovec> pieces, std::size_t size);
 
  private:
-  CaptureFile(std::string path, UniqueFd file) : path_(std::move(path)), file_(std::move(file)) {}
+  CaptureFile(std::string path, OutputFile file) : path_(std::move(path)), file_(std::move(file)) {}
+  // Another file begins if the limit wants it.
+  Result<void> MakeRoom(std::size_t bytes) REQUIRES(mutex_);
+  // The end of the capture.
+  void Fail(std::string_view why);
+
   const std::string path_;
-  const UniqueFd file_;
   Mutex mutex_;  // keeps frames of several queues apart
+  OutputFile file_ GUARDED_BY(mutex_);
   std::atomic<bool> failed_{false};
 };
 
 // A link with a capture around it.
 class CaptureLink final : public NetLink {
  public:
-  static Result<std::unique_ptr<NetLink>> Open(const std::string& path,
+  // The first two: of CaptureFile::Create().
+  static Result<std::unique_ptr<NetLink>> Open(const std::string& path, std::uint64_t max_bytes,
                                                std::unique_ptr<NetLink> link);
 
   Facts facts() const override { return link_->facts(); }

@@ -85,6 +85,7 @@ class NetParser {
   Result<void> SetMtu(std::string_view key, std::string_view value);
   Result<void> SetRate(std::string_view key, std::string_view value);
   Result<void> SetCapture(std::string_view key, std::string_view value);
+  Result<void> SetCaptureLimit(std::string_view key, std::string_view value);
   Result<void> SetPoll(std::string_view key, std::string_view value);
 
   TapNet& tap() { return std::get<TapNet>(config_.link); }
@@ -96,12 +97,17 @@ class NetParser {
 Result<NetConfig> NetParser::Parse(std::string_view text) {
   const std::vector<std::string> parts = SplitOptionList(text);
   VENEER_TRY_ASSIGN(std::vector<Key> keys, SetLink(parts.front()));
-  for (const Key& key : {Key{"model", &NetParser::SetModel}, Key{"mac", &NetParser::SetMac},
-                         Key{"mtu", &NetParser::SetMtu}, Key{"bps", &NetParser::SetRate},
-                         Key{"pcap", &NetParser::SetCapture}, Key{"poll", &NetParser::SetPoll}}) {
+  for (const Key& key :
+       {Key{"model", &NetParser::SetModel}, Key{"mac", &NetParser::SetMac},
+        Key{"mtu", &NetParser::SetMtu}, Key{"bps", &NetParser::SetRate},
+        Key{"pcap", &NetParser::SetCapture}, Key{"max-size", &NetParser::SetCaptureLimit},
+        Key{"poll", &NetParser::SetPoll}}) {
     keys.push_back(key);
   }
   VENEER_TRY(SetOptions(std::span(parts).subspan(1), keys, *this));
+  if (config_.pcap_max_bytes != 0 && config_.pcap.empty()) {
+    return UsageError("max-size limits a capture, and there is no pcap=FILE");
+  }
   if (IsE1000Nic(config_) && config_.mtu > kMaxE1000Mtu) {
     return UsageError("mtu={} is more than an e1000 takes, which is {}", config_.mtu, kMaxE1000Mtu);
   }
@@ -269,6 +275,17 @@ Result<void> NetParser::SetCapture(std::string_view key, std::string_view value)
     return UsageError("{} needs a file's path", key);
   }
   config_.pcap = value;
+  return {};
+}
+
+Result<void> NetParser::SetCaptureLimit(std::string_view key, std::string_view value) {
+  constexpr std::uint64_t kMiB = std::uint64_t{1} << 20U;
+  const std::optional<std::uint64_t> bytes = ParseBytes(value, kMiB);
+  // The largest frame is 64 KiB.
+  if (!bytes || *bytes < kMiB) {
+    return UsageError("{}={} is not a size of 1M or more", key, value);
+  }
+  config_.pcap_max_bytes = *bytes;
   return {};
 }
 

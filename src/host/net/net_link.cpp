@@ -34,7 +34,7 @@ Result<std::unique_ptr<NetLink>> OpenNetLink(const NetConfig& config) {
   if (config.pcap.empty()) {
     return link;
   }
-  return CaptureLink::Open(config.pcap, std::move(link));
+  return CaptureLink::Open(config.pcap, config.pcap_max_bytes, std::move(link));
 }
 
 }  // namespace veneer

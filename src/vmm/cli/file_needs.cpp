@@ -102,7 +102,11 @@ Result<std::vector<AllowedFile>> FilesNeeded(const RunOptions& options,
     files.push_back({fs::path(temporary).parent_path(), FileUse::kEmptyFolders});
   }
   for (const NetConfig& nic : machine.nics) {
-    VENEER_TRY(AddWritten(nic.pcap, files));
+    if (nic.pcap_max_bytes != 0) {
+      files.push_back({FolderOf(nic.pcap), FileUse::kReplace});
+    } else {
+      VENEER_TRY(AddWritten(nic.pcap, files));
+    }
   }
   if (const auto made = AddWritten(options.metrics_file, files); !made) {
     return WithContext(made.error(), "--metrics");

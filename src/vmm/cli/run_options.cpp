@@ -379,7 +379,8 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
       "hostfwd=tcp|udp:[ADDRESS]:PORT-[ADDRESS]:PORT (from the host's port to the guest's; "
       "repeatable; the host's is open to the host alone, at 127.0.0.1, unless its address is "
       "another, such as 0.0.0.0 for all). tap: bridge=NAME script=FILE queues=N. All: "
-      "model=pv|e1000|both mac=MAC mtu=BYTES bps=BITS pcap=FILE poll=US. A comma in a value, such "
+      "model=pv|e1000|both mac=MAC mtu=BYTES bps=BITS pcap=FILE max-size=SIZE (of it; then what is "
+      "full becomes FILE.1) poll=US. A comma in a value, such "
       "as a path, is written twice",
       "user|tap|socket=PATH[,...]");
   command.option_defaults()->group("Guest");

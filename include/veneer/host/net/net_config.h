@@ -78,6 +78,7 @@ struct NetConfig {
   std::uint32_t mtu = 0;               // bytes; 0: the link's
   std::uint64_t bytes_per_second = 0;  // each way; 0: no limit
   std::string pcap;                    // where to write every frame; empty: nowhere
+  std::uint64_t pcap_max_bytes = 0;    // of the file, before another begins; 0: no limit
   // How long, at most, a queue's thread looks for more work before it sleeps, µs.
   unsigned poll_us = 50;
 };
@@ -95,8 +96,8 @@ inline constexpr std::uint32_t kMaxE1000Mtu = 16110;
 // "tap[=NAME][,bridge=BR][,script=FILE][,queues=N]",
 // "user[,net=ADDRESS/BITS][,restrict=on|off][,host-loopback=on|off][,dns=ADDRESS]
 // [,hostfwd=tcp|udp:[ADDRESS]:PORT-[ADDRESS]:PORT]..." or "socket=PATH", each with
-// "[,model=pv|e1000|both][,mac=MAC][,mtu=BYTES][,bps=RATE][,pcap=FILE][,poll=MICROSECONDS]". A
-// comma in a value is written twice. bps: bits per second, K being 1000. UsageError names the key
+// "[,model=pv|e1000|both][,mac=MAC][,mtu=BYTES][,bps=RATE][,pcap=FILE[,max-size=SIZE]][,poll=MICROSECONDS]".
+// A comma in a value is written twice. bps: bits per second, K being 1000. UsageError names the key
 // that is unknown, repeated or has a wrong value.
 Result<NetConfig> ParseNet(std::string_view text);
 

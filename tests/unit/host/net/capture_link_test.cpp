@@ -87,7 +87,7 @@ class CaptureTest : public ::testing::Test {
   std::string content_;
   FakeLink* fake_ = new FakeLink;
   std::unique_ptr<NetLink> link_ =
-      CaptureLink::Open(path_, std::unique_ptr<NetLink>(fake_)).value();
+      CaptureLink::Open(path_, 0, std::unique_ptr<NetLink>(fake_)).value();
 };
 
 TEST_F(CaptureTest, WritesWhatGoesEitherWay) {
@@ -161,17 +161,41 @@ TEST_F(CaptureTest, SeveralQueuesWriteWholeFrames) {
 }
 
 TEST_F(CaptureTest, AFileThatCannotBeWrittenIsNamed) {
-  const auto link = CaptureLink::Open(scratch_.File("none/net.pcap"), std::make_unique<FakeLink>());
+  const auto link =
+      CaptureLink::Open(scratch_.File("none/net.pcap"), 0, std::make_unique<FakeLink>());
   ASSERT_FALSE(link.has_value());
   EXPECT_EQ(link.error().kind, ErrorKind::kUsage);
   EXPECT_THAT(link.error().message, HasSubstr("cannot write the capture"));
+}
+
+// Each is one that tcpdump reads, and no frame is missing in between.
+TEST_F(CaptureTest, AFullFileMakesRoomForAnother) {
+  constexpr std::uint64_t kMost = 4096;
+  constexpr std::size_t kFrame = 1000;
+  const auto link = CaptureLink::Open(path_, kMost, std::make_unique<FakeLink>()).value();
+  const auto channel = link->OpenChannel(0).value();
+  for (unsigned char i = 0; i < 8; ++i) {
+    ASSERT_EQ(Send(*channel, Frame(kFrame, std::byte{i})), NetSent::kSent);
+  }
+  Load();
+  const std::string second = content_;
+  std::ifstream file(path_ + ".1", std::ios::binary);
+  content_.assign(std::istreambuf_iterator<char>(file), {});
+  const std::string first = content_;
+  constexpr std::size_t kRecord = 16 + kFrame;
+  ASSERT_EQ(first.size(), 24 + 4 * kRecord);
+  ASSERT_EQ(second.size(), 24 + 4 * kRecord);
+  EXPECT_EQ(first.substr(0, 24), second.substr(0, 24));
+  EXPECT_EQ(first[24 + 3 * kRecord + 16], 3);
+  EXPECT_EQ(second[24 + 16], 4);
+  EXPECT_LE(second.size(), kMost);
 }
 
 TEST_F(CaptureTest, AFullPipeDoesNotHoldTrafficUp) {
   const std::string pipe = scratch_.File("pipe");
   ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
   const UniqueFd reader(open(pipe.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-  const auto link = CaptureLink::Open(pipe, std::make_unique<FakeLink>()).value();
+  const auto link = CaptureLink::Open(pipe, 0, std::make_unique<FakeLink>()).value();
   const auto channel = link->OpenChannel(0).value();
   for (int i = 0; i < 1000; ++i) {
     ASSERT_EQ(Send(*channel, Frame(1514)), NetSent::kSent);

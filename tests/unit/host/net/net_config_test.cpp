@@ -75,6 +75,7 @@ TEST(ParseNet, EveryKey) {
   EXPECT_EQ(user->mtu, 65520U);
   EXPECT_EQ(user->bytes_per_second, 125'000'000U);
   EXPECT_EQ(user->pcap, "/tmp/a.pcap");
+  EXPECT_EQ(ParseNet("user,pcap=a,max-size=10M").value().pcap_max_bytes, 10U << 20U);
   EXPECT_EQ(user->poll_us, 0U);
 
   const auto tap = ParseNet("tap=tap7,bridge=br0,script=/etc/up,queues=4");
@@ -180,6 +181,8 @@ TEST(ParseNet, NamesWhatIsWrong) {
       {"user,mtu=65521", "mtu=65521 is not"},
       {"user,bps=0", "bps=0 is not a number above 0"},
       {"user,pcap=", "pcap needs a file's path"},
+      {"user,pcap=a,max-size=64K", "max-size=64K is not a size of 1M or more"},
+      {"user,max-size=1M", "there is no pcap=FILE"},
       {"user,poll=1001", "poll=1001 is not"},
       {"socket=/a,mtu", "the key mtu has no value"}};
   for (const auto& [text, message] : cases) {

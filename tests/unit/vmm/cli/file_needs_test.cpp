@@ -118,6 +118,11 @@ TEST_F(FileNeedsTest, FoldersAreLeftForWhatIsMadeAnew) {
   options_.machine.serial.max_bytes = 1U << 20U;
   EXPECT_THAT(Needed(), Contains(Leaves(folder_, FileUse::kReplace)));
   options_.machine.serial.max_bytes = 0;
+  EXPECT_THAT(Needed(), SizeIs(0));
+  options_.machine.nics.emplace_back().pcap = scratch_.File("pcap");
+  options_.machine.nics.back().pcap_max_bytes = 1U << 20U;
+  EXPECT_THAT(Needed(), Contains(Leaves(folder_, FileUse::kReplace)));
+  options_.machine.nics.clear();
   options_.machine.xen.xenstore_socket = scratch_.File("xs");
   EXPECT_THAT(Needed("/run/veneer/web.sock"), Contains(Leaves(folder_, FileUse::kSockets)));
   EXPECT_THAT(Needed("/run/veneer/web.sock"),
