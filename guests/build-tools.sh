@@ -10,6 +10,7 @@ need_build_packages() {
 		nlohmann-json3-dev=$lib/nlohmann/json.hpp libxen-dev=$lib/xen/xen.h \
 		libzydis-dev=$lib/Zydis/Zydis.h liburing-dev=$lib/liburing.h libseccomp-dev=$lib/seccomp.h libnbd-dev=$lib/libnbd.h \
 		libslirp-dev=$lib/slirp/libslirp.h libtomlplusplus-dev=$lib/toml++/toml.h \
+		libarchive-dev=$lib/archive.h libyaml-dev=$lib/yaml.h \
 		zlib1g-dev=$lib/zlib.h liblzma-dev=$lib/lzma.h liblz4-dev=$lib/lz4.h \
 		libzstd-dev=$lib/zstd.h libbz2-dev=$lib/bzlib.h
 }

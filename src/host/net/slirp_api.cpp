@@ -1,21 +1,11 @@
 #include "slirp_api.h"
 
-#include <dlfcn.h>
-
+#include "veneer/vmm/base/loaded_library.h"
 #include "veneer/vmm/base/log.h"
 #include "veneer/vmm/base/mutex.h"
 
 namespace veneer {
 namespace {
-
-constexpr const char* kLibrary = "libslirp.so.0";
-
-template <typename Function>
-bool Find(void* library, const char* name, Function& function) {
-  // dlsym() has one type for everything.
-  function = reinterpret_cast<Function>(dlsym(library, name));
-  return function != nullptr;
-}
 
 // GLib's warnings: a guest can cause some, as often as it likes.
 void OnGlibMessage(const char* domain, int, const char* message, void*) {
@@ -24,25 +14,19 @@ void OnGlibMessage(const char* domain, int, const char* message, void*) {
            message != nullptr ? message : "");
 }
 
-void LimitGlibMessages(void* library) {
+void LimitGlibMessages(const LoadedLibrary& library) {
   using Handler = void (*)(const char*, int, const char*, void*);
-  using SetHandler = Handler (*)(Handler, void*);
-  if (SetHandler set = nullptr; Find(library, "g_log_set_default_handler", set)) {
+  Handler (*set)(Handler, void*) = nullptr;
+  if (library.Find("g_log_set_default_handler", set)) {
     set(&OnGlibMessage, nullptr);
   }
 }
 
 Result<SlirpApi> Load() {
-  void* const library = dlopen(kLibrary, RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) {
-    return HostError("a user-mode network needs the library {}; install Debian's package libslirp0",
-                     kLibrary);
-  }
+  VENEER_TRY_ASSIGN(const LoadedLibrary library,
+                    LoadedLibrary::Load("libslirp.so.0", "a user-mode network", "libslirp0"));
   SlirpApi api;
-#define VENEER_SLIRP_FIND(name)                                                                 \
-  if (!Find(library, "slirp_" #name, api.name##_)) {                                            \
-    return HostError("{} has no function slirp_{}; install a newer libslirp", kLibrary, #name); \
-  }
+#define VENEER_SLIRP_FIND(name) VENEER_TRY(library.Find("slirp_" #name, api.name##_));
   VENEER_SLIRP_FUNCTIONS(VENEER_SLIRP_FIND)
 #undef VENEER_SLIRP_FIND
   LimitGlibMessages(library);

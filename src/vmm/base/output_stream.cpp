@@ -22,7 +22,7 @@
 namespace veneer {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using SteadyClock = std::chrono::steady_clock;
 
 // How text gets out without waiting.
 enum class Way {
@@ -75,7 +75,7 @@ class OutputStream::Impl {
 
   std::uint64_t Write(std::span<const std::byte> text, bool wait,
                       const std::shared_ptr<Impl>& self);
-  std::uint64_t Flush(Clock::time_point deadline);
+  std::uint64_t Flush(SteadyClock::time_point deadline);
   std::string Reason();
   void End();
 
@@ -87,7 +87,7 @@ class OutputStream::Impl {
   // Returns what has to wait.
   std::span<const std::byte> WriteNow(std::span<const std::byte> text) REQUIRES(mutex_);
   bool HasThread(const std::shared_ptr<Impl>& self) REQUIRES(mutex_);
-  bool WaitForRoom(Clock::time_point until) REQUIRES(mutex_);
+  bool WaitForRoom(SteadyClock::time_point until) REQUIRES(mutex_);
   void Drop(std::size_t bytes, std::string why) REQUIRES(mutex_);
 
   // On the thread.
@@ -127,7 +127,8 @@ std::uint64_t OutputStream::Impl::Write(std::span<const std::byte> text, bool wa
   if (Held() == 0) {
     text = WriteNow(text);
   }
-  const Clock::time_point until = wait ? Clock::now() + limits_.patience : Clock::time_point();
+  const SteadyClock::time_point until =
+      wait ? SteadyClock::now() + limits_.patience : SteadyClock::time_point();
   while (!text.empty() && HasThread(self)) {
     const std::span<const std::byte> part = text.first(std::min(text.size(), Room()));
     kept_.insert(kept_.end(), part.begin(), part.end());
@@ -194,7 +195,7 @@ bool OutputStream::Impl::HasThread(const std::shared_ptr<Impl>& self) {
   return !ended_;
 }
 
-bool OutputStream::Impl::WaitForRoom(Clock::time_point until) {
+bool OutputStream::Impl::WaitForRoom(SteadyClock::time_point until) {
   if (stalled_) {
     return false;
   }
@@ -257,7 +258,7 @@ void OutputStream::Impl::PassOn(std::span<const std::byte> text) {
       changed_.NotifyAll();
     } else if (ready) {
       // Said to be ready, and then not: a moment's rest, lest the thread spins.
-      changed_.WaitUntil(mutex_, Clock::now() + std::chrono::milliseconds(10));
+      changed_.WaitUntil(mutex_, SteadyClock::now() + std::chrono::milliseconds(10));
     }
   }
 }
@@ -274,7 +275,7 @@ bool OutputStream::Impl::WaitUntilReady() const {
   return files[0].revents != 0;
 }
 
-std::uint64_t OutputStream::Impl::Flush(Clock::time_point deadline) {
+std::uint64_t OutputStream::Impl::Flush(SteadyClock::time_point deadline) {
   const MutexLock lock(mutex_);
   while (Held() > 0 && changed_.WaitUntil(mutex_, deadline)) {
   }
@@ -304,7 +305,7 @@ void OutputStream::Impl::End() {
     if (wake_) {
       wake_->Signal();
     }
-    const Clock::time_point deadline = Clock::now() + kNotStuck;
+    const SteadyClock::time_point deadline = SteadyClock::now() + kNotStuck;
     while (!ended_ && changed_.WaitUntil(mutex_, deadline)) {
     }
     ended = ended_;

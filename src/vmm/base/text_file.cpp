@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <memory>
 #include <span>
+#include <system_error>
 #include <utility>
 
 #include "veneer/vmm/base/output_file.h"
@@ -87,6 +88,36 @@ UniqueFd StandardStream(const struct stat& status) {
 }
 
 }  // namespace
+
+Result<std::string> ReadTextFile(const std::string& path, std::size_t most) {
+  const auto cannot_read = [&path](int error) {
+    return UsageError("cannot read '{}': {}", path, std::generic_category().message(error));
+  };
+  // Opening a FIFO that nobody writes to must not wait.
+  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  struct stat status {};
+  if (!fd.valid() || fstat(fd.get(), &status) != 0) {
+    return cannot_read(errno);
+  }
+  if ((!S_ISREG(status.st_mode) && !S_ISFIFO(status.st_mode)) ||
+      fcntl(fd.get(), F_SETFL, O_RDONLY) != 0) {
+    return UsageError("'{}' is not a file", path);
+  }
+  std::string text(most + 1, '\0');
+  std::size_t size = 0;
+  while (size < text.size()) {
+    const ssize_t count = read(fd.get(), text.data() + size, text.size() - size);
+    if (count < 0 && errno != EINTR) {
+      return cannot_read(errno);
+    }
+    if (count == 0) {
+      text.resize(size);
+      return text;
+    }
+    size += count > 0 ? static_cast<std::size_t>(count) : 0;
+  }
+  return UsageError("'{}' is larger than {} KiB, the most that is read", path, most >> 10U);
+}
 
 Result<void> ReplaceFile(const std::string& path, std::string_view text) {
   struct stat status {};

@@ -1,11 +1,6 @@
 #include "config_file.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <set>
 #include <utility>
 
@@ -18,7 +13,7 @@
 
 #include "nearest_word.h"
 #include "veneer/vmm/base/option_list.h"
-#include "veneer/vmm/base/unique_fd.h"
+#include "veneer/vmm/base/text_file.h"
 
 namespace veneer {
 namespace {
@@ -211,42 +206,6 @@ Result<std::string> ConfigParser::FromTable(std::string_view name, const toml::t
   return first.empty() ? rest.substr(1) : DoubleCommas(first) + rest;
 }
 
-Result<std::string> ReadWhole(const std::string& path) {
-  // Opening a FIFO that nobody writes to must not wait.
-  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-  struct stat status {};
-  if (!fd.valid() || fstat(fd.get(), &status) != 0) {
-    const int error = errno;
-    return UsageError("--config: cannot read '{}': {}", path,
-                      std::generic_category().message(error));
-  }
-  // A pipe is what a shell's <(COMMAND) gives.
-  if ((!S_ISREG(status.st_mode) && !S_ISFIFO(status.st_mode)) ||
-      fcntl(fd.get(), F_SETFL, O_RDONLY) != 0) {
-    return UsageError("--config: '{}' is not a file", path);
-  }
-  std::string text(kMaxFile + 1, '\0');
-  std::size_t size = 0;
-  while (size < text.size()) {
-    const ssize_t count = read(fd.get(), text.data() + size, text.size() - size);
-    if (count < 0 && errno == EINTR) {
-      continue;
-    }
-    if (count < 0) {
-      const int error = errno;
-      return UsageError("--config: cannot read '{}': {}", path,
-                        std::generic_category().message(error));
-    }
-    if (count == 0) {
-      text.resize(size);
-      return text;
-    }
-    size += static_cast<std::size_t>(count);
-  }
-  return UsageError("--config: '{}' is no configuration file: it is larger than {} KiB", path,
-                    kMaxFile >> 10U);
-}
-
 }  // namespace
 
 Result<std::vector<ConfigEntry>> ParseConfig(std::string_view text, const std::string& path,
@@ -256,8 +215,8 @@ Result<std::vector<ConfigEntry>> ParseConfig(std::string_view text, const std::s
 
 Result<std::vector<ConfigEntry>> ReadConfigFile(const std::string& path,
                                                 std::span<const ConfigOption> options) {
-  VENEER_TRY_ASSIGN(const std::string text, ReadWhole(path));
-  return ParseConfig(text, path, options);
+  const Result<std::string> text = ReadTextFile(path, kMaxFile);
+  return text ? ParseConfig(*text, path, options) : WithContext(text.error(), "--config");
 }
 
 }  // namespace veneer

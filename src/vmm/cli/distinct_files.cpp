@@ -35,6 +35,11 @@ std::vector<NamedFile> FilesOf(const RunOptions& options) {
   for (const DiskConfig& disk : machine.disks) {
     Add(files, "a disk", disk.path, false);
   }
+  for (const std::string& path :
+       {options.seed.user_data, options.seed.meta_data, options.seed.network}) {
+    Add(files, "--cloud-init", path, false);
+  }
+  Add(files, "--ssh-key", options.seed.ssh_key, false);
   Add(files, "--log-file", options.log_file, true);
   Add(files, "--serial", machine.serial.path, true);
   Add(files, "--console", machine.xen.console.path, true);

@@ -69,6 +69,27 @@ std::string DiskLines(const MachineConfig& machine) {
   return lines;
 }
 
+std::string SeedLine(const RunOptions& options) {
+  const SeedConfig& seed = options.seed;
+  if (!seed.wanted()) {
+    return {};
+  }
+  std::string text = "the last disk, read-only, with";
+  const auto add = [&text](const char* what, const std::string& value) {
+    if (!value.empty()) {
+      text += fmt::format("{} {} {}", text.ends_with("with") ? "" : ",", what, value);
+    }
+  };
+  add("user-data", seed.user_data);
+  add("meta-data", seed.meta_data);
+  add("network", seed.network);
+  add("the key", seed.ssh_key);
+  if (seed.meta_data.empty()) {
+    add("the host name", seed.hostname.empty() ? options.machine.name : seed.hostname);
+  }
+  return Line("cloud-init", text);
+}
+
 std::string LinkText(const NetConfig& nic) {
   if (const auto* tap = std::get_if<TapNet>(&nic.link)) {
     return fmt::format("tap {}{}", tap->name.empty() ? "that is made" : tap->name,
@@ -121,6 +142,7 @@ std::string MachineSummary(const RunOptions& options) {
                                                         machine.xen.version.minor)
                                           : "off");
   text += DiskLines(machine);
+  text += SeedLine(options);
   text += NicLines(machine);
   text += Line("ttyS0", Target(machine.serial));
   text += Line("hvc0", machine.xen.enabled ? Target(machine.xen.console) : "none without Xen");

@@ -27,6 +27,7 @@
 #include "terminal.h"
 #include "veneer/host/disk/disk_image.h"
 #include "veneer/host/sandbox/sandbox.h"
+#include "veneer/host/seed/seed.h"
 #include "veneer/vmm/base/clock.h"
 #include "veneer/vmm/base/event_loop.h"
 #include "veneer/vmm/base/log.h"
@@ -107,6 +108,7 @@ class Session {
   const std::string& name() const { return options_.machine.name; }
 
  private:
+  Result<void> AddSeed();
   Result<MachineStop> RunOnce();
   Result<void> WatchSignals(EventLoop& loop);
   void OnSignal(int number, EventLoop& loop);
@@ -125,6 +127,7 @@ class Session {
   RunOptions options_;
   const std::uint64_t least_memory_bytes_;  // --memory
   UniqueFd signals_;
+  UniqueFd seed_;  // the disk for cloud-init, as long as there is a guest that could open it
   std::unique_ptr<ControlSocket> control_socket_;  // null: none
   std::unique_ptr<TemporaryFolder> temporary_;     // null: nobody needs one
   Metrics metrics_;
@@ -148,6 +151,7 @@ Result<void> Session::Prepare() {
   for (DiskConfig& disk : options_.machine.disks) {
     VENEER_TRY(DecideDiskFormat(disk));
   }
+  VENEER_TRY(AddSeed());
   VENEER_TRY_ASSIGN(serial_output_,
                     GuestOutput::Open(options_.machine.serial, "--serial", "serial", metrics_));
   VENEER_TRY_ASSIGN(console_output_, GuestOutput::Open(options_.machine.xen.console, "--console",
@@ -177,6 +181,22 @@ Result<void> Session::Prepare() {
   if (options_.timeout_seconds > 0) {
     deadline_ns_ = HostClock().MonotonicNs() + options_.timeout_seconds * 1'000'000'000ULL;
   }
+  return {};
+}
+
+Result<void> Session::AddSeed() {
+  if (!options_.seed.wanted()) {
+    return {};
+  }
+  MachineConfig& machine = options_.machine;
+  VENEER_TRY_ASSIGN(seed_, MakeSeed(options_.seed, machine.name));
+  DiskConfig disk;
+  disk.path = fmt::format("/proc/self/fd/{}", seed_.get());
+  disk.format = DiskFormat::kRaw;
+  disk.readonly = true;
+  disk.bus = machine.xen.enabled && machine.xen.pv.disk ? DiskBus::kPv : DiskBus::kIde;
+  LogInfo("the last disk, {}, is the seed for cloud-init", disk.path);
+  machine.disks.push_back(std::move(disk));
   return {};
 }
 

@@ -161,6 +161,7 @@ void CheckTogether(const CLI::App& command, RunOptions& options) {
       disk.overlay = !disk.readonly;
     }
   }
+  options.seed.ssh_key = options.ssh_key;
   Result<std::string> boot = ChooseBoot(options.boot, {}, machine);
   if (!boot) {
     throw CLI::ValidationError(boot.error().message);
@@ -368,6 +369,17 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
   command.add_flag("--ephemeral", options.ephemeral,
                    "What the guest writes to its disks is gone when Veneer ends, as overlay=on for "
                    "each; nothing of the images is written. Needs qemu-utils");
+  AddParsed<SeedConfig>(
+      command, "--cloud-init", options.seed,
+      [](const std::string& text) { return ParseSeed(text); },
+      "Give the guest what cloud-init reads at the first boot of a cloud image: a small read-only "
+      "disk named cidata, with your files and, without meta-data, the host name (--name, if there "
+      "is no hostname). Needs libarchive13. A comma in a path is written twice",
+      "user-data=FILE[,meta-data=FILE][,network=FILE][,hostname=NAME]", "none");
+  command
+      .add_option("--ssh-key", options.ssh_key,
+                  "Public key for the user that cloud-init makes, on the same disk")
+      ->type_name("FILE");
   command.option_defaults()->group("Networks");
   AddRepeated<NetConfig>(
       command, "--net", machine.nics, &ParseNet,

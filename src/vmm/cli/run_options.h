@@ -10,6 +10,7 @@
 
 #include "reboot_limit.h"
 #include "veneer/host/sandbox/sandbox.h"
+#include "veneer/host/seed/seed.h"
 #include "veneer/vmm/base/log.h"
 #include "veneer/vmm/base/result.h"
 #include "veneer/vmm/machine/machine_config.h"
@@ -23,6 +24,8 @@ struct RunOptions {
   std::string image;             // a disk before all others; empty: none
   std::string boot;              // --boot; empty: not given
   bool ephemeral = false;        // no disk is written
+  SeedConfig seed;               // --cloud-init, with --ssh-key
+  std::string ssh_key;           // --ssh-key
   std::string boot_reason;       // for the log; may be empty
   bool name_chosen = false;      // by the user; else another free one will do
   std::string control_socket;    // path; empty: the usual place; kNoControlSocket: none

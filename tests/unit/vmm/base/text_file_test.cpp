@@ -17,7 +17,7 @@
 namespace veneer {
 namespace {
 
-class ReplaceFileTest : public ::testing::Test {
+class TextFileTest : public ::testing::Test {
  protected:
   std::string Path(const std::string& name) const { return folder_.File(name); }
   static std::string Content(const std::string& path) {
@@ -42,14 +42,14 @@ class ReplaceFileTest : public ::testing::Test {
   const test::ScratchDirectory folder_;
 };
 
-TEST_F(ReplaceFileTest, MakesAFileForItsOwnerAlone) {
+TEST_F(TextFileTest, MakesAFileForItsOwnerAlone) {
   ASSERT_TRUE(ReplaceFile(Path("new"), "text"));
   EXPECT_EQ(Content(Path("new")), "text");
   EXPECT_EQ(Status(Path("new")).st_mode & 07777U, 0600U);
   EXPECT_EQ(FilesInFolder(), 1U);
 }
 
-TEST_F(ReplaceFileTest, ReplacesAFileAsAWholeAndKeepsItsMode) {
+TEST_F(TextFileTest, ReplacesAFileAsAWholeAndKeepsItsMode) {
   Fill(Path("old"), "a longer text");
   ASSERT_EQ(chmod(Path("old").c_str(), 0640), 0);
   const ino_t before = Status(Path("old")).st_ino;
@@ -60,14 +60,14 @@ TEST_F(ReplaceFileTest, ReplacesAFileAsAWholeAndKeepsItsMode) {
   EXPECT_EQ(FilesInFolder(), 1U);
 }
 
-TEST_F(ReplaceFileTest, LeavesAlikeNamedFilesAlone) {
+TEST_F(TextFileTest, LeavesAlikeNamedFilesAlone) {
   Fill(Path("victim"), "precious");
   std::filesystem::create_symlink(Path("victim"), Path("m.new"));
   ASSERT_TRUE(ReplaceFile(Path("m"), "text"));
   EXPECT_EQ(Content(Path("victim")), "precious");
 }
 
-TEST_F(ReplaceFileTest, ALinkStaysALink) {
+TEST_F(TextFileTest, ALinkStaysALink) {
   std::filesystem::create_directory(Path("there"));
   Fill(Path("there/file"), "before");
   std::filesystem::create_symlink(Path("there/file"), Path("link"));
@@ -76,7 +76,7 @@ TEST_F(ReplaceFileTest, ALinkStaysALink) {
   EXPECT_EQ(Content(Path("there/file")), "text");
 }
 
-TEST_F(ReplaceFileTest, ALinkToNothingIsRefused) {
+TEST_F(TextFileTest, ALinkToNothingIsRefused) {
   std::filesystem::create_symlink(Path("nothing"), Path("link"));
   const auto refused = ReplaceFile(Path("link"), "text");
   ASSERT_FALSE(refused);
@@ -84,7 +84,7 @@ TEST_F(ReplaceFileTest, ALinkToNothingIsRefused) {
   EXPECT_TRUE(S_ISLNK(Status(Path("link")).st_mode));
 }
 
-TEST_F(ReplaceFileTest, AFifoIsWrittenTo) {
+TEST_F(TextFileTest, AFifoIsWrittenTo) {
   ASSERT_EQ(mkfifo(Path("fifo").c_str(), 0600), 0);
   const auto unread = ReplaceFile(Path("fifo"), "text");
   ASSERT_FALSE(unread);
@@ -96,14 +96,14 @@ TEST_F(ReplaceFileTest, AFifoIsWrittenTo) {
   EXPECT_TRUE(S_ISFIFO(Status(Path("fifo")).st_mode));
 }
 
-TEST_F(ReplaceFileTest, ADeviceIsWrittenTo) {
+TEST_F(TextFileTest, ADeviceIsWrittenTo) {
   ASSERT_TRUE(ReplaceFile("/dev/null", "text"));
   EXPECT_TRUE(S_ISCHR(Status("/dev/null").st_mode));
   EXPECT_FALSE(ReplaceFile("/dev/full", "text"));
 }
 
 // A file that standard output goes to is not taken away from under it.
-TEST_F(ReplaceFileTest, StandardOutputIsWrittenTo) {
+TEST_F(TextFileTest, StandardOutputIsWrittenTo) {
   const UniqueFd before(fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0));
   {
     const UniqueFd file(open(Path("out").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
@@ -116,12 +116,36 @@ TEST_F(ReplaceFileTest, StandardOutputIsWrittenTo) {
   EXPECT_EQ(Content(Path("out")), "printed text");
 }
 
-TEST_F(ReplaceFileTest, SaysWhatCannotBeWritten) {
+TEST_F(TextFileTest, SaysWhatCannotBeWritten) {
   for (const std::string& path : {Path("no/such/folder"), Path("")}) {
     const auto refused = ReplaceFile(path, "text");
     ASSERT_FALSE(refused) << path;
     EXPECT_NE(refused.error().message.find(path), std::string::npos);
   }
+}
+
+TEST_F(TextFileTest, ReadsAllOfAFileUpToALimit) {
+  Fill(Path("f"), std::string("a\0b", 3));
+  EXPECT_EQ(ReadTextFile(Path("f"), 3).value(), std::string("a\0b", 3));
+  EXPECT_NE(ReadTextFile(Path("f"), 2).error().message.find("larger"), std::string::npos);
+  for (const std::string& path : {Path("none"), std::string("/dev/zero"), Path("")}) {
+    const auto text = ReadTextFile(path, 10);
+    ASSERT_FALSE(text) << path;
+    EXPECT_EQ(text.error().kind, ErrorKind::kUsage);
+    EXPECT_NE(text.error().message.find(path), std::string::npos);
+  }
+}
+
+TEST_F(TextFileTest, ReadsAPipeAndDoesNotWaitForAFifo) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(pipe2(ends.data(), O_CLOEXEC), 0);
+  const UniqueFd in(ends[0]);
+  UniqueFd out(ends[1]);
+  ASSERT_EQ(write(out.get(), "text", 4), 4);
+  out.Reset();
+  EXPECT_EQ(ReadTextFile("/proc/self/fd/" + std::to_string(in.get()), 10).value(), "text");
+  ASSERT_EQ(mkfifo(Path("fifo").c_str(), 0600), 0);
+  EXPECT_EQ(ReadTextFile(Path("fifo"), 10).value(), "");
 }
 
 }  // namespace

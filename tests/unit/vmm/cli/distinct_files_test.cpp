@@ -31,6 +31,15 @@ class DistinctFilesTest : public ::testing::Test {
   RunOptions options_;
 };
 
+TEST_F(DistinctFilesTest, WhatIsWrittenIsNoFileOfCloudInits) {
+  options_.seed.user_data = scratch_.File("user");
+  options_.seed.ssh_key = scratch_.File("key");
+  options_.log_file = scratch_.File("user");
+  EXPECT_THAT(Refusal(), AllOf(HasSubstr("--log-file"), HasSubstr("--cloud-init")));
+  options_.log_file = scratch_.File("key");
+  EXPECT_THAT(Refusal(), AllOf(HasSubstr("--log-file"), HasSubstr("--ssh-key")));
+}
+
 TEST_F(DistinctFilesTest, WhatIsWrittenIsNoDisk) {
   EXPECT_EQ(Refusal(), "(accepted)");
   options_.machine.serial.path = image_;

@@ -43,6 +43,13 @@ TEST_F(MachineSummaryTest, SaysWhatWouldBeMade) {
   EXPECT_THAT(text, Not(HasSubstr("time limit")));
 }
 
+TEST_F(MachineSummaryTest, WithASeedForCloudInit) {
+  Parse("--kernel k --name web --ssh-key id.pub --cloud-init user-data=u.yaml,network=n.yaml");
+  EXPECT_THAT(MachineSummary(options_),
+              HasSubstr("cloud-init  the last disk, read-only, with user-data u.yaml, network "
+                        "n.yaml, the key id.pub, the host name web\n"));
+}
+
 TEST_F(MachineSummaryTest, WithoutXen) {
   Parse("--kernel k --xen off --timeout 9 --net user,model=e1000,host-loopback=off");
   const std::string text = MachineSummary(options_);
