@@ -52,5 +52,14 @@ TEST_F(DiskBoot, ByABiosWhoseDiskTheGuestUnplugs) {
   EXPECT_THAT(out, Not(HasSubstr("/sys/block/sda")));
 }
 
+// A boot order for it, since the disk could be booted as well.
+TEST_F(DiskBoot, FromACdromByABios) {
+  const std::string out = Boot({"--boot", Needed("VENEER_TEST_BIOS"), "--boot-order", "cdrom,disk",
+                                "--disk", "path=" + Needed("VENEER_TEST_CDROM") + ",media=cdrom"});
+  EXPECT_THAT(out, AllOf(HasSubstr("SeaBIOS"), HasSubstr("booted from CD"), HasSubstr("\nxen"),
+                         Not(HasSubstr("/dev/xvda1 / ext4"))))
+      << err_;
+}
+
 }  // namespace
 }  // namespace veneer::test

@@ -1,10 +1,12 @@
 #include "veneer/devices/pc/cmos_rtc.h"
 
 #include <algorithm>
+#include <ranges>
 #include <span>
 #include <utility>
 
 #include "cmos_time.h"
+#include "veneer/vmm/base/check.h"
 
 namespace veneer {
 namespace {
@@ -138,11 +140,15 @@ CmosRtc::CmosRtc(const Clock& clock, InterruptLine& line, const Memory& memory)
   seen_us_ = Now();
 }
 
-void CmosRtc::SetBootOrder(BootDevice first, BootDevice second) {
+void CmosRtc::SetBootOrder(std::span<const BootDevice> order) {
+  VENEER_CHECK(order.size() <= 2);
   const MutexLock lock(mutex_);
   ram_[kBootFlags] = kAnyFloppyWillDo;
-  ram_[kBootOrder] = static_cast<std::uint8_t>(static_cast<unsigned>(first) |
-                                               (static_cast<unsigned>(second) << 4U));
+  unsigned nibbles = 0;
+  for (const BootDevice device : std::views::reverse(order)) {
+    nibbles = nibbles << 4U | static_cast<unsigned>(device);
+  }
+  ram_[kBootOrder] = static_cast<std::uint8_t>(nibbles);
 }
 
 Result<void> CmosRtc::Attach(Bus& ports) { return ports.Attach(kIndexPort, 2, *this); }

@@ -7,6 +7,8 @@
 #include <cstring>
 #include <fstream>
 
+#include "veneer/vmm/base/option_list.h"
+
 namespace veneer {
 namespace {
 
@@ -39,6 +41,11 @@ std::string PvLoaderObstacle(const MachineConfig& machine) {
 }
 
 Result<std::string> UsePvhLoader(const std::string& file, MachineConfig& machine) {
+  if (!machine.boot_order.empty()) {
+    return UsageError(
+        "--boot-order is for a BIOS; GRUB for PVH guests looks at all disks: leave it away, or use "
+        "--boot bios");
+  }
   if (const std::string obstacle = PvLoaderObstacle(machine); !obstacle.empty()) {
     return UsageError(
         "GRUB for PVH guests reads disks and speaks through PV drivers, which {} "
@@ -56,6 +63,19 @@ Result<std::string> UsePvhLoader(const std::string& file, MachineConfig& machine
   return fmt::format("is booted from its disk by {}, through PV drivers alone", file);
 }
 
+// The disk that a BIOS should find and could not; null: there is one that it finds.
+DiskConfig* DiskForTheBios(MachineConfig& machine) {
+  const auto ide_disk = [](const DiskConfig& disk) { return IsIdeDisk(disk) && !disk.cdrom; };
+  const bool disk_named =
+      std::ranges::find(machine.boot_order, BootDevice::kDisk) != machine.boot_order.end();
+  if (disk_named ? std::ranges::any_of(machine.disks, ide_disk)
+                 : std::ranges::any_of(machine.disks, IsIdeDisk)) {
+    return nullptr;
+  }
+  const auto first = std::ranges::find_if(machine.disks, IsPvDisk);
+  return first != machine.disks.end() ? &*first : nullptr;
+}
+
 Result<std::string> UseBios(const std::string& file, MachineConfig& machine) {
   if (!machine.xen.enabled) {
     return UsageError(
@@ -70,10 +90,10 @@ Result<std::string> UseBios(const std::string& file, MachineConfig& machine) {
         file);
   }
   std::string note;
-  if (std::ranges::none_of(machine.disks, IsIdeDisk)) {
-    machine.disks.front().bus = DiskBus::kBoth;
+  if (DiskConfig* const disk = DiskForTheBios(machine)) {
+    disk->bus = DiskBus::kBoth;
     note = fmt::format(", which finds '{}' on the IDE bus until the guest unplugs it there",
-                       machine.disks.front().path);
+                       disk->path);
   }
   machine.boot = BootKind::kFirmware;
   machine.boot_file = file;
@@ -108,12 +128,30 @@ Result<void> CheckNothingForAKernel(const MachineConfig& machine) {
 
 }  // namespace
 
+Result<std::vector<BootDevice>> ParseBootOrder(std::string_view text) {
+  std::vector<BootDevice> order;
+  for (const std::string& word : SplitOptionList(text)) {
+    if (word != "disk" && word != "cdrom") {
+      return UsageError("'{}' is neither disk nor cdrom; write for example cdrom,disk", word);
+    }
+    const BootDevice device = word == "disk" ? BootDevice::kDisk : BootDevice::kCdrom;
+    if (std::ranges::find(order, device) != order.end()) {
+      return UsageError("{} is there twice", word);
+    }
+    order.push_back(device);
+  }
+  return order;
+}
+
 Result<std::string> ChooseBoot(std::string_view asked, const BootFiles& files,
                                MachineConfig& machine) {
   if (!machine.kernel.empty()) {
     if (!asked.empty()) {
       return UsageError("--boot {} and --kernel contradict each other: leave one of them out",
                         asked);
+    }
+    if (!machine.boot_order.empty()) {
+      return UsageError("--boot-order and --kernel contradict each other: leave one of them out");
     }
     machine.boot = BootKind::kKernel;
     return std::string();
@@ -124,7 +162,8 @@ Result<std::string> ChooseBoot(std::string_view asked, const BootFiles& files,
         "nothing to boot: name a disk image (veneer run IMAGE) or a kernel (--kernel FILE)");
   }
   if (asked.empty() || asked == "auto") {
-    return UseWhatIsThere(files, machine);
+    return machine.boot_order.empty() ? UseWhatIsThere(files, machine)
+                                      : UseBios(files.bios, machine);
   }
   if (asked == "grub") {
     return UsePvhLoader(files.grub, machine);

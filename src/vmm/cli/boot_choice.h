@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "veneer/vmm/base/result.h"
 #include "veneer/vmm/machine/machine_config.h"
@@ -15,9 +16,13 @@ struct BootFiles {
   std::string bios = "/usr/share/seabios/bios-256k.bin";
 };
 
-// Sets `machine.boot` and what belongs to it; if a BIOS boots and no disk is on the IDE bus, the
-// first is put there too. `asked` is --boot's value, empty if it was not given. Returns why, for
-// the log; nothing to say of a kernel that was named. UsageError if nothing is named that could
+// "disk,cdrom", "cdrom" and so on. UsageError for another word, or one that is there twice.
+Result<std::vector<BootDevice>> ParseBootOrder(std::string_view text);
+
+// Sets `machine.boot` and what belongs to it; if a BIOS boots and no disk is on the IDE bus, or
+// none but CD-ROMs and machine.boot_order has disks, the first is put there too. A boot order is
+// for a BIOS, and chooses one. `asked` is --boot's value, empty if it was not given. Returns why,
+// for the log; nothing to say of a kernel that was named. UsageError if nothing is named that could
 // boot, or if what could is not installed.
 Result<std::string> ChooseBoot(std::string_view asked, const BootFiles& files,
                                MachineConfig& machine);

@@ -31,9 +31,14 @@ std::string Line(std::string_view key, std::string_view value) {
 
 std::string BootLines(const MachineConfig& machine) {
   if (machine.boot != BootKind::kKernel) {
-    return Line("boots", (machine.boot == BootKind::kPvhLoader ? "its disks, by the loader "
-                                                               : "its disks, by the BIOS ") +
-                             machine.boot_file);
+    std::string text = (machine.boot == BootKind::kPvhLoader ? "its disks, by the loader "
+                                                             : "its disks, by the BIOS ") +
+                       machine.boot_file;
+    for (const BootDevice device : machine.boot_order) {
+      text += fmt::format(", {} {}", device == machine.boot_order.front() ? "first a" : "then a",
+                          device == BootDevice::kDisk ? "disk" : "CD-ROM");
+    }
+    return Line("boots", text);
   }
   std::string initrds;
   for (const std::string& path : machine.initrds) {

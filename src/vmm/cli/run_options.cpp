@@ -293,6 +293,12 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
                   "(Debian's seabios), from IDE disks and CD-ROMs; the one of them that is faster "
                   "and possible; or another such file")
       ->type_name("auto|grub|bios|PATH");
+  AddParsed<std::vector<BootDevice>>(
+      command, "--boot-order", machine.boot_order,
+      [](const std::string& text) { return ParseBootOrder(text); },
+      "What a BIOS tries first; what is not named comes last (by default what the first IDE disk "
+      "is)",
+      "disk,cdrom|cdrom,disk", "by the first disk");
   command.add_option("--kernel", machine.kernel, "Kernel: a bzImage or an ELF vmlinux")
       ->type_name("FILE");
   command

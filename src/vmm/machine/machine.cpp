@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include "absent_pmu.h"
+#include "bios_boot_order.h"
 #include "e1000_nics.h"
 #include "guest_cmdline.h"
 #include "ide_disks.h"
@@ -229,9 +230,7 @@ Result<void> MachineImpl::MakeMainboard() {
                                   [this](Gsi gsi) { return vm_->Line(gsi); });
   mainboard_->serial().SetRoomCallback(outputs_.serial_room);
   if (config_.boot == BootKind::kFirmware) {
-    const auto first = std::ranges::find_if(config_.disks, ShownAsIde);
-    const bool cdrom_first = first != config_.disks.end() && first->cdrom;
-    VENEER_TRY(mainboard_->AttachForFirmware(cdrom_first));
+    VENEER_TRY(mainboard_->AttachForFirmware(BiosBootOrder(config_)));
   }
   if (config_.vcpus_max != 0) {
     VENEER_TRY(mainboard_->AttachCpus(config_.vcpus_max, config_.vcpus,

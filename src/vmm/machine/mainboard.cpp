@@ -57,9 +57,8 @@ Result<void> Mainboard::Attach() {
   return pci_.AddDevice(0, 0, host_bridge_);
 }
 
-Result<void> Mainboard::AttachForFirmware(bool cdrom_first) {
-  using enum CmosRtc::BootDevice;
-  rtc_.SetBootOrder(cdrom_first ? kCdrom : kHardDisk, cdrom_first ? kHardDisk : kCdrom);
+Result<void> Mainboard::AttachForFirmware(std::span<const CmosRtc::BootDevice> boot_order) {
+  rtc_.SetBootOrder(boot_order);
   return fw_cfg_.Attach(ports_);
 }
 

@@ -53,8 +53,8 @@ class Mainboard {
   // Puts everything on the buses. More PCI devices may follow; then pci().AssignResources().
   Result<void> Attach();
 
-  // What a BIOS asks a PC. `cdrom_first`: before hard disks. Before the vCPUs run.
-  Result<void> AttachForFirmware(bool cdrom_first);
+  // What a BIOS asks a PC, and which disks it tries first. Before the vCPUs run.
+  Result<void> AttachForFirmware(std::span<const CmosRtc::BootDevice> boot_order);
 
   // For processors that come and go, see AcpiCpus. Before the vCPUs run.
   Result<void> AttachCpus(unsigned possible, unsigned present, AcpiCpus::EjectHandler on_eject);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "veneer/vmm/base/clock.h"
@@ -40,9 +41,10 @@ class CmosRtc final : public BusDevice {
   // wire that wakes a sleeping PC. With a lock of this object held.
   void SetAlarmHandler(std::function<void()> on_alarm) { on_alarm_ = std::move(on_alarm); }
 
-  // Before the vCPUs run: which disks a BIOS tries, as SeaBIOS's boot.c reads it.
+  // Before the vCPUs run: which disks a BIOS tries, at most two kinds, as SeaBIOS's boot.c reads
+  // it. Those that are not named come last.
   enum class BootDevice : std::uint8_t { kHardDisk = 2, kCdrom = 3 };
-  void SetBootOrder(BootDevice first, BootDevice second);
+  void SetBootOrder(std::span<const BootDevice> order);
 
   Result<void> Attach(Bus& ports);
 

@@ -23,6 +23,9 @@ enum class BootKind {
   kFirmware,   // a PC's BIOS, which reads IDE disks
 };
 
+// What a BIOS can boot from (--boot-order).
+enum class BootDevice { kDisk, kCdrom };
+
 // Where a character device's output goes.
 struct CharacterTarget {
   enum class Kind { kStdio, kFile, kOff };
@@ -86,7 +89,9 @@ inline CallbackChoice Callback(const XenConfig& config) {
 struct MachineConfig {
   std::string name = "veneer";
   BootKind boot = BootKind::kKernel;
-  std::string boot_file;             // path of the boot loader or firmware; of kKernel, none
+  std::string boot_file;  // path of the boot loader or firmware; of kKernel, none
+  // kFirmware: each kind at most once; what is not named comes last. Empty: as the first IDE disk.
+  std::vector<BootDevice> boot_order;
   std::string kernel;                // path
   std::vector<std::string> initrds;  // paths, to be one behind the other
   std::string cmdline;

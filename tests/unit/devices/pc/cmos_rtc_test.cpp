@@ -1,5 +1,7 @@
 #include "veneer/devices/pc/cmos_rtc.h"
 
+#include <array>
+
 #include <gtest/gtest.h>
 
 #include "port_bus.h"
@@ -171,11 +173,14 @@ TEST_F(CmosRtcTest, MemorySizesAreWhereBiosesPutThem) {
 }
 
 TEST_F(CmosRtcTest, ABiosFindsTheOrderOfItsDisks) {
-  rtc_.SetBootOrder(CmosRtc::BootDevice::kCdrom, CmosRtc::BootDevice::kHardDisk);
+  using enum CmosRtc::BootDevice;
+  rtc_.SetBootOrder(std::array{kCdrom, kHardDisk});
   EXPECT_EQ(Get(0x3d), 0x23) << "the first in the low digit";
   EXPECT_EQ(Get(0x38) & 1, 1);
-  rtc_.SetBootOrder(CmosRtc::BootDevice::kHardDisk, CmosRtc::BootDevice::kCdrom);
+  rtc_.SetBootOrder(std::array{kHardDisk, kCdrom});
   EXPECT_EQ(Get(0x3d), 0x32);
+  rtc_.SetBootOrder(std::array{kCdrom});
+  EXPECT_EQ(Get(0x3d), 0x03);
 }
 
 TEST_F(CmosRtcTest, SmallMemoriesDoNotUnderflow) {

@@ -70,6 +70,38 @@ TEST_F(BootChoiceTest, AnIdeDiskThatIsThereIsEnoughForTheBios) {
   EXPECT_EQ(machine_.disks[0].bus, DiskBus::kPv);
 }
 
+TEST_F(BootChoiceTest, ABootOrderIsForTheBios) {
+  machine_.boot_order = {BootDevice::kCdrom, BootDevice::kDisk};
+  EXPECT_THAT(Refusal("grub"), AllOf(HasSubstr("--boot-order"), HasSubstr("--boot bios")));
+  EXPECT_EQ(Refusal(""), "(accepted)");
+  EXPECT_EQ(machine_.boot, BootKind::kFirmware);
+  machine_.kernel = "k";
+  EXPECT_THAT(Refusal(""), HasSubstr("--boot-order and --kernel"));
+}
+
+TEST_F(BootChoiceTest, ADiskInTheBootOrderIsOneThatTheBiosFinds) {
+  DiskConfig& iso = AddDisk("image.iso");
+  iso.bus = DiskBus::kIde;
+  iso.cdrom = true;
+  machine_.boot_order = {BootDevice::kCdrom};
+  EXPECT_EQ(Refusal("bios"), "(accepted)");
+  EXPECT_EQ(machine_.disks[0].bus, DiskBus::kPv);
+  machine_.boot_order = {BootDevice::kCdrom, BootDevice::kDisk};
+  EXPECT_EQ(Refusal("bios"), "(accepted)");
+  EXPECT_EQ(machine_.disks[0].bus, DiskBus::kBoth);
+}
+
+TEST(ParseBootOrder, TakesEachKindOnce) {
+  using ::testing::ElementsAre;
+  EXPECT_THAT(ParseBootOrder("disk").value(), ElementsAre(BootDevice::kDisk));
+  EXPECT_THAT(ParseBootOrder("cdrom,disk").value(),
+              ElementsAre(BootDevice::kCdrom, BootDevice::kDisk));
+  EXPECT_THAT(ParseBootOrder("disk,disk").error().message, HasSubstr("twice"));
+  for (const char* text : {"", "floppy", "disk,", "cdrom,,disk"}) {
+    EXPECT_THAT(ParseBootOrder(text).error().message, HasSubstr("neither")) << text;
+  }
+}
+
 TEST_F(BootChoiceTest, AutoTakesTheBiosWhereGrubCannotBeUsedAndSaysWhy) {
   machine_.disks[0].bus = DiskBus::kIde;
   EXPECT_THAT(ChooseBoot("auto", files_, machine_).value(), HasSubstr("bus=ide"));
