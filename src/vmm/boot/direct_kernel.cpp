@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "acpi/mp_table.h"
+#include "veneer/vmm/base/check.h"
 #include "veneer/vmm/base/log.h"
 
 namespace veneer {
@@ -34,6 +35,10 @@ Result<PreparedBoot> PrepareKernel(BootConfig config, const BootMachine& machine
   VENEER_TRY_ASSIGN(const AcpiTables tables,
                     WriteAcpiTables(memory, kAcpiTablesDefault, machine.acpi));
   VENEER_TRY(WriteMpTable(memory, machine.acpi));
+  if (machine.smbios) {
+    VENEER_CHECK(tables.range.base.value + tables.range.size <= kSmbiosDefault.value);
+    VENEER_TRY(WriteSmbios(memory, kSmbiosDefault, *machine.smbios));
+  }
   config.rsdp = tables.rsdp;
   config.ram = machine.ram;
   config.special = machine.special;

@@ -64,10 +64,19 @@ class Firmware final : public BootSource {
     const Gpa tables_base{EndOfLowRam(machine.ram).value - kAcpiTablesLimit};
     VENEER_TRY_ASSIGN(const AcpiTables tables, WriteAcpiTables(memory, tables_base, machine.acpi));
     std::vector<E820Entry> special = machine.special;
-    special.push_back(E820Entry{tables.range.base, tables.range.size, E820Type::kReserved});
+    GuestMemory::Range range = tables.range;
+    std::vector<Gpa> kept{tables.rsdp};
+    if (machine.smbios) {
+      const Gpa smbios = range.base + range.size;
+      VENEER_TRY(WriteSmbios(memory, smbios, *machine.smbios));
+      kept.push_back(smbios);
+      range.size += kPageSize;
+      VENEER_CHECK(kSmbiosLimit <= kPageSize && range.size <= kAcpiTablesLimit);
+    }
+    special.push_back(E820Entry{range.base, range.size, E820Type::kReserved});
     PreparedBoot boot;
     boot.e820 = BuildE820(machine.ram, special);
-    WriteInfo(boot.e820, tables.rsdp, memory);
+    WriteInfo(boot.e820, kept, memory);
     boot.entry.protocol = BootProtocol::kReset;
     boot.starts_another = true;
     LogInfo("loaded the firmware {}", path_);
@@ -88,10 +97,12 @@ class Firmware final : public BootSource {
     return CopyToGuest(*file, 0, size, memory, Gpa{kImageEnd.value - size});
   }
 
-  static void WriteInfo(std::span<const E820Entry> e820, Gpa rsdp, GuestMemory& memory) {
+  // `tables`: those of which the BIOS puts the beginning below 1 MiB.
+  static void WriteInfo(std::span<const E820Entry> e820, std::span<const Gpa> tables,
+                        GuestMemory& memory) {
     SeaBiosInfo info;
     info.tables = static_cast<std::uint32_t>(kTableList.value);
-    info.tables_count = 1;
+    info.tables_count = static_cast<std::uint32_t>(tables.size());
     info.e820 = static_cast<std::uint32_t>(kMap.value);
     info.e820_count = static_cast<std::uint32_t>(e820.size());
     std::uint8_t sum = 0;
@@ -100,8 +111,12 @@ class Firmware final : public BootSource {
     }
     info.checksum = static_cast<std::uint8_t>(0U - sum);
     VENEER_CHECK(memory.Write(kInfo, info));
-    VENEER_CHECK(memory.Write(kTableList, static_cast<std::uint32_t>(rsdp.value)));
-    Gpa place = kMap;
+    Gpa place = kTableList;
+    for (const Gpa table : tables) {
+      VENEER_CHECK(memory.Write(place, static_cast<std::uint32_t>(table.value)));
+      place = place + sizeof(std::uint32_t);
+    }
+    place = kMap;
     for (const E820Entry& entry : e820) {
       VENEER_CHECK(memory.Write(
           place, MapEntry{entry.base.value, entry.size, static_cast<std::uint32_t>(entry.type)}));

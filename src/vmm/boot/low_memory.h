@@ -8,7 +8,8 @@
 //   0x09000  0x09fff  PVH start info with its module list and memory map
 //   0x0a000  0x0afff  a first stack
 //   0x20000  0x2ffff  command line
-//   0x9fc00  0xfffff  the PC's legacy area: reserved in the E820 map, MP and ACPI tables go there
+//   0x9fc00  0xfffff  the PC's legacy area: reserved in the E820 map; MP, ACPI and SMBIOS tables go
+//   there
 //
 // All of it but the last line is plain RAM in the memory map: the kernel is done with it when it
 // hands out low memory.

@@ -151,6 +151,7 @@ Result<void> Session::Prepare() {
   for (DiskConfig& disk : options_.machine.disks) {
     VENEER_TRY(DecideDiskFormat(disk));
   }
+  VENEER_TRY_ASSIGN(options_.machine.uuid, MakeUuid());
   VENEER_TRY(AddSeed());
   VENEER_TRY_ASSIGN(serial_output_,
                     GuestOutput::Open(options_.machine.serial, "--serial", "serial", metrics_));

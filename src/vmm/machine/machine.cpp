@@ -271,6 +271,10 @@ Result<PreparedBoot> MachineImpl::PrepareGuest() {
     machine.special.push_back(
         E820Entry{kSpecialPages.base, kSpecialPages.size, E820Type::kReserved});
   }
+  if (config_.xen.enabled) {
+    const XenVersion& version = config_.xen.version;
+    machine.smbios = SmbiosConfig{fmt::format("{}.{}", version.major, version.minor), config_.uuid};
+  }
   return boot_->Prepare(machine, *memory_);
 }
 

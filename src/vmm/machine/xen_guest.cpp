@@ -1,9 +1,6 @@
 #include "xen_guest.h"
 
-#include <sys/random.h>
-
 #include <array>
-#include <cerrno>
 #include <utility>
 
 #include <cpuid.h>
@@ -37,30 +34,6 @@ constexpr unsigned kInterpretedTimerLoad = 8;
 constexpr std::uint64_t kConsoleIntervalNs = 500'000;
 
 constexpr unsigned kHygonEbx = 0x6f677948;  // "Hygo": <cpuid.h> of GCC 12 has none
-
-using Uuid = std::array<std::uint8_t, 16>;
-
-// A random one (RFC 4122, version 4).
-Result<Uuid> MakeUuid() {
-  Uuid uuid{};
-  if (getrandom(uuid.data(), uuid.size(), 0) != static_cast<ssize_t>(uuid.size())) {
-    return ErrnoError(errno, "no random numbers for the guest's UUID");
-  }
-  uuid[6] = static_cast<std::uint8_t>((uuid[6] & 0x0fU) | 0x40U);
-  uuid[8] = static_cast<std::uint8_t>((uuid[8] & 0x3fU) | 0x80U);
-  return uuid;
-}
-
-std::string ToString(const Uuid& uuid) {
-  std::string text;
-  for (std::size_t i = 0; i < uuid.size(); ++i) {
-    if (i == 4 || i == 6 || i == 8 || i == 10) {
-      text += '-';
-    }
-    text += fmt::format("{:02x}", uuid[i]);
-  }
-  return text;
-}
 
 std::span<std::byte, kPageSize> SpecialPage(GuestMemory& memory, Gfn page) {
   return memory.Pin(page.Address(), kPageSize).first<kPageSize>();
@@ -164,7 +137,7 @@ Result<void> XenGuest::MakeDomain(std::span<const GuestMemory::Range> ram,
 
   XenDomainOptions options;
   options.vcpus = vcpus;
-  VENEER_TRY_ASSIGN(options.handle, MakeUuid());
+  options.handle = parts_.config.uuid;
   options.version_major = parts_.config.xen.version.major;
   options.version_minor = parts_.config.xen.version.minor;
   options.callback_vector = Callback(parts_.config.xen) != CallbackChoice::kIntx;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "veneer/vmm/boot/acpi/acpi_tables.h"
 #include "veneer/vmm/boot/boot_loader.h"
 #include "veneer/vmm/boot/e820.h"
+#include "veneer/vmm/boot/smbios.h"
 #include "veneer/vmm/memory/guest_memory.h"
 
 namespace veneer {
@@ -20,6 +22,7 @@ struct BootMachine {
   std::vector<GuestMemory::Range> ram;
   // Ranges that are not plain RAM beside the PC's legacy area.
   std::vector<E820Entry> special;
+  std::optional<SmbiosConfig> smbios;  // empty: no such tables
 };
 
 // One way to boot. The machine calls LayOut() before there is memory, Prepare() once there is, and

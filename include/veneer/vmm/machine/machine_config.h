@@ -8,6 +8,7 @@
 
 #include "veneer/host/disk/disk_config.h"
 #include "veneer/host/net/net_config.h"
+#include "veneer/vmm/base/uuid.h"
 #include "veneer/vmm/boot/kernel_image.h"
 #include "veneer/vmm/memory/guest_memory.h"
 
@@ -88,6 +89,7 @@ inline CallbackChoice Callback(const XenConfig& config) {
 
 struct MachineConfig {
   std::string name = "veneer";
+  Uuid uuid{};  // the same in all lives of the guest
   BootKind boot = BootKind::kKernel;
   std::string boot_file;  // path of the boot loader or firmware; of kKernel, none
   // kFirmware: each kind at most once; what is not named comes last. Empty: as the first IDE disk.

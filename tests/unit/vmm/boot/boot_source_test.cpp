@@ -23,6 +23,7 @@ class BootSourceTest : public ::testing::Test {
     machine.acpi.processors.push_back({.uid = 0, .apic_id = 0});
     machine.ram = {{Gpa{0}, 64 * kMiB}};
     machine.special = {{Gpa{0xfeffc000}, 4 * kPageSize, E820Type::kReserved}};
+    machine.smbios = SmbiosConfig{.xen_version = "4.17"};
     return machine;
   }
 
@@ -45,6 +46,7 @@ TEST_F(BootSourceTest, ADirectKernelFindsTheMachinesTables) {
   const boot_params params = *memory_->Read<boot_params>(boot->entry.info);
   EXPECT_EQ(memory_->Read<std::uint64_t>(Gpa{params.acpi_rsdp_addr}), 0x2052545020445352U)
       << "\"RSD PTR \"";
+  EXPECT_EQ(memory_->Read<std::uint32_t>(kSmbiosDefault), 0x5f4d535fU) << "\"_SM_\"";
   EXPECT_THAT(boot->e820, Contains(machine.special[0]));
   EXPECT_THAT(boot->e820,
               Contains(E820Entry{kLegacyAreaBase, kLegacyAreaEnd.value - kLegacyAreaBase.value,
@@ -116,17 +118,21 @@ TEST_F(BootSourceTest, FirmwareLiesBelow1MibAndFindsWhatHvmloaderLeaves) {
   }
   EXPECT_EQ(sum % 256, 0U);
   const auto word = [this](std::uint64_t gpa) { return *memory_->Read<std::uint32_t>(Gpa{gpa}); };
-  ASSERT_EQ(word(0x1014), 1U) << "the tables";
+  ASSERT_EQ(word(0x1014), 2U) << "the tables";
   const std::uint32_t rsdp = word(word(0x1010));
   EXPECT_EQ(memory_->Read<std::uint64_t>(Gpa{rsdp}), 0x2052545020445352U) << "\"RSD PTR \"";
+  const std::uint32_t smbios = word(word(0x1010) + 4);
+  EXPECT_EQ(memory_->Read<std::uint32_t>(Gpa{smbios}), 0x5f4d535fU) << "\"_SM_\"";
   ASSERT_EQ(word(0x101c), boot->e820.size());
   const E820Entry& last = boot->e820.back();
   EXPECT_EQ(word(word(0x1018) + 20 * (boot->e820.size() - 1)), last.base.value);
   EXPECT_THAT(boot->e820, Contains(machine.special[0]));
   for (const E820Entry& entry : boot->e820) {
-    EXPECT_FALSE(entry.type == E820Type::kRam && entry.base.value <= rsdp &&
-                 rsdp < entry.base.value + entry.size)
-        << "the tables lie in RAM that the guest takes";
+    for (const std::uint32_t table : {rsdp, smbios}) {
+      EXPECT_FALSE(entry.type == E820Type::kRam && entry.base.value <= table &&
+                   table < entry.base.value + entry.size)
+          << "the tables lie in RAM that the guest takes";
+    }
   }
 }
 
