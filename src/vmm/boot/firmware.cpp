@@ -87,6 +87,7 @@ class Firmware final : public BootSource {
   Result<void> LoadImage(GuestMemory& memory) const {
     VENEER_TRY_ASSIGN(const std::unique_ptr<FileSource> file, FileSource::Open(path_));
     const std::uint64_t size = file->size();
+    VENEER_TRY(RefuseUefi(*file));
     std::array<std::byte, 1> first{};
     if (size >= kImageUnit && size <= kImageMax && size % kImageUnit == 0) {
       VENEER_TRY(file->ReadAt(size - kResetVectorFromEnd, first));
@@ -95,6 +96,22 @@ class Firmware final : public BootSource {
       return UsageError("it is no image of a PC's BIOS, such as SeaBIOS's bios-256k.bin");
     }
     return CopyToGuest(*file, 0, size, memory, Gpa{kImageEnd.value - size});
+  }
+
+  static Result<void> RefuseUefi(FileSource& file) {
+    // Of a firmware volume: UEFI's Platform Initialization Specification, vol. 3, 3.2.1.
+    constexpr std::uint64_t kSignatureAt = 40;
+    constexpr std::array<char, 4> kSignature{'_', 'F', 'V', 'H'};
+    std::array<char, 4> found{};
+    if (file.size() >= kSignatureAt + found.size()) {
+      VENEER_TRY(file.ReadAt(kSignatureAt, std::as_writable_bytes(std::span(found))));
+    }
+    if (found == kSignature) {
+      return UsageError(
+          "it is a UEFI firmware for QEMU's flash memory, such as Debian's OVMF; name a PC's BIOS, "
+          "such as SeaBIOS's bios-256k.bin, or an OVMF that was built for Xen's PVH guests");
+    }
+    return {};
   }
 
   // `tables`: those of which the BIOS puts the beginning below 1 MiB.

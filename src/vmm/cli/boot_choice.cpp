@@ -100,6 +100,11 @@ Result<std::string> UseBios(const std::string& file, MachineConfig& machine) {
   return fmt::format("is booted from its disk by {}{}", file, note);
 }
 
+// What a file of the user's is, it says itself.
+Result<std::string> UseFile(const std::string& path, MachineConfig& machine) {
+  return IsElf(path) ? UsePvhLoader(path, machine) : UseBios(path, machine);
+}
+
 // The one that is faster, if the disks and what is installed allow it.
 Result<std::string> UseWhatIsThere(const BootFiles& files, MachineConfig& machine) {
   const std::string obstacle = PvLoaderObstacle(machine);
@@ -143,15 +148,15 @@ Result<std::vector<BootDevice>> ParseBootOrder(std::string_view text) {
   return order;
 }
 
-Result<std::string> ChooseBoot(std::string_view asked, const BootFiles& files,
-                               MachineConfig& machine) {
+Result<std::string> ChooseBoot(std::string_view asked, const std::string& firmware,
+                               const BootFiles& files, MachineConfig& machine) {
   if (!machine.kernel.empty()) {
-    if (!asked.empty()) {
-      return UsageError("--boot {} and --kernel contradict each other: leave one of them out",
-                        asked);
-    }
-    if (!machine.boot_order.empty()) {
-      return UsageError("--boot-order and --kernel contradict each other: leave one of them out");
+    if (const std::string_view other = !asked.empty()                ? "--boot"
+                                       : !firmware.empty()           ? "--firmware"
+                                       : !machine.boot_order.empty() ? "--boot-order"
+                                                                     : "";
+        !other.empty()) {
+      return UsageError("{} and --kernel contradict each other: leave one of them out", other);
     }
     machine.boot = BootKind::kKernel;
     return std::string();
@@ -161,7 +166,15 @@ Result<std::string> ChooseBoot(std::string_view asked, const BootFiles& files,
     return UsageError(
         "nothing to boot: name a disk image (veneer run IMAGE) or a kernel (--kernel FILE)");
   }
-  if (asked.empty() || asked == "auto") {
+  const bool automatic = asked.empty() || asked == "auto";
+  if (!firmware.empty()) {
+    if (!automatic && asked != "bios") {
+      return UsageError("--firmware and --boot {} contradict each other: leave one of them out",
+                        asked);
+    }
+    return UseFile(firmware, machine);
+  }
+  if (automatic) {
     return machine.boot_order.empty() ? UseWhatIsThere(files, machine)
                                       : UseBios(files.bios, machine);
   }
@@ -171,13 +184,12 @@ Result<std::string> ChooseBoot(std::string_view asked, const BootFiles& files,
   if (asked == "bios") {
     return UseBios(files.bios, machine);
   }
-  const std::string path(asked);
   if (asked.find('/') == std::string_view::npos) {
     return UsageError(
         "--boot: '{}' is not auto, grub, bios or the path of a boot loader or BIOS (with a '/')",
         asked);
   }
-  return IsElf(path) ? UsePvhLoader(path, machine) : UseBios(path, machine);
+  return UseFile(std::string(asked), machine);
 }
 
 }  // namespace veneer

@@ -21,10 +21,11 @@ Result<std::vector<BootDevice>> ParseBootOrder(std::string_view text);
 
 // Sets `machine.boot` and what belongs to it; if a BIOS boots and no disk is on the IDE bus, or
 // none but CD-ROMs and machine.boot_order has disks, the first is put there too. A boot order is
-// for a BIOS, and chooses one. `asked` is --boot's value, empty if it was not given. Returns why,
+// for a BIOS, and chooses one. `asked` is --boot's value and `firmware` --firmware's, empty if
+// it was not given. Returns why,
 // for the log; nothing to say of a kernel that was named. UsageError if nothing is named that could
 // boot, or if what could is not installed.
-Result<std::string> ChooseBoot(std::string_view asked, const BootFiles& files,
-                               MachineConfig& machine);
+Result<std::string> ChooseBoot(std::string_view asked, const std::string& firmware,
+                               const BootFiles& files, MachineConfig& machine);
 
 }  // namespace veneer

@@ -162,7 +162,7 @@ void CheckTogether(const CLI::App& command, RunOptions& options) {
     }
   }
   options.seed.ssh_key = options.ssh_key;
-  Result<std::string> boot = ChooseBoot(options.boot, {}, machine);
+  Result<std::string> boot = ChooseBoot(options.boot, options.firmware, {}, machine);
   if (!boot) {
     throw CLI::ValidationError(boot.error().message);
   }
@@ -293,6 +293,12 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
                   "(Debian's seabios), from IDE disks and CD-ROMs; the one of them that is faster "
                   "and possible; or another such file")
       ->type_name("auto|grub|bios|PATH");
+  command
+      .add_option(
+          "--firmware", options.firmware,
+          "Another BIOS than Debian's SeaBIOS (with its support for Xen compiled in), or an "
+          "ELF firmware with a PVH entry")
+      ->type_name("PATH");
   AddParsed<std::vector<BootDevice>>(
       command, "--boot-order", machine.boot_order,
       [](const std::string& text) { return ParseBootOrder(text); },

@@ -23,6 +23,7 @@ struct RunOptions {
   MachineConfig machine;
   std::string image;             // a disk before all others; empty: none
   std::string boot;              // --boot; empty: not given
+  std::string firmware;          // --firmware, a path; empty: not given
   bool ephemeral = false;        // no disk is written
   SeedConfig seed;               // --cloud-init, with --ssh-key
   std::string ssh_key;           // --ssh-key

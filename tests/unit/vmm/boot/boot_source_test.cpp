@@ -1,6 +1,8 @@
 #include "veneer/vmm/boot/boot_source.h"
 
+#include <algorithm>
 #include <cstring>
+#include <string_view>
 
 #include <asm/bootparam.h>
 #include <gtest/gtest.h>
@@ -147,6 +149,16 @@ TEST_F(BootSourceTest, WhatIsNoBiosIsRefused) {
   const TempFile file(image);
   EXPECT_THAT(UsageMessage(MakeFirmware(file.path())->Prepare(Machine(), *memory_)),
               HasSubstr("no image of a PC's BIOS"));
+}
+
+TEST_F(BootSourceTest, UefiIsNamedForWhatItIs) {
+  Bytes image = MakeBios(0x40000);
+  const std::string_view signature = "_FVH";
+  std::ranges::transform(signature, image.begin() + 40,
+                         [](char letter) { return static_cast<std::byte>(letter); });
+  const TempFile file(image);
+  EXPECT_THAT(UsageMessage(MakeFirmware(file.path())->Prepare(Machine(), *memory_)),
+              HasSubstr("UEFI"));
 }
 
 }  // namespace

@@ -20,24 +20,25 @@ class BootChoiceTest : public ::testing::Test {
     return machine_.disks.back();
   }
   std::string Refusal(std::string_view asked) {
-    const auto chosen = ChooseBoot(asked, files_, machine_);
+    const auto chosen = ChooseBoot(asked, firmware_, files_, machine_);
     return chosen ? "(accepted)" : chosen.error().message;
   }
 
   BootFiles files_{.grub = "/proc/self/exe", .bios = "/proc/self/maps"};
+  std::string firmware_;
   MachineConfig machine_;
 };
 
 TEST_F(BootChoiceTest, AKernelThatIsNamedIsBooted) {
   machine_.kernel = "k";
-  EXPECT_THAT(ChooseBoot("", files_, machine_).value(), IsEmpty());
+  EXPECT_THAT(ChooseBoot("", firmware_, files_, machine_).value(), IsEmpty());
   EXPECT_EQ(machine_.boot, BootKind::kKernel);
   EXPECT_THAT(Refusal("grub"), HasSubstr("--kernel"));
 }
 
 TEST_F(BootChoiceTest, WithoutOneTheDiskIsBootedByGrub) {
   for (const char* asked : {"", "auto", "grub"}) {
-    EXPECT_THAT(ChooseBoot(asked, files_, machine_).value(), HasSubstr(files_.grub));
+    EXPECT_THAT(ChooseBoot(asked, firmware_, files_, machine_).value(), HasSubstr(files_.grub));
     EXPECT_EQ(machine_.boot, BootKind::kPvhLoader);
     EXPECT_EQ(machine_.boot_file, files_.grub);
   }
@@ -55,7 +56,7 @@ TEST_F(BootChoiceTest, AnotherLoaderOrBiosIsNamedByItsPath) {
 
 TEST_F(BootChoiceTest, TheBiosFindsTheFirstDiskOnTheIdeBus) {
   AddDisk("data.img");
-  EXPECT_THAT(ChooseBoot("bios", files_, machine_).value(), HasSubstr("'disk.img'"));
+  EXPECT_THAT(ChooseBoot("bios", firmware_, files_, machine_).value(), HasSubstr("'disk.img'"));
   EXPECT_EQ(machine_.boot, BootKind::kFirmware);
   EXPECT_EQ(machine_.boot_file, files_.bios);
   EXPECT_EQ(machine_.disks[0].bus, DiskBus::kBoth);
@@ -91,6 +92,24 @@ TEST_F(BootChoiceTest, ADiskInTheBootOrderIsOneThatTheBiosFinds) {
   EXPECT_EQ(machine_.disks[0].bus, DiskBus::kBoth);
 }
 
+TEST_F(BootChoiceTest, AnotherFirmwareIsABiosOrAnElfFile) {
+  firmware_ = "/proc/self/maps";
+  for (const char* asked : {"", "auto", "bios"}) {
+    EXPECT_EQ(Refusal(asked), "(accepted)");
+    EXPECT_EQ(machine_.boot, BootKind::kFirmware);
+    EXPECT_EQ(machine_.boot_file, firmware_);
+  }
+  EXPECT_THAT(Refusal("grub"), AllOf(HasSubstr("--firmware"), HasSubstr("--boot grub")));
+  firmware_ = "/proc/self/exe";
+  machine_.disks[0].bus = DiskBus::kPv;
+  EXPECT_EQ(Refusal(""), "(accepted)");
+  EXPECT_EQ(machine_.boot, BootKind::kPvhLoader);
+  firmware_ = "/nonexistent";
+  EXPECT_THAT(Refusal(""), HasSubstr("'/nonexistent' is not there"));
+  machine_.kernel = "k";
+  EXPECT_THAT(Refusal(""), HasSubstr("--firmware and --kernel"));
+}
+
 TEST(ParseBootOrder, TakesEachKindOnce) {
   using ::testing::ElementsAre;
   EXPECT_THAT(ParseBootOrder("disk").value(), ElementsAre(BootDevice::kDisk));
@@ -104,11 +123,12 @@ TEST(ParseBootOrder, TakesEachKindOnce) {
 
 TEST_F(BootChoiceTest, AutoTakesTheBiosWhereGrubCannotBeUsedAndSaysWhy) {
   machine_.disks[0].bus = DiskBus::kIde;
-  EXPECT_THAT(ChooseBoot("auto", files_, machine_).value(), HasSubstr("bus=ide"));
+  EXPECT_THAT(ChooseBoot("auto", firmware_, files_, machine_).value(), HasSubstr("bus=ide"));
   EXPECT_EQ(machine_.boot, BootKind::kFirmware);
   machine_.disks[0].bus = DiskBus::kPv;
   files_.grub = "/nonexistent";
-  EXPECT_THAT(ChooseBoot("", files_, machine_).value(), HasSubstr("apt install grub-xen-host"));
+  EXPECT_THAT(ChooseBoot("", firmware_, files_, machine_).value(),
+              HasSubstr("apt install grub-xen-host"));
   files_.bios = "/nonexistent";
   EXPECT_THAT(Refusal("auto"), AllOf(HasSubstr("grub-xen-host"), HasSubstr("seabios")));
   EXPECT_THAT(Refusal("bios"), HasSubstr("apt install seabios"));
