@@ -14,10 +14,13 @@ namespace veneer {
 
 class BootTrouble {
  public:
-  explicit BootTrouble(BootKind kind);
+  // Where the words come from: what the loader or BIOS tells its console or log, or the serial
+  // port, which a BIOS hands on to whatever it boots.
+  enum class Heard { kFromItself, kOnTheSerialPort };
+  BootTrouble(BootKind kind, Heard heard);
 
-  // Any thread: what the loader has printed, in pieces of any size. The words are the guest's own,
-  // so that they are worth a warning and no more. Returns it, at the first time; else nothing.
+  // Any thread: what has been printed, in pieces of any size. The words are the guest's own, so
+  // that they are worth a warning and no more. Returns it, at the first time; else nothing.
   std::string_view OnOutput(std::span<const std::byte> output);
 
  private:
@@ -25,12 +28,14 @@ class BootTrouble {
     std::string_view said;
     std::string_view meaning;
   };
-  static Sign SignOf(BootKind kind);
+  static std::span<const Sign> SignsOf(BootKind kind, Heard heard);
 
-  const Sign sign_;
+  const std::span<const Sign> signs_;
+  const std::size_t longest_;  // of what they say, bytes
   Mutex mutex_;
   bool over_ GUARDED_BY(mutex_);
-  std::string end_ GUARDED_BY(mutex_);  // of what has been printed: less than the sign
+  std::size_t heard_ GUARDED_BY(mutex_) = 0;  // bytes
+  std::string end_ GUARDED_BY(mutex_);        // of what has been printed: less than the longest
 };
 
 }  // namespace veneer

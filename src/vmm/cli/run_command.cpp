@@ -339,25 +339,29 @@ Result<MachineStop> Session::RunOnce() {
       options_.machine.boot == BootKind::kPvhLoader &&
       options_.machine.xen.console.kind == CharacterTarget::Kind::kOff &&
       options_.machine.serial.kind == CharacterTarget::Kind::kStdio;
-  BootTrouble trouble(options_.machine.boot);
-  const auto look_for_trouble = [this, &trouble](std::span<const std::byte> text) {
-    if (const std::string_view meaning = trouble.OnOutput(text); !meaning.empty()) {
+  BootTrouble trouble(options_.machine.boot, BootTrouble::Heard::kFromItself);
+  BootTrouble serial_trouble(options_.machine.boot, BootTrouble::Heard::kOnTheSerialPort);
+  const auto look_for_trouble = [this](BootTrouble& where, std::span<const std::byte> text) {
+    if (const std::string_view meaning = where.OnOutput(text); !meaning.empty()) {
       LogWarning("{}: {}", options_.machine.name, meaning);
     }
   };
   std::unique_ptr<Machine> machine;
   std::unique_ptr<ConsoleInput> input;
   MachineOutputs outputs;
-  outputs.serial = [this, &loader_on_stdio](std::span<const std::byte> text) {
+  outputs.serial = [this, &loader_on_stdio, &serial_trouble,
+                    look_for_trouble](std::span<const std::byte> text) {
     loader_on_stdio = false;
+    look_for_trouble(serial_trouble, text);
     serial_output_->Write(text);
   };
-  outputs.console = [this, &loader_on_stdio, look_for_trouble](std::span<const std::byte> text) {
-    look_for_trouble(text);
+  outputs.console = [this, &loader_on_stdio, &trouble,
+                     look_for_trouble](std::span<const std::byte> text) {
+    look_for_trouble(trouble, text);
     (loader_on_stdio ? serial_output_ : console_output_)->WriteWithoutWaiting(text);
   };
-  outputs.debug = [look_for_trouble](std::span<const std::byte> text) {
-    look_for_trouble(text);
+  outputs.debug = [&trouble, look_for_trouble](std::span<const std::byte> text) {
+    look_for_trouble(trouble, text);
     // The guest's own words: shown, but never taken for ours.
     LogDebug("guest: {}",
              std::string_view(reinterpret_cast<const char*>(text.data()), text.size()));
