@@ -113,7 +113,8 @@ TEST(MicroGuestUser, RootBecomesAnother) {
   EXPECT_THAT(refused.err, HasSubstr("Permission denied")) << "in a folder that is root's";
   std::filesystem::permissions(scratch.path(), std::filesystem::perms(0711));
   std::filesystem::permissions(kernel, std::filesystem::perms(0644));
-  const MicroOutcome outcome = RunMicro(kernel.c_str(), "transport=page", options);
+  const std::string words = KvmDeliversEvents() ? "transport=page kvmxen" : "transport=page";
+  const MicroOutcome outcome = RunMicro(kernel.c_str(), words, options);
   ExpectAllPassed(outcome, 290);
   EXPECT_THAT(ReadAll(console), HasSubstr("hello from hvc0 in 64 bit"));
 }
