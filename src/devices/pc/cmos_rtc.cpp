@@ -1,7 +1,6 @@
 #include "veneer/devices/pc/cmos_rtc.h"
 
 #include <algorithm>
-#include <ranges>
 #include <span>
 #include <utility>
 
@@ -144,9 +143,10 @@ void CmosRtc::SetBootOrder(std::span<const BootDevice> order) {
   VENEER_CHECK(order.size() <= 2);
   const MutexLock lock(mutex_);
   ram_[kBootFlags] = kAnyFloppyWillDo;
+  // The first device in the lowest four bits, the next above it.
   unsigned nibbles = 0;
-  for (const BootDevice device : std::views::reverse(order)) {
-    nibbles = nibbles << 4U | static_cast<unsigned>(device);
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    nibbles |= static_cast<unsigned>(order[i]) << (4 * i);
   }
   ram_[kBootOrder] = static_cast<std::uint8_t>(nibbles);
 }
