@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <set>
 #include <string_view>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -149,6 +150,23 @@ Result<Layer> BackingOf(const std::string& disk, const Json& info) {
   return next;
 }
 
+// What an overlay holds are differences from what its backing file was when they were written. A
+// time that cannot be had tells nothing.
+Result<void> CheckBackingIsOlder(const std::string& disk, const std::string& overlay,
+                                 const std::string& backing) {
+  std::error_code error;
+  const auto written = std::filesystem::last_write_time(overlay, error);
+  const auto changed = error ? written : std::filesystem::last_write_time(backing, error);
+  if (error || changed <= written) {
+    return {};
+  }
+  return UsageError(
+      "disk '{}': the backing file '{}' was changed after its overlay '{}' was last written, and "
+      "they may no longer fit; put the old one back, or, if you know that they fit, touch the "
+      "overlay",
+      disk, backing, overlay);
+}
+
 }  // namespace
 
 tl::unexpected<Error> RefusedByQemu(const std::string& disk, std::string_view format,
@@ -196,6 +214,7 @@ Result<Qcow2Facts> CheckQcow2(const std::string& path, bool named) {
   }
   Qcow2Facts facts;
   std::set<std::filesystem::path> seen;
+  std::vector<std::string> chain;  // the image, and what it is based on
   Layer layer{std::filesystem::absolute(path).string(), "qcow2"};
   while (layer.format == "qcow2") {
     std::error_code error;
@@ -212,7 +231,14 @@ Result<Qcow2Facts> CheckQcow2(const std::string& path, bool named) {
     if (first && cluster != info.end() && cluster->is_number_unsigned()) {
       facts.cluster_bytes = cluster->get<std::uint32_t>();
     }
+    chain.push_back(layer.path);
     VENEER_TRY_ASSIGN(layer, BackingOf(path, info));
+  }
+  if (!layer.path.empty()) {
+    chain.push_back(layer.path);
+  }
+  for (std::size_t i = 1; i < chain.size(); ++i) {
+    VENEER_TRY(CheckBackingIsOlder(path, chain[i - 1], chain[i]));
   }
   facts.raw_base = layer.path;
   return facts;

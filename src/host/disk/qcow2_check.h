@@ -35,7 +35,8 @@ tl::unexpected<Error> RefusedByQemu(const std::string& disk, std::string_view fo
 
 // Looks at the image and all that it is based on, with Debian's qemu-img. UsageError for what is
 // not opened: encryption, external data files, backing files that are missing, of formats other
-// than raw and qcow2, or of none that the image names. Unless the user has said that it is qcow2
+// than raw and qcow2, or of none that the image names, or that were changed later than what is
+// based on them. Unless the user has said that it is qcow2
 // (`named`), a backing file is refused too: a guest could otherwise read any file of the host's by
 // writing a header to its raw disk.
 Result<Qcow2Facts> CheckQcow2(const std::string& path, bool named);

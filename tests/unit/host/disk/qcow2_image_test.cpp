@@ -1,5 +1,6 @@
 // qcow2 disks: what the image holds afterwards, and what is refused, in which words.
 
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -139,6 +140,29 @@ TEST_F(Qcow2ImageTest, BackingFilesThatAreNotOpened) {
   EXPECT_THAT(RefusalOf(config_), HasSubstr("is no qcow2 image, as it should be"));
   ForgetBackingFormat();
   EXPECT_THAT(RefusalOf(config_), HasSubstr("does not say the format of its backing file"));
+}
+
+TEST_F(Qcow2ImageTest, WhoseBackingFileWasChangedBehindItsBack) {
+  config_.format = DiskFormat::kQcow2;
+  const TemporaryFile base(16U << 20U);
+  const std::string middle = scratch_.File("middle.qcow2");
+  ASSERT_TRUE(
+      RunTool("qemu-img", {"create", "-q", "-f", "qcow2", "-b", base.path(), "-F", "raw", middle})
+          .succeeded());
+  Make({"-b", middle, "-F", "qcow2"}, "");
+  Open();
+  Close();
+  const auto written = std::filesystem::last_write_time(config_.path);
+  std::filesystem::last_write_time(middle, written + std::chrono::seconds(1));
+  EXPECT_THAT(RefusalOf(config_), HasSubstr("the backing file '" + middle +
+                                            "' was changed after its overlay '" + config_.path));
+  // The one below it is looked at as well, and who knows that they fit says so.
+  std::filesystem::last_write_time(middle, written);
+  std::filesystem::last_write_time(base.path(), written + std::chrono::seconds(1));
+  EXPECT_THAT(RefusalOf(config_), HasSubstr("the backing file '" + base.path() + "' was changed"));
+  std::filesystem::last_write_time(middle, written + std::chrono::seconds(2));
+  std::filesystem::last_write_time(config_.path, written + std::chrono::seconds(2));
+  Open();
 }
 
 TEST_F(Qcow2ImageTest, IsItsOwnBackingFile) {
