@@ -66,7 +66,10 @@ TEST_P(I386, UsesDiskAndNetworkOnAllProcessors) {
     // Without a vector of their own these kernels have no PV time either: they tick by the PIT.
     EXPECT_THAT(veneer.out(), ContainsRegex("IO-APIC +2-edge +timer"));
   }
-  EXPECT_THAT(veneer.err(), HasSubstr(KvmDeliversEvents() ? "KVM interception" : kernel.transport));
+  // KVM's Xen support cannot raise an INTx, and is left alone then.
+  EXPECT_THAT(
+      veneer.err(),
+      HasSubstr(KvmDeliversEvents() && callback != "intx" ? "KVM interception" : kernel.transport));
 }
 
 std::string NameOf(const ::testing::TestParamInfo<I386::ParamType>& info) {
@@ -77,8 +80,10 @@ INSTANTIATE_TEST_SUITE_P(Debian, I386,
                          ::testing::Combine(::testing::Values(kOwnVmcall, kHypercallPage),
                                             ::testing::Values("1", "4"), ::testing::Values("auto")),
                          NameOf);
+// One vCPU: several that wait for each other with their interrupts off (stop_machine()) are minutes
+// on their way where QEMU emulates the one processor that all of them share.
 INSTANTIATE_TEST_SUITE_P(DebianIntx, I386,
-                         ::testing::Values(std::tuple(kHypercallPage, "4", "intx")), NameOf);
+                         ::testing::Values(std::tuple(kHypercallPage, "1", "intx")), NameOf);
 
 }  // namespace
 }  // namespace veneer::test
