@@ -152,6 +152,7 @@ Result<Json> ArgumentValue(ControlArgumentKind kind, const std::string& argument
       return net;
     }
     case ControlArgumentKind::kText:
+    case ControlArgumentKind::kTextOrNothing:
     case ControlArgumentKind::kFlag:
     case ControlArgumentKind::kNone:
       break;
@@ -159,23 +160,9 @@ Result<Json> ArgumentValue(ControlArgumentKind kind, const std::string& argument
   return argument;
 }
 
-Result<std::string> SocketPath(const CtlOptions& options) {
-  if (!options.socket.empty()) {
-    return options.socket;
-  }
-  if (!IsGuestName(options.name)) {
-    return UsageError("'{}' cannot be a guest's name", options.name);
-  }
-  return DefaultControlSocket(options.name);
-}
-
 Result<std::string> AskGuest(const CtlOptions& options) {
   VENEER_TRY_ASSIGN(const std::string request, CtlRequest(options));
-  VENEER_TRY_ASSIGN(const std::string path, SocketPath(options));
-  VENEER_TRY_ASSIGN(const std::unique_ptr<ControlClient> client, ControlClient::Connect(path));
-  if (client == nullptr) {
-    return HostError("no guest '{}' is running (nobody listens at '{}')", options.name, path);
-  }
+  VENEER_TRY_ASSIGN(const std::unique_ptr<ControlClient> client, ConnectTo(options.guest));
   VENEER_TRY_ASSIGN(const std::string reply, client->Ask(request, kReplyLimit));
   VENEER_TRY_ASSIGN(std::string output, CtlOutput(options, reply));
   if (options.command == "stop" && !client->WaitForEnd(kEndLimit)) {
@@ -187,10 +174,13 @@ Result<std::string> AskGuest(const CtlOptions& options) {
 }  // namespace
 
 void DeclareCtlOptions(CLI::App& command, CtlOptions& options) {
-  command.add_option("name", options.name, "The guest's name (run --name)")->required();
+  command.add_option("name", options.guest.name, "The guest's name (run --name)")->required();
   std::vector<std::string> names;
   std::string list;
   for (const ControlCommand& known : ControlCommands()) {
+    if (known.stream == ControlStream::kConsole) {
+      continue;  // 'veneer console'
+    }
     names.emplace_back(known.name);
     list += fmt::format("  {:<38} {}\n", fmt::format("{} {}", known.name, known.placeholder),
                         known.help);
@@ -203,7 +193,8 @@ void DeclareCtlOptions(CLI::App& command, CtlOptions& options) {
                   "What the command needs; sizes with K, M, G or T, a plain number is MiB")
       ->type_name("TEXT");
   command
-      .add_option("--socket", options.socket, "The guest's control socket (run --control-socket)")
+      .add_option("--socket", options.guest.socket,
+                  "The guest's control socket (run --control-socket)")
       ->type_name("PATH");
   command.add_flag("--debug", options.debug,
                    "With info: vCPUs, interrupts, event channels and rings, to see why a guest "
@@ -238,7 +229,8 @@ Result<std::string> CtlRequest(const CtlOptions& options) {
     }
     return request.dump();
   }
-  if (options.argument.empty() && command->argument == ControlArgumentKind::kNumberOrNothing) {
+  if (options.argument.empty() && (command->argument == ControlArgumentKind::kNumberOrNothing ||
+                                   command->argument == ControlArgumentKind::kTextOrNothing)) {
     return request.dump();
   }
   if (options.argument.empty()) {

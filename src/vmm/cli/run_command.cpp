@@ -33,6 +33,7 @@
 #include "veneer/vmm/base/log.h"
 #include "veneer/vmm/control/control_server.h"
 #include "veneer/vmm/control/control_socket.h"
+#include "veneer/vmm/control/streams.h"
 #include "veneer/vmm/kvm/host_probe.h"
 #include "veneer/vmm/kvm/kvm_system.h"
 #include "veneer/vmm/machine/machine.h"
@@ -91,6 +92,27 @@ struct Control {
   std::unique_ptr<ControlServer> server;
 };
 
+// Clients' streams during one life of a guest.
+class AttachedStreams {
+ public:
+  AttachedStreams(Streams& streams, EventLoop& loop, Machine& machine, bool pv_console)
+      : streams_(streams) {
+    Streams::Sink pv;
+    if (pv_console) {
+      pv = [&machine](std::span<const std::byte> text) { return machine.ConsoleInput(text); };
+    }
+    streams_.Attach(
+        loop, [&machine](std::span<const std::byte> text) { return machine.SerialInput(text); },
+        std::move(pv));
+  }
+  AttachedStreams(const AttachedStreams&) = delete;
+  AttachedStreams& operator=(const AttachedStreams&) = delete;
+  ~AttachedStreams() { streams_.Detach(); }
+
+ private:
+  Streams& streams_;
+};
+
 // One `veneer run`: what outlives a guest's restarts.
 class Session {
  public:
@@ -128,9 +150,11 @@ class Session {
   const std::uint64_t least_memory_bytes_;  // --memory
   UniqueFd signals_;
   UniqueFd seed_;  // the disk for cloud-init, as long as there is a guest that could open it
-  std::unique_ptr<ControlSocket> control_socket_;  // null: none
-  std::unique_ptr<TemporaryFolder> temporary_;     // null: nobody needs one
   Metrics metrics_;
+  Streams streams_{metrics_};
+  // Null: none. Goes before the streams, whose clients can tell by that that the guest has ended.
+  std::unique_ptr<ControlSocket> control_socket_;
+  std::unique_ptr<TemporaryFolder> temporary_;  // null: nobody needs one
   std::unique_ptr<GuestOutput> serial_output_;
   std::unique_ptr<GuestOutput> console_output_;
   std::optional<RawTerminal> terminal_;
@@ -225,6 +249,7 @@ void Session::FinishOutput() {
   for (GuestOutput* output : {serial_output_.get(), console_output_.get()}) {
     output->Finish(deadline);
   }
+  streams_.Finish(deadline);
 }
 
 template <typename T>
@@ -321,8 +346,8 @@ Result<std::unique_ptr<Control>> Session::MakeControl(EventLoop& loop, Machine& 
   std::unique_ptr<Control> control(new Control{
       MachineControl({options_.machine, machine, loop, HostClock(), stop, ended, refusals_}),
       nullptr});
-  VENEER_TRY_ASSIGN(control->server,
-                    ControlServer::Create(*control_socket_, control->guest, loop, {}));
+  VENEER_TRY_ASSIGN(control->server, ControlServer::Create(*control_socket_, control->guest, loop,
+                                                           {.streams = &streams_}));
   return control;
 }
 
@@ -346,18 +371,26 @@ Result<MachineStop> Session::RunOnce() {
       LogWarning("{}: {}", options_.machine.name, meaning);
     }
   };
+  // For those who have attached to a console.
+  const auto stream = [this, &loop](StreamedConsole console, std::span<const std::byte> text) {
+    if (streams_.Append(console, text)) {
+      loop->Post([this] { streams_.Serve(); });
+    }
+  };
   std::unique_ptr<Machine> machine;
   std::unique_ptr<ConsoleInput> input;
   MachineOutputs outputs;
-  outputs.serial = [this, &loader_on_stdio, &serial_trouble,
-                    look_for_trouble](std::span<const std::byte> text) {
+  outputs.serial = [this, &loader_on_stdio, &serial_trouble, look_for_trouble,
+                    stream](std::span<const std::byte> text) {
     loader_on_stdio = false;
     look_for_trouble(serial_trouble, text);
+    stream(StreamedConsole::kSerial, text);
     serial_output_->Write(text);
   };
-  outputs.console = [this, &loader_on_stdio, &trouble,
-                     look_for_trouble](std::span<const std::byte> text) {
+  outputs.console = [this, &loader_on_stdio, &trouble, look_for_trouble,
+                     stream](std::span<const std::byte> text) {
     look_for_trouble(trouble, text);
+    stream(StreamedConsole::kPv, text);
     (loader_on_stdio ? serial_output_ : console_output_)->WriteWithoutWaiting(text);
   };
   outputs.debug = [&trouble, look_for_trouble](std::span<const std::byte> text) {
@@ -366,11 +399,12 @@ Result<MachineStop> Session::RunOnce() {
     LogDebug("guest: {}",
              std::string_view(reinterpret_cast<const char*>(text.data()), text.size()));
   };
-  outputs.serial_room = [&loop, &input] {
-    loop->Post([&input] {
+  outputs.serial_room = [this, &loop, &input] {
+    loop->Post([this, &input] {
       if (input != nullptr) {
         input->OnRoom();
       }
+      streams_.Serve();
     });
   };
   outputs.console_room = outputs.serial_room;
@@ -407,6 +441,8 @@ Result<MachineStop> Session::RunOnce() {
     input->Start();
   }
 
+  const XenConfig& xen = options_.machine.xen;
+  const AttachedStreams attached(streams_, *loop, *machine, xen.enabled && xen.pv.console);
   VENEER_TRY_ASSIGN(const std::unique_ptr<Control> control, MakeControl(*loop, *machine));
   control_ = control != nullptr ? &control->guest : nullptr;
   const Result<void> started = machine->Start();

@@ -46,11 +46,13 @@ Result<ControlArgument> ReadArgument(const Json& json, const ControlCommand& com
     }
     return argument;
   }
-  const bool optional = command.argument == ControlArgumentKind::kNumberOrNothing;
+  const bool optional = command.argument == ControlArgumentKind::kNumberOrNothing ||
+                        command.argument == ControlArgumentKind::kTextOrNothing;
   if (optional && member == json.end()) {
     return argument;
   }
-  const bool number = optional || command.argument == ControlArgumentKind::kSize ||
+  const bool number = command.argument == ControlArgumentKind::kNumberOrNothing ||
+                      command.argument == ControlArgumentKind::kSize ||
                       command.argument == ControlArgumentKind::kNumber;
   if (member == json.end() || !(number ? member->is_number_unsigned() : member->is_string())) {
     return UsageError("\"{}\" needs \"{}\", {}", command.name, command.member,
@@ -84,6 +86,10 @@ Result<ControlRequest> ParseRequest(std::string_view line) {
 }
 
 std::string OkReply() { return Line(Json{{"ok", true}}); }
+
+std::string ConsoleReply(std::string_view console, bool writes) {
+  return Line(Json{{"ok", true}, {"console", console}, {"writes", writes}});
+}
 
 std::string ErrorReply(std::string_view message) {
   return Line(Json{{"ok", false}, {"error", message}});

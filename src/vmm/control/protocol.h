@@ -29,6 +29,8 @@ Result<ControlRequest> ParseRequest(std::string_view line);
 
 // Replies, without the end of line.
 std::string OkReply();
+// `writes`: what the client sends goes to the guest.
+std::string ConsoleReply(std::string_view console, bool writes);
 std::string ErrorReply(std::string_view message);
 std::string DiskReply(std::string_view name);
 std::string NicReply(unsigned number);

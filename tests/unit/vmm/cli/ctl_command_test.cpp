@@ -23,10 +23,10 @@ CtlOptions Parse(const std::string& line) {
 }
 
 TEST(CtlOptions, AreANameACommandAndPerhapsASize) {
-  EXPECT_EQ(Parse("web info").name, "web");
+  EXPECT_EQ(Parse("web info").guest.name, "web");
   EXPECT_EQ(Parse("web info").command, "info");
   EXPECT_EQ(Parse("web balloon 128M").argument, "128M");
-  EXPECT_EQ(Parse("web stop --socket /tmp/s --json").socket, "/tmp/s");
+  EXPECT_EQ(Parse("web stop --socket /tmp/s --json").guest.socket, "/tmp/s");
   EXPECT_TRUE(Parse("web stop --socket /tmp/s --json").json);
   for (const char* line : {"", "web", "web dance", "web info 1 2"}) {
     EXPECT_THROW(Parse(line), CLI::ParseError) << line;
@@ -161,7 +161,7 @@ TEST(CtlOutput, SurvivesAnyAnswer) {
 TEST(CtlCommand, SaysThatNobodyIsThere) {
   const test::ScratchDirectory scratch;
   CtlOptions options = Parse("web info");
-  options.socket = scratch.File("none.sock");
+  options.guest.socket = scratch.File("none.sock");
   ::testing::internal::CaptureStderr();
   ASSERT_TRUE(ConfigureLog(LogLevel::kInfo, ""));
   EXPECT_EQ(CtlCommand(options), static_cast<int>(ExitCode::kHostError));

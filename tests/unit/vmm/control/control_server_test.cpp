@@ -1,8 +1,5 @@
 #include "veneer/vmm/control/control_server.h"
 
-#include <poll.h>
-#include <sys/socket.h>
-
 #include <array>
 #include <filesystem>
 #include <future>
@@ -14,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "fake_guest.h"
+#include "raw_client.h"
 #include "src/vmm/control/protocol.h"
 #include "support/scratch_directory.h"
 #include "veneer/vmm/base/unix_socket.h"
@@ -26,49 +24,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using Json = nlohmann::json;
 
-// Only what hangs gets there.
-constexpr std::chrono::seconds kLimit{30};
 constexpr char kOk[] = R"({"ok":true})";
-
-// A client that can misbehave.
-class RawClient {
- public:
-  explicit RawClient(const std::string& path) : fd_(MakeUnixSocket(0)) {
-    const UnixAddress address = UnixAddress::Of(path).value();
-    EXPECT_EQ(connect(fd_.get(), address.generic(), sizeof address.value), 0);
-  }
-  void Send(std::string_view bytes) {
-    ASSERT_EQ(send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL),
-              static_cast<ssize_t>(bytes.size()));
-  }
-  // As far as the server takes it.
-  void Flood(std::string_view bytes) {
-    static_cast<void>(send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL));
-  }
-  void EndInput() { shutdown(fd_.get(), SHUT_WR); }
-  void Leave() { fd_.Reset(); }
-  // Everything until the server closes the connection.
-  std::string Rest() {
-    std::string text;
-    std::array<char, 65536> buffer{};
-    for (;;) {
-      const ssize_t count = recv(fd_.get(), buffer.data(), buffer.size(), 0);
-      if (count <= 0) {
-        return text;
-      }
-      text.append(buffer.data(), static_cast<std::size_t>(count));
-    }
-  }
-  // Waits until the server has closed the connection, without reading.
-  bool WaitForHangUp() {
-    pollfd end{fd_.get(), 0, 0};
-    return poll(&end, 1, static_cast<int>(std::chrono::milliseconds(kLimit).count())) == 1 &&
-           (end.revents & POLLHUP) != 0;
-  }
-
- private:
-  UniqueFd fd_;
-};
 
 class ControlServerTest : public ::testing::Test {
  protected:
