@@ -17,6 +17,7 @@
 #include "boot_trouble.h"
 #include "claim_name.h"
 #include "console_input.h"
+#include "detach.h"
 #include "distinct_files.h"
 #include "exit_code.h"
 #include "file_needs.h"
@@ -116,8 +117,9 @@ class AttachedStreams {
 // One `veneer run`: what outlives a guest's restarts.
 class Session {
  public:
-  explicit Session(RunOptions options)
+  Session(RunOptions options, std::optional<Background> background)
       : options_(std::move(options)),
+        background_(std::move(background)),
         least_memory_bytes_(options_.machine.memory_bytes),
         reboot_limit_(options_.reboot_rate) {}
 
@@ -132,6 +134,8 @@ class Session {
  private:
   Result<void> AddSeed();
   Result<MachineStop> RunOnce();
+  // The guest runs.
+  Result<void> LeaveForeground();
   Result<void> WatchSignals(EventLoop& loop);
   void OnSignal(int number, EventLoop& loop);
   void ArmTimeout(EventLoop& loop);
@@ -147,6 +151,7 @@ class Session {
   void KeepMemory(std::uint64_t target_bytes);
 
   RunOptions options_;
+  std::optional<Background> background_;    // somebody waits to be told that the guest runs
   const std::uint64_t least_memory_bytes_;  // --memory
   UniqueFd signals_;
   UniqueFd seed_;  // the disk for cloud-init, as long as there is a guest that could open it
@@ -172,6 +177,10 @@ Result<void> Session::Prepare() {
   VENEER_TRY_ASSIGN(signals_, CatchSignals());
   VENEER_TRY_ASSIGN(control_socket_,
                     ClaimName(options_, ControlFolder(geteuid(), std::getenv("XDG_RUNTIME_DIR"))));
+  if (options_.detach && control_socket_ == nullptr) {
+    return HostError(
+        "--detach: a guest in the background needs a control socket; say where (--control-socket)");
+  }
   for (DiskConfig& disk : options_.machine.disks) {
     VENEER_TRY(DecideDiskFormat(disk));
   }
@@ -351,6 +360,18 @@ Result<std::unique_ptr<Control>> Session::MakeControl(EventLoop& loop, Machine& 
   return control;
 }
 
+Result<void> Session::LeaveForeground() {
+  if (!background_) {
+    return {};
+  }
+  VENEER_TRY(background_->Begin(options_.machine.name));
+  background_.reset();
+  if (options_.log_file.empty()) {
+    SetLogLevel(LogLevel::kOff);
+  }
+  return {};
+}
+
 Result<MachineStop> Session::RunOnce() {
   stop_.reset();
   VENEER_TRY_ASSIGN(const std::unique_ptr<EventLoop> loop, EventLoop::Create());
@@ -445,7 +466,10 @@ Result<MachineStop> Session::RunOnce() {
   const AttachedStreams attached(streams_, *loop, *machine, xen.enabled && xen.pv.console);
   VENEER_TRY_ASSIGN(const std::unique_ptr<Control> control, MakeControl(*loop, *machine));
   control_ = control != nullptr ? &control->guest : nullptr;
-  const Result<void> started = machine->Start();
+  Result<void> started = machine->Start();
+  if (started) {
+    started = LeaveForeground();
+  }
   if (started) {
     loop->Run();
   }
@@ -496,6 +520,17 @@ int Report(const Error& error) {
 }  // namespace
 
 int RunCommand(const RunOptions& options) {
+  std::optional<Background> background;
+  if (options.detach) {
+    Result<Detached> detached = Detached::Make(options.log_file);
+    if (!detached) {
+      return Report(detached.error());
+    }
+    if (detached->exit_code) {
+      return *detached->exit_code;
+    }
+    background = std::move(detached->background);
+  }
   if (const Result<void> distinct = CheckDistinctFiles(options); !distinct) {
     return Report(distinct.error());
   }
@@ -503,7 +538,7 @@ int RunCommand(const RunOptions& options) {
       !configured) {
     return Report(configured.error());
   }
-  Session session(options);
+  Session session(options, std::move(background));
   if (const Result<void> prepared = session.Prepare(); !prepared) {
     return Report(prepared.error());
   }
