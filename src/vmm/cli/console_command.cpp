@@ -216,8 +216,7 @@ Result<void> Attach(const ConsoleOptions& options) {
     fmt::print(stderr, "\nveneer: detached from '{}'\n", options.guest.name);
     return {};
   }
-  // A guest that ends gives up its socket before it closes its clients' connections.
-  if (ConnectTo(options.guest)) {
+  if (!HasEnded(options.guest)) {
     return HostError("'{}' has closed the connection: it was not read for too long",
                      options.guest.name);
   }

@@ -1,6 +1,10 @@
 #include "ctl_command.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -160,6 +164,33 @@ Result<Json> ArgumentValue(ControlArgumentKind kind, const std::string& argument
   return argument;
 }
 
+// Prints what comes until the guest ends.
+Result<void> FollowGuest(const CtlOptions& options) {
+  VENEER_TRY_ASSIGN(const std::string request, CtlRequest(options));
+  VENEER_TRY_ASSIGN(const std::unique_ptr<ControlClient> client, ConnectTo(options.guest));
+  VENEER_TRY_ASSIGN(const std::string reply, client->Begin(request, kReplyLimit));
+  VENEER_TRY(CtlOutput(options, reply));
+  std::array<char, 16384> buffer;
+  for (;;) {
+    const ssize_t count = recv(client->stream(), buffer.data(), buffer.size(), 0);
+    if (count < 0 && errno == EINTR) {
+      continue;
+    }
+    if (count <= 0) {
+      break;
+    }
+    static_cast<void>(std::fwrite(buffer.data(), 1, static_cast<std::size_t>(count), stdout));
+    if (std::fflush(stdout) != 0) {
+      return ErrnoError(errno, "standard output cannot be written");
+    }
+  }
+  if (!HasEnded(options.guest)) {
+    return HostError("'{}' has closed the connection: it was not read for too long",
+                     options.guest.name);
+  }
+  return {};
+}
+
 Result<std::string> AskGuest(const CtlOptions& options) {
   VENEER_TRY_ASSIGN(const std::string request, CtlRequest(options));
   VENEER_TRY_ASSIGN(const std::unique_ptr<ControlClient> client, ConnectTo(options.guest));
@@ -206,6 +237,7 @@ void DeclareCtlOptions(CLI::App& command, CtlOptions& options) {
                  "  veneer ctl web info\n"
                  "  veneer ctl web balloon 128M\n"
                  "  veneer ctl web cpus 4\n"
+                 "  veneer ctl web events\n"
                  "  veneer ctl web disk-add path=data.img\n"
                  "  veneer ctl web net-add user,hostfwd=tcp::8080-:80");
 }
@@ -270,7 +302,10 @@ Result<std::string> CtlOutput(const CtlOptions& options, std::string_view reply)
 }
 
 int CtlCommand(const CtlOptions& options) {
-  const Result<std::string> output = AskGuest(options);
+  const ControlCommand* const command = FindControlCommand(options.command);
+  const bool follows = command != nullptr && command->stream != ControlStream::kNone;
+  const Result<std::string> output =
+      follows ? FollowGuest(options).map([] { return std::string(); }) : AskGuest(options);
   if (!output) {
     fmt::print(stderr, "veneer: {}\n", output.error().message);
     return static_cast<int>(output.error().kind == ErrorKind::kUsage ? ExitCode::kUsage

@@ -14,6 +14,8 @@ Result<std::string> SocketOf(const GuestAddress& guest) {
   return DefaultControlSocket(guest.name);
 }
 
+bool HasEnded(const GuestAddress& guest) { return !ConnectTo(guest); }
+
 Result<std::unique_ptr<ControlClient>> ConnectTo(const GuestAddress& guest) {
   VENEER_TRY_ASSIGN(const std::string path, SocketOf(guest));
   VENEER_TRY_ASSIGN(std::unique_ptr<ControlClient> client, ControlClient::Connect(path));

@@ -17,6 +17,10 @@ struct GuestAddress {
 // UsageError for what cannot be a name.
 Result<std::string> SocketOf(const GuestAddress& guest);
 
+// A guest that ends closes its streams once it has given up its socket: false if it runs on, and
+// so has dropped the one who asks.
+bool HasEnded(const GuestAddress& guest);
+
 // HostError if no such guest runs.
 Result<std::unique_ptr<ControlClient>> ConnectTo(const GuestAddress& guest);
 

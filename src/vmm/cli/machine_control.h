@@ -13,6 +13,7 @@
 #include "veneer/vmm/base/clock.h"
 #include "veneer/vmm/base/event_loop.h"
 #include "veneer/vmm/control/guest_control.h"
+#include "veneer/vmm/control/guest_event.h"
 #include "veneer/vmm/control/store_control.h"
 #include "veneer/vmm/machine/machine.h"
 
@@ -30,6 +31,7 @@ class MachineControl final : public GuestControl {
     std::function<void()> stop;   // ends the run
     std::function<bool()> ended;  // the guest has crashed and is kept for inspection
     SandboxRefusals refusals{};
+    std::function<void(const GuestEvent&)> record{};  // for those who listen; may be null
   };
   // The machine is about to start.
   explicit MachineControl(Parts parts);
@@ -51,10 +53,11 @@ class MachineControl final : public GuestControl {
   Result<void> PressSysRq(std::string_view key) override;
   void Stop() override { parts_.stop(); }
 
-  // The guest is paused until somebody resumes it; `reason` is told by Info().
-  void PauseFor(const std::string& reason);
+  // A disk has failed: the guest is paused until somebody resumes it; Info() tells the reason.
+  void PauseForDisk(const std::string& reason);
 
  private:
+  void Record(const GuestEvent& event) const;
   // Why it will never do anything again.
   Result<void> CheckAlive() const;
   // Why the guest cannot do anything now.

@@ -128,6 +128,8 @@ class Session {
   Result<MachineStop> Run();
   // Lets the last of the guest's output out, for a moment.
   void FinishOutput();
+  // All is over.
+  void RecordEnd(std::string_view reason, int exit_code);
   int signal_number() const { return signal_number_; }
   const std::string& name() const { return options_.machine.name; }
 
@@ -170,6 +172,7 @@ class Session {
   int signal_number_ = 0;
   std::optional<MachineStop> stop_;  // on the loop's thread
   SandboxRefusals refusals_;
+  std::uint64_t lives_ = 0;
   MachineControl* control_ = nullptr;  // of this life of the guest, on the loop's thread
 };
 
@@ -249,7 +252,14 @@ Result<MachineStop> Session::Run() {
                       rate.reboots, rate.seconds)};
     }
     LogInfo("{}: the guest reboots", options_.machine.name);
+    streams_.Record({"reboot"});
   }
+}
+
+void Session::RecordEnd(std::string_view reason, int exit_code) {
+  streams_.Record(
+      {"ended",
+       {{"reason", std::string(reason)}, {"exit_code", static_cast<std::uint64_t>(exit_code)}}});
 }
 
 void Session::FinishOutput() {
@@ -286,6 +296,9 @@ void Session::End(EventLoop& loop, MachineStop stop) {
 void Session::OnStopped(EventLoop& loop, Machine& machine, const MachineStop& stop) {
   const bool crashed =
       stop.reason == StopReason::kGuestPanic || stop.reason == StopReason::kTripleFault;
+  if (crashed && !stop_) {
+    streams_.Record({"crashed", {{"reason", Describe(stop.reason)}, {"detail", stop.detail}}});
+  }
   if (crashed && options_.machine.on_crash == OnCrash::kPause && !stop_) {
     machine.Pause();
     stop_ = stop;  // decides the exit code, whatever ends the wait
@@ -298,8 +311,9 @@ void Session::OnStopped(EventLoop& loop, Machine& machine, const MachineStop& st
 
 void Session::OnDiskFailed(EventLoop& loop, const DiskFailure& failure) {
   if (failure.wanted == DiskOnError::kPause && control_ != nullptr) {
-    control_->PauseFor(failure.sentence);
+    control_->PauseForDisk(failure.sentence);
   } else {
+    streams_.Record({"disk-error", {{"error", failure.sentence}}});
     // Nobody could resume a guest without a control socket.
     End(loop, {StopReason::kHostError, failure.sentence});
   }
@@ -352,9 +366,11 @@ Result<std::unique_ptr<Control>> Session::MakeControl(EventLoop& loop, Machine& 
   }
   const auto stop = [this, &loop] { End(loop, {StopReason::kQuit, {}}); };
   const auto ended = [this] { return stop_.has_value(); };
-  std::unique_ptr<Control> control(new Control{
-      MachineControl({options_.machine, machine, loop, HostClock(), stop, ended, refusals_}),
-      nullptr});
+  const auto record = [this](const GuestEvent& event) { streams_.Record(event); };
+  std::unique_ptr<Control> control(
+      new Control{MachineControl({options_.machine, machine, loop, HostClock(), stop, ended,
+                                  refusals_, record}),
+                  nullptr});
   VENEER_TRY_ASSIGN(control->server, ControlServer::Create(*control_socket_, control->guest, loop,
                                                            {.streams = &streams_}));
   return control;
@@ -435,6 +451,13 @@ Result<MachineStop> Session::RunOnce() {
   outputs.disk_failed = [this, &loop](const DiskFailure& failure) {
     loop->Post([this, &loop, failure] { OnDiskFailed(*loop, failure); });
   };
+  outputs.milestone = [this, &loop](const Milestone& milestone) {
+    loop->Post([this, milestone] {
+      streams_.Record(
+          {"milestone",
+           {{"name", milestone.name}, {"seconds", static_cast<double>(milestone.at_ns) / 1e9}}});
+    });
+  };
   VENEER_TRY_ASSIGN(machine, Explained(Machine::Build(options_.machine, *system_, host_, metrics_,
                                                       *loop, std::move(outputs))));
 
@@ -471,6 +494,7 @@ Result<MachineStop> Session::RunOnce() {
     started = LeaveForeground();
   }
   if (started) {
+    streams_.Record({"started", {{"life", ++lives_}}});
     loop->Run();
   }
   control_ = nullptr;
@@ -511,10 +535,14 @@ int ExitCodeFor(const MachineStop& stop, int signal_number) {
   return static_cast<int>(ExitCode::kHostError);
 }
 
-int Report(const Error& error) {
-  LogError("{}", error.message);
+int ExitCodeFor(const Error& error) {
   return static_cast<int>(error.kind == ErrorKind::kUsage ? ExitCode::kUsage
                                                           : ExitCode::kHostError);
+}
+
+int Report(const Error& error) {
+  LogError("{}", error.message);
+  return ExitCodeFor(error);
 }
 
 }  // namespace
@@ -543,11 +571,14 @@ int RunCommand(const RunOptions& options) {
     return Report(prepared.error());
   }
   const Result<MachineStop> stop = session.Run();
-  session.FinishOutput();
   if (!stop) {
+    session.RecordEnd(stop.error().message, ExitCodeFor(stop.error()));
+    session.FinishOutput();
     return Report(stop.error());
   }
   const int code = ExitCodeFor(*stop, session.signal_number());
+  session.RecordEnd(Describe(stop->reason), code);
+  session.FinishOutput();
   const LogLevel level = code == 0 ? LogLevel::kInfo : LogLevel::kError;
   Log(level, "{}: {}", session.name(), Describe(stop->reason));
   if (!stop->detail.empty()) {

@@ -7,8 +7,10 @@
 #include <vector>
 
 #include "console_stream.h"
+#include "event_stream.h"
 #include "protocol.h"
 #include "stream_client.h"
+#include "veneer/vmm/base/clock.h"
 
 namespace veneer {
 
@@ -21,7 +23,10 @@ class Streams::Impl {
   Impl(Metrics& metrics, const Options& options)
       : options_(options),
         serial_(options.console_bytes, metrics.Get("serial.client_dropped_bytes")),
-        pv_(options.console_bytes, metrics.Get("console.client_dropped_bytes")) {}
+        pv_(options.console_bytes, metrics.Get("console.client_dropped_bytes")),
+        events_(HostClock(), metrics.Get("events.dropped")) {}
+
+  std::size_t clients() const { return clients_.size(); }
 
   ConsoleStream& Console(StreamedConsole console) {
     return console == StreamedConsole::kSerial ? serial_ : pv_;
@@ -47,6 +52,11 @@ class Streams::Impl {
     ForEach([](StreamClient& client) { client.Serve(); });
   }
 
+  void Record(const GuestEvent& event) {
+    events_.Record(event);
+    Serve();
+  }
+
   void Finish(std::chrono::steady_clock::time_point deadline) {
     for (;;) {
       std::vector<pollfd> waiting;
@@ -70,7 +80,11 @@ class Streams::Impl {
     if (clients_.size() >= options_.max_clients) {
       return UsageError("too many clients are attached");
     }
-    static_cast<void>(stream);
+    if (stream == ControlStream::kEvents) {
+      auto plan = std::make_shared<Plan>();
+      plan->client = {.source = &events_, .writes = false, .greeting = OkReply() + "\n"};
+      return plan;
+    }
     return AskForConsole(argument);
   }
 
@@ -129,6 +143,7 @@ class Streams::Impl {
   const Options options_;
   ConsoleStream serial_;
   ConsoleStream pv_;
+  EventStream events_;
   std::map<int, std::shared_ptr<StreamClient>> clients_;  // by descriptor
   EventLoop* loop_ = nullptr;
 };
@@ -146,9 +161,13 @@ void Streams::Attach(EventLoop& loop, Sink serial, Sink pv) {
   impl_->Attach(loop, std::move(serial), std::move(pv));
 }
 
+void Streams::Record(const GuestEvent& event) { impl_->Record(event); }
+
 void Streams::Detach() { impl_->Detach(); }
 
 void Streams::Serve() { impl_->Serve(); }
+
+std::size_t Streams::clients() const { return impl_->clients(); }
 
 void Streams::Finish(std::chrono::steady_clock::time_point deadline) { impl_->Finish(deadline); }
 

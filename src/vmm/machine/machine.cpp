@@ -68,7 +68,8 @@ class MachineImpl final : public Machine, private PowerControl {
         loop_(loop),
         ports_("port", metrics.Get("bus.port.unclaimed")),
         mmio_("memory", metrics.Get("bus.memory.unclaimed")),
-        milestones_(HostClock(), [this] { return KernelInstructions(); }) {}
+        milestones_(
+            HostClock(), [this] { return KernelInstructions(); }, outputs_.milestone) {}
   ~MachineImpl() override { Stop(); }
 
   Result<void> Assemble(const KvmSystem& system);

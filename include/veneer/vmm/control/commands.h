@@ -36,6 +36,7 @@ struct ControlArgument {
 enum class ControlStream {
   kNone,     // what it was
   kConsole,  // a guest's console: characters both ways
+  kEvents,   // what happens to the guest, a line each
 };
 
 struct ControlCommand {

@@ -1,5 +1,5 @@
-// Connections of the control socket that have become streams: a guest's consoles. The protocol is
-// in src/vmm/control/README.md.
+// Connections of the control socket that have become streams: a guest's consoles and events. The
+// protocol is in src/vmm/control/README.md.
 #pragma once
 
 #include <chrono>
@@ -16,6 +16,7 @@
 #include "veneer/vmm/base/result.h"
 #include "veneer/vmm/base/unique_fd.h"
 #include "veneer/vmm/control/commands.h"
+#include "veneer/vmm/control/guest_event.h"
 
 namespace veneer {
 
@@ -43,12 +44,16 @@ class Streams {
   // What the guest has written there. Any thread; waits for nobody. True: call Serve() soon.
   [[nodiscard]] bool Append(StreamedConsole console, std::span<const std::byte> text);
 
+  // Tells those who listen, and keeps it for those who come. On the main thread.
+  void Record(const GuestEvent& event);
+
   // A life of the guest begins; a sink that is null is a console that the guest does not have.
   void Attach(EventLoop& loop, Sink serial, Sink pv);
   // It ends. What goes on is kept.
   void Detach();
   // There is something new, or a sink may take more.
   void Serve();
+  std::size_t clients() const;
   // The end: what clients have not taken by `deadline` is lost. They stay until this object goes.
   void Finish(std::chrono::steady_clock::time_point deadline);
 

@@ -75,6 +75,8 @@ struct MachineOutputs {
   // The machine is about to stop for this reason; called once, from any thread. The receiver must
   // not call back into the machine from there: post to a loop.
   std::function<void(const MachineStop&)> stopped;
+  // The guest's boot has come to a point that is noticed. May be null.
+  std::function<void(const Milestone&)> milestone{};
 };
 
 class Machine {

@@ -1,13 +1,21 @@
 #include "src/vmm/cli/ctl_command.h"
 
+#include <chrono>
 #include <filesystem>
+#include <future>
+#include <memory>
+#include <string>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "../control/fake_guest.h"
 #include "src/vmm/cli/exit_code.h"
+#include "support/eventually.h"
 #include "support/scratch_directory.h"
 #include "veneer/vmm/base/log.h"
+#include "veneer/vmm/control/control_server.h"
 
 namespace veneer {
 namespace {
@@ -174,6 +182,47 @@ TEST(CtlCommand, RefusesANameThatIsAPath) {
   ASSERT_TRUE(ConfigureLog(LogLevel::kInfo, ""));
   EXPECT_EQ(CtlCommand(options), static_cast<int>(ExitCode::kUsage));
   EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("'../web'"));
+}
+
+TEST(CtlCommand, FollowsEventsUntilTheGuestHasEnded) {
+  const test::ScratchDirectory scratch;
+  CtlOptions options = Parse("web events");
+  options.guest.socket = scratch.File("guest.sock");
+  auto socket = ControlSocket::Claim(options.guest.socket).value();
+  test::FakeGuest guest;
+  Metrics metrics;
+  auto streams = std::make_unique<Streams>(metrics);
+  const auto loop = EventLoop::Create().value();
+  streams->Attach(*loop, nullptr, nullptr);
+  auto server = ControlServer::Create(*socket, guest, *loop, {.streams = streams.get()}).value();
+  streams->Record({"started"});
+  ::testing::internal::CaptureStdout();
+  int code = -1;
+  std::thread ctl([&] { code = CtlCommand(options); });
+  // The listener's first line goes with its answer, on this loop.
+  loop->Post([&] { streams->Record({"paused"}); });
+  std::thread watcher([&] {
+    EXPECT_TRUE(veneer::testing::Eventually([&] {
+      std::promise<std::size_t> clients;
+      loop->Post([&] { clients.set_value(streams->clients()); });
+      return clients.get_future().get() == 1;
+    }));
+    loop->Stop();
+  });
+  loop->Run();
+  watcher.join();
+  server.reset();
+  streams->Detach();
+  streams->Record({"ended"});
+  streams->Finish(std::chrono::steady_clock::now() + std::chrono::seconds(30));
+  socket.reset();
+  streams.reset();
+  ctl.join();
+  const std::string text = ::testing::internal::GetCapturedStdout();
+  EXPECT_EQ(code, static_cast<int>(ExitCode::kOk));
+  EXPECT_THAT(text, HasSubstr(R"("event":"started")"));
+  EXPECT_THAT(text, HasSubstr(R"("event":"paused")"));
+  EXPECT_THAT(text, HasSubstr(R"("event":"ended")"));
 }
 
 }  // namespace

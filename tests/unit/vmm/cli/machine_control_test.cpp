@@ -73,9 +73,24 @@ class MachineControlTest : public ::testing::Test {
       EXPECT_TRUE(WriteStandardTree(client_, domain));
       machine_.store = &client_;
     }
-    control_.emplace(MachineControl::Parts{config_, machine_, *loop_, clock_,
-                                           [this] { stopped_ = true; }, [this] { return ended_; }});
+    control_.emplace(MachineControl::Parts{config_,
+                                           machine_,
+                                           *loop_,
+                                           clock_,
+                                           [this] { stopped_ = true; },
+                                           [this] { return ended_; },
+                                           {},
+                                           [this](const GuestEvent& event) { Note(event); }});
     return *control_;
+  }
+  void Note(const GuestEvent& event) {
+    std::string text(event.name);
+    for (const auto& [name, value] : event.members) {
+      const auto* const words = std::get_if<std::string>(&value);
+      text += fmt::format(" {}={}", name,
+                          words != nullptr ? *words : std::to_string(std::get<1>(value)));
+    }
+    events_.push_back(text);
   }
   // The answer, if it has come at once.
   std::optional<Result<void>> Shutdown(MachineControl& control, ShutdownKind kind) {
@@ -96,6 +111,7 @@ class MachineControlTest : public ::testing::Test {
   bool stopped_ = false;
   bool ended_ = false;
   std::optional<Result<void>> answer_;
+  std::vector<std::string> events_;
   std::optional<MachineControl> control_;
 };
 
@@ -112,6 +128,28 @@ TEST_F(MachineControlTest, WithoutXenThePowerButtonIsPressed) {
   EXPECT_THAT(machine_.calls, ElementsAre("power button"));
   EXPECT_FALSE(Shutdown(control, ShutdownKind::kReboot).value());
   EXPECT_THAT(machine_.calls, ElementsAre("power button"));
+}
+
+TEST_F(MachineControlTest, TellsListenersWhatWasDone) {
+  MachineControl& control = Make(true);
+  EXPECT_TRUE(control.Pause());
+  EXPECT_TRUE(control.Pause());
+  EXPECT_TRUE(control.Resume());
+  EXPECT_TRUE(control.SetVcpus(3));
+  EXPECT_FALSE(control.SetVcpus(9));
+  EXPECT_TRUE(control.SetMemoryTarget(128 * kMiB));
+  EXPECT_FALSE(control.SetMemoryTarget(1));
+  EXPECT_THAT(events_,
+              ElementsAre("paused", "resumed", "vcpus vcpus=3", "memory-target bytes=134217728"));
+}
+
+TEST_F(MachineControlTest, TellsListenersOfADiskThatFails) {
+  MachineControl& control = Make(true);
+  control.PauseForDisk("disk xvda: no room");
+  control.PauseForDisk("disk xvda: no room");
+  EXPECT_TRUE(control.Resume());
+  EXPECT_THAT(events_, ElementsAre("disk-error error=disk xvda: no room",
+                                   "paused reason=disk xvda: no room", "resumed"));
 }
 
 TEST_F(MachineControlTest, PausesOnceAndResumesOnce) {

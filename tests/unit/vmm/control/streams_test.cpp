@@ -269,5 +269,36 @@ TEST_F(StreamsTest, AConsoleThatIsNotThereIsRefused) {
   EXPECT_THAT(Attach("tty9")->ReadUntil("\n"), HasSubstr("there is no console 'tty9'"));
 }
 
+TEST_F(StreamsTest, EventsGoOnThroughARebootToTheEnd) {
+  Start();
+  OnLoop([&] { streams_->Record({"started"}); });
+  RawClient listener(path_);
+  listener.Send("{\"command\":\"events\"}\n");
+  EXPECT_EQ(listener.ReadUntil("\n"), "{\"ok\":true}\n");
+  EXPECT_THAT(listener.ReadUntil("\n"), HasSubstr(R"("event":"started")"));
+  OnLoop([&] { streams_->Record({"paused"}); });
+  EXPECT_THAT(listener.ReadUntil("\n"), HasSubstr(R"("event":"paused")"));
+  EndLife();
+  streams_->Record({"reboot"});
+  BeginLife();
+  EXPECT_THAT(listener.ReadUntil("\n"), HasSubstr(R"("event":"reboot")"));
+  EndLife();
+  streams_->Record({"ended"});
+  streams_->Finish(std::chrono::steady_clock::now() + kLimit);
+  streams_.reset();
+  EXPECT_THAT(listener.Rest(), HasSubstr(R"({"seq":4,)"));
+}
+
+TEST_F(StreamsTest, ListenersDoNotWriteToTheGuest) {
+  Start();
+  RawClient listener(path_);
+  listener.Send("{\"command\":\"events\"}\nnot for the guest");
+  EXPECT_EQ(listener.ReadUntil("\n"), "{\"ok\":true}\n");
+  const auto client = Attach();
+  EXPECT_EQ(client->ReadUntil("\n"), kWriter);
+  client->Send("x");
+  EXPECT_TRUE(Eventually([&] { return serial_.received() == "x"; }));
+}
+
 }  // namespace
 }  // namespace veneer::test
