@@ -216,6 +216,14 @@ TEST(MicroGuestInTheBackground, HasItsConsoleAndItsEventsAtTheControlSocket) {
   ChildProcess reader(command({"console", "background"}));
   EXPECT_TRUE(reader.WaitForOutput("ok block/running", kLimit)) << "from before it came";
   EXPECT_THAT(reader.err(), HasSubstr("only reads"));
+  ChildProcess metrics(command({"ctl", "background", "metrics", "--prometheus"}));
+  EXPECT_EQ(metrics.WaitForExit(kLimit), 0) << metrics.err();
+  EXPECT_THAT(metrics.out(), HasSubstr(R"(veneer_guest_running{guest="background"} 1)"));
+  // It has run, so that the thread has had some time.
+  EXPECT_THAT(
+      metrics.out(),
+      ::testing::ContainsRegex(
+          R"re(veneer_vcpu_run_seconds_total.guest="background",vcpu="0". [0-9.e-]*[1-9])re"));
   ChildProcess stop(command({"ctl", "background", "stop"}));
   EXPECT_EQ(stop.WaitForExit(kLimit), 0) << stop.err();
   for (ChildProcess* const client : {&console, &reader, &events}) {

@@ -230,6 +230,8 @@ void DeclareCtlOptions(CLI::App& command, CtlOptions& options) {
   command.add_flag("--debug", options.debug,
                    "With info: vCPUs, interrupts, event channels and rings, to see why a guest "
                    "stands still");
+  command.add_flag("--prometheus", options.prometheus,
+                   "With metrics: in Prometheus's text format, version 0.0.4");
   command.add_flag("--json", options.json, "Print the guest's answer as it came");
   command.footer("Commands:\n" + list +
                  "\nExit codes: 0 done; 1 no such guest, or it cannot be done; 2 wrong usage.\n\n"
@@ -249,14 +251,17 @@ Result<std::string> CtlRequest(const CtlOptions& options) {
   }
   Json request{{"command", command->name}};
   const bool flag = command->argument == ControlArgumentKind::kFlag;
-  if (options.debug && !flag) {
+  if (options.debug && command->member != "debug") {
     return UsageError("--debug belongs to 'info', and not to '{}'", command->name);
+  }
+  if (options.prometheus && command->member != "prometheus") {
+    return UsageError("--prometheus belongs to 'metrics', and not to '{}'", command->name);
   }
   if (flag || command->argument == ControlArgumentKind::kNone) {
     if (!options.argument.empty()) {
       return UsageError("'{}' takes nothing more, and not '{}'", command->name, options.argument);
     }
-    if (options.debug) {
+    if (options.debug || options.prometheus) {
       request[std::string(command->member)] = true;
     }
     return request.dump();
@@ -286,6 +291,14 @@ Result<std::string> CtlOutput(const CtlOptions& options, std::string_view reply)
   }
   if (options.command == "info") {
     return InfoText(json);
+  }
+  if (options.command == "metrics" && !options.prometheus) {
+    Json metrics = json;
+    metrics.erase("ok");
+    return metrics.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  }
+  if (options.command == "metrics") {
+    return Text(json, "/text");
   }
   if (options.command == "xenstore-ls") {
     return StoreText(json);

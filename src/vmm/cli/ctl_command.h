@@ -16,6 +16,7 @@ struct CtlOptions {
   std::string command;
   std::string argument;  // what the command needs, see ControlCommand
   bool debug = false;
+  bool prometheus = false;
   bool json = false;
 };
 

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "metrics_file.h"
 #include "veneer/vmm/base/log.h"
 #include "veneer/vmm/boot/memory_layout.h"
 
@@ -156,6 +157,10 @@ GuestInfo MachineControl::Info() {
   }
   AddEmulated(parts_.machine.Emulated(), info);
   return info;
+}
+
+GuestMetrics MachineControl::ReadMetrics() {
+  return veneer::ReadMetrics(parts_.machine, parts_.host, parts_.metrics);
 }
 
 void MachineControl::Inspect(std::function<void(GuestInfo)> done) {

@@ -12,9 +12,11 @@
 #include "veneer/host/sandbox/sandbox.h"
 #include "veneer/vmm/base/clock.h"
 #include "veneer/vmm/base/event_loop.h"
+#include "veneer/vmm/base/metrics.h"
 #include "veneer/vmm/control/guest_control.h"
 #include "veneer/vmm/control/guest_event.h"
 #include "veneer/vmm/control/store_control.h"
+#include "veneer/vmm/kvm/host_probe.h"
 #include "veneer/vmm/machine/machine.h"
 
 namespace veneer {
@@ -28,6 +30,8 @@ class MachineControl final : public GuestControl {
     Machine& machine;
     EventLoop& loop;
     const Clock& clock;
+    const HostProfile& host;
+    const Metrics& metrics;
     std::function<void()> stop;   // ends the run
     std::function<bool()> ended;  // the guest has crashed and is kept for inspection
     SandboxRefusals refusals{};
@@ -40,6 +44,7 @@ class MachineControl final : public GuestControl {
   Result<void> Pause() override;
   Result<void> Resume() override;
   GuestInfo Info() override;
+  GuestMetrics ReadMetrics() override;
   void Inspect(std::function<void(GuestInfo)> done) override;
   Result<StoreListing> ListStore() override;
   Result<void> SetMemoryTarget(std::uint64_t bytes) override;

@@ -368,8 +368,8 @@ Result<std::unique_ptr<Control>> Session::MakeControl(EventLoop& loop, Machine& 
   const auto ended = [this] { return stop_.has_value(); };
   const auto record = [this](const GuestEvent& event) { streams_.Record(event); };
   std::unique_ptr<Control> control(
-      new Control{MachineControl({options_.machine, machine, loop, HostClock(), stop, ended,
-                                  refusals_, record}),
+      new Control{MachineControl({options_.machine, machine, loop, HostClock(), host_, metrics_,
+                                  stop, ended, refusals_, record}),
                   nullptr});
   VENEER_TRY_ASSIGN(control->server, ControlServer::Create(*control_socket_, control->guest, loop,
                                                            {.streams = &streams_}));
@@ -502,12 +502,11 @@ Result<MachineStop> Session::RunOnce() {
     KeepMemory(control->guest.Info().memory_target_bytes);
   }
   machine->Stop();
-  machine->CollectStatistics();
   input.reset();
   terminal_.reset();
   VENEER_TRY(started);
   if (!options_.metrics_file.empty()) {
-    VENEER_TRY(WriteMetricsFile(options_.metrics_file, host_, machine->Milestones(), metrics_,
+    VENEER_TRY(WriteMetricsFile(options_.metrics_file, ReadMetrics(*machine, host_, metrics_),
                                 Describe(stop_->reason)));
   }
   return *stop_;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "protocol.h"
+#include "veneer/vmm/control/guest_metrics.h"
 
 namespace veneer {
 namespace {
@@ -67,6 +68,17 @@ constexpr ControlCommand kCommands[] = {
            }
            guest.Inspect(
                [answer = std::move(answer)](const GuestInfo& info) { answer(InfoReply(info)); });
+         }},
+    {.name = "metrics",
+     .argument = Kind::kFlag,
+     .member = "prometheus",
+     .placeholder = "[--prometheus]",
+     .help = "counters, as run --metrics has them; or in Prometheus's text format",
+     .run =
+         [](GuestControl& guest, const ControlArgument& argument, Answer answer) {
+           const GuestMetrics metrics = guest.ReadMetrics();
+           answer(argument.number ? TextReply(PrometheusText(guest.Info(), metrics))
+                                  : MetricsReply(metrics));
          }},
     {.name = "nmi",
      .help = "a non-maskable interrupt for its boot vCPU",

@@ -6,6 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "veneer/vmm/control/guest_metrics.h"
+
 namespace veneer {
 namespace {
 
@@ -154,6 +156,14 @@ std::string InfoReply(const GuestInfo& info) {
   }
   return Line(json);
 }
+
+std::string MetricsReply(const GuestMetrics& metrics) {
+  Json json{{"ok", true}};
+  json.update(MetricsJson(metrics));
+  return Line(json);
+}
+
+std::string TextReply(std::string_view text) { return Line(Json{{"ok", true}, {"text", text}}); }
 
 std::string StoreReply(const StoreListing& listing) {
   Json json{{"ok", true}, {"truncated", listing.truncated}, {"nodes", Json::array()}};

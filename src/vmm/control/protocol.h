@@ -36,6 +36,8 @@ std::string DiskReply(std::string_view name);
 std::string NicReply(unsigned number);
 std::string VcpusReply(const GuestInfo::Vcpus& vcpus);
 std::string InfoReply(const GuestInfo& info);
+std::string MetricsReply(const GuestMetrics& metrics);
+std::string TextReply(std::string_view text);
 std::string StoreReply(const StoreListing& listing);
 
 }  // namespace veneer

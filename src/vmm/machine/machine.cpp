@@ -102,6 +102,7 @@ class MachineImpl final : public Machine, private PowerControl {
   }
   Result<void> SetVcpus(unsigned count) override;
   VcpuCounts Vcpus() override;
+  std::vector<VcpuUsage> Usage() const override;
   std::uint64_t MemoryBytes() const override {
     return xen_ != nullptr ? xen_->MemoryBytes() : BootMemoryBytes(config_);
   }
@@ -410,6 +411,14 @@ VcpuCounts MachineImpl::Vcpus() {
     }
   }
   return counts;
+}
+
+std::vector<VcpuUsage> MachineImpl::Usage() const {
+  std::vector<VcpuUsage> usage;
+  for (const auto& vcpu : vcpus_) {
+    usage.push_back(vcpu->Usage());
+  }
+  return usage;
 }
 
 Result<void> MachineImpl::Start() {

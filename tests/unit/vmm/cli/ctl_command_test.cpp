@@ -44,6 +44,8 @@ TEST(CtlOptions, AreANameACommandAndPerhapsASize) {
 TEST(CtlRequest, IsALineOfJson) {
   EXPECT_EQ(CtlRequest(Parse("web info")).value(), R"({"command":"info"})");
   EXPECT_EQ(CtlRequest(Parse("web info --debug")).value(), R"({"command":"info","debug":true})");
+  EXPECT_EQ(CtlRequest(Parse("web metrics --prometheus")).value(),
+            R"({"command":"metrics","prometheus":true})");
   EXPECT_EQ(CtlRequest(Parse("web balloon 1M")).value(),
             R"({"command":"balloon","bytes":1048576})");
 }
@@ -69,9 +71,9 @@ TEST(CtlRequest, NamesANicsFilesFromTheRoot) {
 TEST(CtlRequest, HasAnArgumentIfTheCommandNeedsOne) {
   for (const char* line :
        {"web balloon", "web balloon much", "web stop 1M", "web disk-add", "web disk-add file=x",
-        "web info more", "web stop --debug", "web disk-remove", "web disk-resize", "web net-add",
-        "web net-add nothing", "web net-remove", "web net-remove eth0", "web cpus two",
-        "web net-remove 1x"}) {
+        "web info more", "web info --prometheus", "web metrics --debug", "web stop --debug",
+        "web disk-remove", "web disk-resize", "web net-add", "web net-add nothing",
+        "web net-remove", "web net-remove eth0", "web cpus two", "web net-remove 1x"}) {
     const auto request = CtlRequest(Parse(line));
     ASSERT_FALSE(request) << line;
     EXPECT_EQ(request.error().kind, ErrorKind::kUsage);
@@ -81,6 +83,14 @@ TEST(CtlRequest, HasAnArgumentIfTheCommandNeedsOne) {
 TEST(CtlOutput, IsEmptyForWhatWasDone) {
   EXPECT_EQ(CtlOutput(Parse("web pause"), R"({"ok":true})").value(), "");
   EXPECT_EQ(CtlOutput(Parse("web pause --json"), R"({"ok":true})").value(), "{\"ok\":true}\n");
+}
+
+TEST(CtlOutput, IsTheMetricsThemselves) {
+  EXPECT_EQ(CtlOutput(Parse("web metrics"), R"({"ok":true,"counters":{"exits.pio":3}})").value(),
+            "{\n  \"counters\": {\n    \"exits.pio\": 3\n  }\n}\n");
+  EXPECT_EQ(
+      CtlOutput(Parse("web metrics --prometheus"), R"({"ok":true,"text":"a 1\nb 2\n"})").value(),
+      "a 1\nb 2\n");
 }
 
 TEST(CtlOutput, TellsWhyItWasNotDone) {

@@ -38,6 +38,7 @@ class FakeMachine final : public Machine {
     return {};
   }
   VcpuCounts Vcpus() override { return vcpus; }
+  std::vector<VcpuUsage> Usage() const override { return {{.run_ns = 5, .stolen_ns = 6}}; }
   std::uint64_t MemoryBytes() const override { return memory; }
   std::vector<Milestone> Milestones() const override { return {{"console", 7, 0}}; }
   void Report(std::function<void(std::vector<std::string>)> done) override {
@@ -77,6 +78,8 @@ class MachineControlTest : public ::testing::Test {
                                            machine_,
                                            *loop_,
                                            clock_,
+                                           host_,
+                                           metrics_,
                                            [this] { stopped_ = true; },
                                            [this] { return ended_; },
                                            {},
@@ -108,6 +111,8 @@ class MachineControlTest : public ::testing::Test {
   std::unique_ptr<EventLoop> loop_ = EventLoop::Create().value();
   FakeClock clock_;
   FakeMachine machine_;
+  const HostProfile host_{.emulated_kernel = true};
+  Metrics metrics_;
   bool stopped_ = false;
   bool ended_ = false;
   std::optional<Result<void>> answer_;
@@ -150,6 +155,18 @@ TEST_F(MachineControlTest, TellsListenersOfADiskThatFails) {
   EXPECT_TRUE(control.Resume());
   EXPECT_THAT(events_, ElementsAre("disk-error error=disk xvda: no room",
                                    "paused reason=disk xvda: no room", "resumed"));
+}
+
+TEST_F(MachineControlTest, ReadsMetricsWhileTheGuestRuns) {
+  MachineControl& control = Make(true);
+  metrics_.Get("exits.pio").Add(3);
+  const GuestMetrics metrics = control.ReadMetrics();
+  EXPECT_TRUE(metrics.emulated_kernel);
+  EXPECT_EQ(metrics.counters.at("exits.pio"), 3U);
+  ASSERT_EQ(metrics.milestones.size(), 1U);
+  EXPECT_EQ(metrics.milestones[0].name, "console");
+  ASSERT_EQ(metrics.vcpus.size(), 1U);
+  EXPECT_EQ(metrics.vcpus[0].stolen_ns, 6U);
 }
 
 TEST_F(MachineControlTest, PausesOnceAndResumesOnce) {

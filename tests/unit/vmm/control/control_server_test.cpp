@@ -84,11 +84,16 @@ TEST_F(ControlServerTest, HandsEachCommandToTheGuest) {
   EXPECT_EQ(Json::parse(*client->Ask(R"({"command":"info","debug":true})", kLimit))["debug"][0],
             "vCPU 0: halted");
   EXPECT_TRUE(Json::parse(Ask(*client, "xenstore-ls"))["nodes"].is_array());
+  EXPECT_EQ(Json::parse(Ask(*client, "metrics"))["counters"]["exits.pio"], 3);
+  EXPECT_THAT(
+      Json::parse(*client->Ask(R"({"command":"metrics","prometheus":true})", kLimit))["text"]
+          .get<std::string>(),
+      HasSubstr("veneer_vcpu_exits_total{guest=\"\",reason=\"pio\"} 3\n"));
   EXPECT_THAT(guest_.calls(),
               ElementsAre("shutdown", "reboot", "pause", "resume", "nmi", "stop", "sysrq s",
                           "balloon 4096", "cpus 4", "info", "info", "disk-add path=/a",
                           "disk-resize xvdb", "disk-remove xvdb", "net-add user", "net-remove 3",
-                          "info", "inspect", "xenstore-ls"));
+                          "info", "inspect", "xenstore-ls", "metrics", "metrics", "info"));
 }
 
 TEST_F(ControlServerTest, ANicsNumberThatIsTooLargeIsNoOthers) {
