@@ -1,6 +1,5 @@
 // Veneer's counters, which have dotted names, as families of Prometheus's.
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <iterator>
 #include <optional>

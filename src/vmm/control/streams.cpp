@@ -36,6 +36,9 @@ class Streams::Impl {
     loop_ = &loop;
     serial_.SetSink(std::move(serial));
     pv_.SetSink(std::move(pv));
+    // A call of Serve() that was due went with the loop before.
+    serial_.Calm();
+    pv_.Calm();
     ForEach([&loop](StreamClient& client) { client.Attach(loop); });
   }
 

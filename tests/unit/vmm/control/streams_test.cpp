@@ -219,6 +219,9 @@ TEST_F(StreamsTest, ClientsStayWhileTheGuestReboots) {
   BeginLife();
   EXPECT_EQ(client->ReadUntil("."), "between two lives.");
   EXPECT_TRUE(Eventually([&] { return serial_.received() == "typed early"; }));
+  // Whoever was to be woken in the life before was not.
+  Print("in the second.");
+  EXPECT_EQ(client->ReadUntil("."), "in the second.");
   EXPECT_EQ(Attach()->ReadUntil("\n"), kReader + std::string());
 }
 
