@@ -2,6 +2,7 @@
 // and in both widths, and a PV disk driven from ring 3. Needs /dev/kvm and nothing else.
 #include "integration/micro_guest.h"
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -188,6 +189,50 @@ TEST(MicroGuestBare, WithoutXenNothingOfXenIsThere) {
   for (const char* kernel : {kMicro64, kMicro32}) {
     ExpectAllPassed(RunMicro(kernel, "expect=bare", {"--xen", "off"}), 10);
   }
+}
+
+TEST(MicroGuestInTheBackground, HasItsConsoleAndItsEventsAtTheControlSocket) {
+  constexpr std::chrono::seconds kLimit{60};
+  const ScratchDirectory scratch;
+  const std::string disk = scratch.File("disk.img");
+  const std::string socket = scratch.File("guest.sock");
+  std::ofstream(disk).close();
+  std::filesystem::resize_file(disk, 8U << 20U);
+  // It works longer than this test does.
+  ChildProcess front(RunCommand(
+      kMicro64, "tests=none blkbench ms=60000",
+      {"--detach", "--name", "background", "--control-socket", socket, "--memory", "64M", "--entry",
+       "pvh", "--disk", "path=" + disk, "--timeout", kMicroSeconds, "--kvm-xen", "off"}));
+  ASSERT_EQ(front.WaitForExit(kLimit), 0) << front.err();
+  EXPECT_EQ(front.out(), "background\n");
+  const auto command = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), Veneer());
+    words.insert(words.end(), {"--socket", socket});
+    return words;
+  };
+  ChildProcess events(command({"ctl", "background", "events"}));
+  ChildProcess console(command({"console", "background", "serial"}));
+  EXPECT_TRUE(console.WaitForOutput("ok block/running", kLimit)) << console.out() << console.err();
+  ChildProcess reader(command({"console", "background"}));
+  EXPECT_TRUE(reader.WaitForOutput("ok block/running", kLimit)) << "from before it came";
+  EXPECT_THAT(reader.err(), HasSubstr("only reads"));
+  ChildProcess metrics(command({"ctl", "background", "metrics", "--prometheus"}));
+  EXPECT_EQ(metrics.WaitForExit(kLimit), 0) << metrics.err();
+  EXPECT_THAT(metrics.out(), HasSubstr(R"(veneer_guest_running{guest="background"} 1)"));
+  // It has run, so that the thread has had some time.
+  EXPECT_THAT(
+      metrics.out(),
+      ::testing::ContainsRegex(
+          R"re(veneer_vcpu_run_seconds_total.guest="background",vcpu="0". [0-9.e-]*[1-9])re"));
+  ChildProcess stop(command({"ctl", "background", "stop"}));
+  EXPECT_EQ(stop.WaitForExit(kLimit), 0) << stop.err();
+  for (ChildProcess* const client : {&console, &reader, &events}) {
+    EXPECT_EQ(client->WaitForExit(kLimit), 0) << client->err();
+  }
+  EXPECT_THAT(console.err(), HasSubstr("'background' has ended"));
+  EXPECT_THAT(events.out(), HasSubstr(R"("event":"started","life":1)"));
+  EXPECT_THAT(events.out(),
+              HasSubstr(R"("event":"ended","reason":"stopped by the user","exit_code":0)"));
 }
 
 }  // namespace

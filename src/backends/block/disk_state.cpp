@@ -17,7 +17,8 @@ DiskCounters::DiskCounters(const Lookup& counter)
       errors(counter("errors")),
       notifications(counter("notifications")),
       suppressed(counter("suppressed")),
-      queues(counter) {
+      queues(counter),
+      latency_total_ns(counter("latency_total_ns")) {
   for (std::size_t i = 0; i < kLatencyBuckets; ++i) {
     latency[i] =
         &counter(i + 1 < kLatencyBuckets ? fmt::format("latency_us.{:07}", std::uint64_t{1} << i)
@@ -32,6 +33,7 @@ DiskCounters::DiskCounters(Metrics& metrics, const std::string& vdev)
 
 void DiskCounters::CountLatency(std::uint64_t ns) {
   const std::uint64_t us = ns / 1000;
+  latency_total_ns.Add(ns);
   latency[std::min<std::size_t>(std::bit_width(us), kLatencyBuckets - 1)]->Add();
 }
 

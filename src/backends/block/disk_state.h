@@ -43,6 +43,7 @@ struct DiskCounters {
   Counter& notifications;
   Counter& suppressed;  // batches of responses that the guest did not want to hear of
   QueueCounters queues;
+  Counter& latency_total_ns;  // of all requests that the buckets count
   std::array<Counter*, kLatencyBuckets> latency{};
 
  private:

@@ -133,6 +133,8 @@ Result<void> ConfigureLog(LogLevel level, const std::string& file) {
   return {};
 }
 
+void SetLogLevel(LogLevel level) { Logger()->set_level(ToSpdlog(level)); }
+
 void SetLogTerminalRaw(bool raw) {
   if (!log_to_stderr) {
     return;

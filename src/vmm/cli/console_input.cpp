@@ -23,8 +23,13 @@ ssize_t ReadReady(int fd, std::span<std::byte> buffer) {
 
 }  // namespace
 
-ConsoleInput::ConsoleInput(EventLoop& loop, int fd, Sink sink, Filter filter)
-    : loop_(loop), fd_(fd), sink_(std::move(sink)), filter_(std::move(filter)) {}
+ConsoleInput::ConsoleInput(EventLoop& loop, int fd, Sink sink, Filter filter,
+                           std::function<void()> on_end)
+    : loop_(loop),
+      fd_(fd),
+      sink_(std::move(sink)),
+      filter_(std::move(filter)),
+      on_end_(std::move(on_end)) {}
 
 ConsoleInput::~ConsoleInput() { Watch(false); }
 
@@ -70,6 +75,9 @@ void ConsoleInput::ReadSome() {
     // has ended, too: asking again and again would take a CPU.
     ended_ = true;
     Watch(false);
+    if (on_end_) {
+      on_end_();
+    }
   } else if (!pollable_) {
     ReadLater();
   }

@@ -19,7 +19,9 @@ class ConsoleInput {
   // What to do with raw input before the guest gets it.
   using Filter = std::function<std::vector<std::byte>(std::span<const std::byte>)>;
 
-  ConsoleInput(EventLoop& loop, int fd, Sink sink, Filter filter);
+  // `on_end`: everything has been read and handed on, and nothing more will come; may be null.
+  ConsoleInput(EventLoop& loop, int fd, Sink sink, Filter filter,
+               std::function<void()> on_end = nullptr);
   ConsoleInput(const ConsoleInput&) = delete;
   ConsoleInput& operator=(const ConsoleInput&) = delete;
   ~ConsoleInput();
@@ -39,6 +41,7 @@ class ConsoleInput {
   const int fd_;
   const Sink sink_;
   const Filter filter_;
+  const std::function<void()> on_end_;
   std::vector<std::byte> waiting_;  // at most one read's worth
   bool watched_ = false;
   bool pollable_ = true;

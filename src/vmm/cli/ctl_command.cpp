@@ -1,6 +1,10 @@
 #include "ctl_command.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -152,6 +156,7 @@ Result<Json> ArgumentValue(ControlArgumentKind kind, const std::string& argument
       return net;
     }
     case ControlArgumentKind::kText:
+    case ControlArgumentKind::kTextOrNothing:
     case ControlArgumentKind::kFlag:
     case ControlArgumentKind::kNone:
       break;
@@ -159,23 +164,36 @@ Result<Json> ArgumentValue(ControlArgumentKind kind, const std::string& argument
   return argument;
 }
 
-Result<std::string> SocketPath(const CtlOptions& options) {
-  if (!options.socket.empty()) {
-    return options.socket;
+// Prints what comes until the guest ends.
+Result<void> FollowGuest(const CtlOptions& options) {
+  VENEER_TRY_ASSIGN(const std::string request, CtlRequest(options));
+  VENEER_TRY_ASSIGN(const std::unique_ptr<ControlClient> client, ConnectTo(options.guest));
+  VENEER_TRY_ASSIGN(const std::string reply, client->Begin(request, kReplyLimit));
+  VENEER_TRY(CtlOutput(options, reply));
+  std::array<char, 16384> buffer;
+  for (;;) {
+    const ssize_t count = recv(client->stream(), buffer.data(), buffer.size(), 0);
+    if (count < 0 && errno == EINTR) {
+      continue;
+    }
+    if (count <= 0) {
+      break;
+    }
+    static_cast<void>(std::fwrite(buffer.data(), 1, static_cast<std::size_t>(count), stdout));
+    if (std::fflush(stdout) != 0) {
+      return ErrnoError(errno, "standard output cannot be written");
+    }
   }
-  if (!IsGuestName(options.name)) {
-    return UsageError("'{}' cannot be a guest's name", options.name);
+  if (!HasEnded(options.guest)) {
+    return HostError("'{}' has closed the connection: it was not read for too long",
+                     options.guest.name);
   }
-  return DefaultControlSocket(options.name);
+  return {};
 }
 
 Result<std::string> AskGuest(const CtlOptions& options) {
   VENEER_TRY_ASSIGN(const std::string request, CtlRequest(options));
-  VENEER_TRY_ASSIGN(const std::string path, SocketPath(options));
-  VENEER_TRY_ASSIGN(const std::unique_ptr<ControlClient> client, ControlClient::Connect(path));
-  if (client == nullptr) {
-    return HostError("no guest '{}' is running (nobody listens at '{}')", options.name, path);
-  }
+  VENEER_TRY_ASSIGN(const std::unique_ptr<ControlClient> client, ConnectTo(options.guest));
   VENEER_TRY_ASSIGN(const std::string reply, client->Ask(request, kReplyLimit));
   VENEER_TRY_ASSIGN(std::string output, CtlOutput(options, reply));
   if (options.command == "stop" && !client->WaitForEnd(kEndLimit)) {
@@ -187,10 +205,13 @@ Result<std::string> AskGuest(const CtlOptions& options) {
 }  // namespace
 
 void DeclareCtlOptions(CLI::App& command, CtlOptions& options) {
-  command.add_option("name", options.name, "The guest's name (run --name)")->required();
+  command.add_option("name", options.guest.name, "The guest's name (run --name)")->required();
   std::vector<std::string> names;
   std::string list;
   for (const ControlCommand& known : ControlCommands()) {
+    if (known.stream == ControlStream::kConsole) {
+      continue;  // 'veneer console'
+    }
     names.emplace_back(known.name);
     list += fmt::format("  {:<38} {}\n", fmt::format("{} {}", known.name, known.placeholder),
                         known.help);
@@ -203,11 +224,14 @@ void DeclareCtlOptions(CLI::App& command, CtlOptions& options) {
                   "What the command needs; sizes with K, M, G or T, a plain number is MiB")
       ->type_name("TEXT");
   command
-      .add_option("--socket", options.socket, "The guest's control socket (run --control-socket)")
+      .add_option("--socket", options.guest.socket,
+                  "The guest's control socket (run --control-socket)")
       ->type_name("PATH");
   command.add_flag("--debug", options.debug,
                    "With info: vCPUs, interrupts, event channels and rings, to see why a guest "
                    "stands still");
+  command.add_flag("--prometheus", options.prometheus,
+                   "With metrics: in Prometheus's text format, version 0.0.4");
   command.add_flag("--json", options.json, "Print the guest's answer as it came");
   command.footer("Commands:\n" + list +
                  "\nExit codes: 0 done; 1 no such guest, or it cannot be done; 2 wrong usage.\n\n"
@@ -215,6 +239,7 @@ void DeclareCtlOptions(CLI::App& command, CtlOptions& options) {
                  "  veneer ctl web info\n"
                  "  veneer ctl web balloon 128M\n"
                  "  veneer ctl web cpus 4\n"
+                 "  veneer ctl web events\n"
                  "  veneer ctl web disk-add path=data.img\n"
                  "  veneer ctl web net-add user,hostfwd=tcp::8080-:80");
 }
@@ -226,19 +251,23 @@ Result<std::string> CtlRequest(const CtlOptions& options) {
   }
   Json request{{"command", command->name}};
   const bool flag = command->argument == ControlArgumentKind::kFlag;
-  if (options.debug && !flag) {
+  if (options.debug && command->member != "debug") {
     return UsageError("--debug belongs to 'info', and not to '{}'", command->name);
+  }
+  if (options.prometheus && command->member != "prometheus") {
+    return UsageError("--prometheus belongs to 'metrics', and not to '{}'", command->name);
   }
   if (flag || command->argument == ControlArgumentKind::kNone) {
     if (!options.argument.empty()) {
       return UsageError("'{}' takes nothing more, and not '{}'", command->name, options.argument);
     }
-    if (options.debug) {
+    if (options.debug || options.prometheus) {
       request[std::string(command->member)] = true;
     }
     return request.dump();
   }
-  if (options.argument.empty() && command->argument == ControlArgumentKind::kNumberOrNothing) {
+  if (options.argument.empty() && (command->argument == ControlArgumentKind::kNumberOrNothing ||
+                                   command->argument == ControlArgumentKind::kTextOrNothing)) {
     return request.dump();
   }
   if (options.argument.empty()) {
@@ -263,6 +292,14 @@ Result<std::string> CtlOutput(const CtlOptions& options, std::string_view reply)
   if (options.command == "info") {
     return InfoText(json);
   }
+  if (options.command == "metrics" && !options.prometheus) {
+    Json metrics = json;
+    metrics.erase("ok");
+    return metrics.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  }
+  if (options.command == "metrics") {
+    return Text(json, "/text");
+  }
   if (options.command == "xenstore-ls") {
     return StoreText(json);
   }
@@ -278,7 +315,10 @@ Result<std::string> CtlOutput(const CtlOptions& options, std::string_view reply)
 }
 
 int CtlCommand(const CtlOptions& options) {
-  const Result<std::string> output = AskGuest(options);
+  const ControlCommand* const command = FindControlCommand(options.command);
+  const bool follows = command != nullptr && command->stream != ControlStream::kNone;
+  const Result<std::string> output =
+      follows ? FollowGuest(options).map([] { return std::string(); }) : AskGuest(options);
   if (!output) {
     fmt::print(stderr, "veneer: {}\n", output.error().message);
     return static_cast<int>(output.error().kind == ErrorKind::kUsage ? ExitCode::kUsage

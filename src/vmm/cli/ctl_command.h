@@ -6,16 +6,17 @@
 
 #include <CLI/App.hpp>
 
+#include "guest_address.h"
 #include "veneer/vmm/base/result.h"
 
 namespace veneer {
 
 struct CtlOptions {
-  std::string name;
+  GuestAddress guest;
   std::string command;
   std::string argument;  // what the command needs, see ControlCommand
-  std::string socket;    // path; empty: the usual place
   bool debug = false;
+  bool prometheus = false;
   bool json = false;
 };
 

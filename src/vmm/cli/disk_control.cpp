@@ -112,8 +112,11 @@ std::vector<GuestInfo::Disk> DiskControl::List() const {
   return list;
 }
 
-void DiskControl::Forget(std::string_view vdev) {
+void DiskControl::Forget(const std::string& vdev) {
   std::erase_if(configs_, [&](const DiskConfig& config) { return config.vdev == vdev; });
+  if (removed_) {
+    removed_(vdev);
+  }
 }
 
 }  // namespace veneer

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "removal.h"
@@ -37,6 +39,10 @@ class DiskControl {
   void Remove(std::string_view vdev, GuestControl::Done done);
   Result<void> Resize(std::string_view vdev);
   std::vector<GuestInfo::Disk> List() const;
+  // A disk has gone, whether or not somebody still waits for that.
+  void SetRemovedCallback(std::function<void(const std::string& vdev)> removed) {
+    removed_ = std::move(removed);
+  }
 
  private:
   // What an opening thread, which may outlast this object, finds of it.
@@ -46,13 +52,14 @@ class DiskControl {
   };
 
   void Finish(DiskConfig config, Result<std::unique_ptr<DiskImage>> image, const AddDone& done);
-  void Forget(std::string_view vdev);
+  void Forget(const std::string& vdev);
 
   Disks& disks_;
   EventLoop& loop_;
   std::vector<DiskConfig>& configs_;
   const std::uint64_t removal_limit_ns_;
   unsigned opening_ = 0;
+  std::function<void(const std::string&)> removed_;
   std::shared_ptr<Link> link_ = std::make_shared<Link>();
 };
 

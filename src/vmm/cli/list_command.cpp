@@ -42,13 +42,7 @@ Result<std::string> OwnFolder() { return ControlFolder(geteuid(), std::getenv("X
 
 Result<int> Wait(const WaitOptions& options) {
   using Clock = std::chrono::steady_clock;
-  std::string path = options.socket;
-  if (path.empty()) {
-    if (!IsGuestName(options.name)) {
-      return UsageError("'{}' cannot be a guest's name", options.name);
-    }
-    VENEER_TRY_ASSIGN(path, DefaultControlSocket(options.name));
-  }
+  VENEER_TRY_ASSIGN(const std::string path, SocketOf(options.guest));
   const auto end = Clock::now() + std::chrono::seconds(options.timeout_seconds);
   bool seen = false;
   for (;;) {
@@ -57,7 +51,8 @@ Result<int> Wait(const WaitOptions& options) {
       return static_cast<int>(ExitCode::kOk);
     }
     if (client == nullptr) {
-      return HostError("no guest '{}' is running (nobody listens at '{}')", options.name, path);
+      return HostError("no guest '{}' is running (nobody listens at '{}')", options.guest.name,
+                       path);
     }
     // A guest that reboots closes it too, but listens on.
     seen = true;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "guest_address.h"
 #include "veneer/vmm/base/result.h"
 
 namespace veneer {
@@ -31,8 +32,7 @@ std::string GuestJson(std::span<const ListedGuest> guests);
 int ListCommand(bool json);
 
 struct WaitOptions {
-  std::string name;
-  std::string socket;            // path; empty: the usual place
+  GuestAddress guest;
   unsigned timeout_seconds = 0;  // 0: none
 };
 

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "metrics_file.h"
 #include "veneer/vmm/base/log.h"
 #include "veneer/vmm/boot/memory_layout.h"
 
@@ -35,9 +36,21 @@ MachineControl::MachineControl(Parts parts)
   }
   if (Disks* const disks = parts_.machine.PvDisks(); disks != nullptr) {
     disks_.emplace(*disks, parts_.loop, parts_.config.disks);
+    disks_->SetRemovedCallback([this](const std::string& vdev) {
+      Record({"disk-removed", {{"disk", vdev}}});
+    });
   }
   if (Nics* const nics = parts_.machine.PvNics(); nics != nullptr) {
     nics_.emplace(*nics, parts_.loop, parts_.config.nics, kRemovalLimitNs, parts_.refusals);
+    nics_->SetRemovedCallback([this](unsigned number) {
+      Record({"nic-removed", {{"nic", std::uint64_t{number}}}});
+    });
+  }
+}
+
+void MachineControl::Record(const GuestEvent& event) const {
+  if (parts_.record) {
+    parts_.record(event);
   }
 }
 
@@ -79,13 +92,15 @@ Result<void> MachineControl::Pause() {
   parts_.machine.Pause();
   paused_ = true;
   LogInfo("{}: paused", parts_.config.name);
+  Record({"paused"});
   return {};
 }
 
-void MachineControl::PauseFor(const std::string& reason) {
+void MachineControl::PauseForDisk(const std::string& reason) {
   if (parts_.ended() || !pause_reason_.empty()) {
     return;
   }
+  Record({"disk-error", {{"error", reason}}});
   pause_reason_ = reason;
   LogError("{}: {}; the guest is paused: put that right, then 'veneer ctl {} resume'",
            parts_.config.name, reason, parts_.config.name);
@@ -93,6 +108,7 @@ void MachineControl::PauseFor(const std::string& reason) {
     parts_.machine.Pause();
     paused_ = true;
   }
+  Record({"paused", {{"reason", reason}}});
 }
 
 Result<void> MachineControl::Resume() {
@@ -102,6 +118,7 @@ Result<void> MachineControl::Resume() {
     pause_reason_.clear();
     parts_.machine.Resume();
     LogInfo("{}: resumed", parts_.config.name);
+    Record({"resumed"});
   }
   return {};
 }
@@ -142,6 +159,10 @@ GuestInfo MachineControl::Info() {
   return info;
 }
 
+GuestMetrics MachineControl::ReadMetrics() {
+  return veneer::ReadMetrics(parts_.machine, parts_.host, parts_.metrics);
+}
+
 void MachineControl::Inspect(std::function<void(GuestInfo)> done) {
   parts_.machine.Report([info = Info(), done = std::move(done)](std::vector<std::string> lines) {
     GuestInfo inspected = info;
@@ -167,7 +188,9 @@ Result<void> MachineControl::SetMemoryTarget(std::uint64_t bytes) {
                       most >> 20U);
   }
   LogInfo("{}: memory target {} MiB", parts_.config.name, bytes >> 20U);
-  return store_->SetMemoryTarget(bytes);
+  VENEER_TRY(store_->SetMemoryTarget(bytes));
+  Record({"memory-target", {{"bytes", bytes}}});
+  return {};
 }
 
 Result<void> MachineControl::SetVcpus(unsigned count) {
@@ -175,6 +198,7 @@ Result<void> MachineControl::SetVcpus(unsigned count) {
   VENEER_TRY(parts_.machine.SetVcpus(count));
   parts_.config.vcpus = count;
   LogInfo("{}: {} vCPUs given", parts_.config.name, count);
+  Record({"vcpus", {{"vcpus", std::uint64_t{count}}}});
   return {};
 }
 
@@ -206,7 +230,12 @@ void MachineControl::AddDisk(std::string_view text, AddDone done) {
     done(tl::unexpected(possible.error()));
     return;
   }
-  disks_->Add(text, std::move(done));
+  disks_->Add(text, [this, done = std::move(done)](Result<std::string> name) {
+    if (name) {
+      Record({"disk-added", {{"disk", *name}}});
+    }
+    done(std::move(name));
+  });
 }
 
 void MachineControl::RemoveDisk(std::string_view name, Done done) {
@@ -219,12 +248,16 @@ void MachineControl::RemoveDisk(std::string_view name, Done done) {
 
 Result<void> MachineControl::ResizeDisk(std::string_view name) {
   VENEER_TRY(CheckDevices());
-  return disks_->Resize(name);
+  VENEER_TRY(disks_->Resize(name));
+  Record({"disk-resized", {{"disk", std::string(name)}}});
+  return {};
 }
 
 Result<unsigned> MachineControl::AddNic(std::string_view text) {
   VENEER_TRY(CheckDevices());
-  return nics_->Add(text);
+  VENEER_TRY_ASSIGN(const unsigned number, nics_->Add(text));
+  Record({"nic-added", {{"nic", std::uint64_t{number}}}});
+  return number;
 }
 
 void MachineControl::RemoveNic(unsigned number, Done done) {

@@ -12,8 +12,11 @@
 #include "veneer/host/sandbox/sandbox.h"
 #include "veneer/vmm/base/clock.h"
 #include "veneer/vmm/base/event_loop.h"
+#include "veneer/vmm/base/metrics.h"
 #include "veneer/vmm/control/guest_control.h"
+#include "veneer/vmm/control/guest_event.h"
 #include "veneer/vmm/control/store_control.h"
+#include "veneer/vmm/kvm/host_probe.h"
 #include "veneer/vmm/machine/machine.h"
 
 namespace veneer {
@@ -27,9 +30,12 @@ class MachineControl final : public GuestControl {
     Machine& machine;
     EventLoop& loop;
     const Clock& clock;
+    const HostProfile& host;
+    const Metrics& metrics;
     std::function<void()> stop;   // ends the run
     std::function<bool()> ended;  // the guest has crashed and is kept for inspection
     SandboxRefusals refusals{};
+    std::function<void(const GuestEvent&)> record{};  // for those who listen; may be null
   };
   // The machine is about to start.
   explicit MachineControl(Parts parts);
@@ -38,6 +44,7 @@ class MachineControl final : public GuestControl {
   Result<void> Pause() override;
   Result<void> Resume() override;
   GuestInfo Info() override;
+  GuestMetrics ReadMetrics() override;
   void Inspect(std::function<void(GuestInfo)> done) override;
   Result<StoreListing> ListStore() override;
   Result<void> SetMemoryTarget(std::uint64_t bytes) override;
@@ -51,10 +58,11 @@ class MachineControl final : public GuestControl {
   Result<void> PressSysRq(std::string_view key) override;
   void Stop() override { parts_.stop(); }
 
-  // The guest is paused until somebody resumes it; `reason` is told by Info().
-  void PauseFor(const std::string& reason);
+  // A disk has failed: the guest is paused until somebody resumes it; Info() tells the reason.
+  void PauseForDisk(const std::string& reason);
 
  private:
+  void Record(const GuestEvent& event) const;
   // Why it will never do anything again.
   Result<void> CheckAlive() const;
   // Why the guest cannot do anything now.

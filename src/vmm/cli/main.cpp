@@ -13,6 +13,7 @@
 
 #include "bench_command.h"
 #include "check_command.h"
+#include "console_command.h"
 #include "ctl_command.h"
 #include "exit_code.h"
 #include "file_limit.h"
@@ -80,6 +81,10 @@ int Main(int argc, char** argv) {
   CLI::App* ctl = app.add_subcommand("ctl", "Control a guest that runs");
   veneer::DeclareCtlOptions(*ctl, ctl_options);
 
+  veneer::ConsoleOptions console_options;
+  CLI::App* console = app.add_subcommand("console", "Attach to the console of a guest that runs");
+  veneer::DeclareConsoleOptions(*console, console_options);
+
   bool list_json = false;
   CLI::App* list = app.add_subcommand(
       "list", "List your guests that run (those at the usual place for control sockets)");
@@ -87,8 +92,8 @@ int Main(int argc, char** argv) {
 
   veneer::WaitOptions wait_options;
   CLI::App* wait = app.add_subcommand("wait", "Wait until a guest has ended");
-  wait->add_option("name", wait_options.name, "The guest's name (run --name)")->required();
-  wait->add_option("--socket", wait_options.socket,
+  wait->add_option("name", wait_options.guest.name, "The guest's name (run --name)")->required();
+  wait->add_option("--socket", wait_options.guest.socket,
                    "The guest's control socket (run --control-socket)")
       ->type_name("PATH");
   veneer::AddParsed<unsigned>(
@@ -121,12 +126,16 @@ int Main(int argc, char** argv) {
     if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
       return app.exit(error);  // --help
     }
-    return UsageFailure(veneer::UsageText(app, error), ctl->parsed()     ? "veneer ctl"
-                                                       : bench->parsed() ? "veneer bench"
-                                                                         : "veneer");
+    return UsageFailure(veneer::UsageText(app, error), ctl->parsed()       ? "veneer ctl"
+                                                       : console->parsed() ? "veneer console"
+                                                       : bench->parsed()   ? "veneer bench"
+                                                                           : "veneer");
   }
   if (ctl->parsed()) {
     return veneer::CtlCommand(ctl_options);
+  }
+  if (console->parsed()) {
+    return veneer::ConsoleCommand(console_options);
   }
   if (list->parsed()) {
     return veneer::ListCommand(list_json);

@@ -78,6 +78,9 @@ void NetControl::Remove(unsigned number, GuestControl::Done done) {
           std::erase_if(configs_,
                         [number](const NetConfig& config) { return config.number == number; });
           Learn();
+          if (removed_) {
+            removed_(number);
+          }
           told();
         });
       },

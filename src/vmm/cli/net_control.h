@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "removal.h"
@@ -28,6 +30,10 @@ class NetControl {
   // may still let go later.
   void Remove(unsigned number, GuestControl::Done done);
   std::vector<GuestInfo::Nic> List() const;
+  // A NIC has gone, whether or not somebody still waits for that.
+  void SetRemovedCallback(std::function<void(unsigned number)> removed) {
+    removed_ = std::move(removed);
+  }
 
  private:
   // UsageError for what the sandbox has given up.
@@ -40,6 +46,7 @@ class NetControl {
   std::vector<NetConfig>& configs_;
   const SandboxRefusals refusals_;
   const std::uint64_t removal_limit_ns_;
+  std::function<void(unsigned)> removed_;
 };
 
 }  // namespace veneer

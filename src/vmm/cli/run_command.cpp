@@ -17,6 +17,7 @@
 #include "boot_trouble.h"
 #include "claim_name.h"
 #include "console_input.h"
+#include "detach.h"
 #include "distinct_files.h"
 #include "exit_code.h"
 #include "file_needs.h"
@@ -33,6 +34,7 @@
 #include "veneer/vmm/base/log.h"
 #include "veneer/vmm/control/control_server.h"
 #include "veneer/vmm/control/control_socket.h"
+#include "veneer/vmm/control/streams.h"
 #include "veneer/vmm/kvm/host_probe.h"
 #include "veneer/vmm/kvm/kvm_system.h"
 #include "veneer/vmm/machine/machine.h"
@@ -91,11 +93,33 @@ struct Control {
   std::unique_ptr<ControlServer> server;
 };
 
+// Clients' streams during one life of a guest.
+class AttachedStreams {
+ public:
+  AttachedStreams(Streams& streams, EventLoop& loop, Machine& machine, bool pv_console)
+      : streams_(streams) {
+    Streams::Sink pv;
+    if (pv_console) {
+      pv = [&machine](std::span<const std::byte> text) { return machine.ConsoleInput(text); };
+    }
+    streams_.Attach(
+        loop, [&machine](std::span<const std::byte> text) { return machine.SerialInput(text); },
+        std::move(pv));
+  }
+  AttachedStreams(const AttachedStreams&) = delete;
+  AttachedStreams& operator=(const AttachedStreams&) = delete;
+  ~AttachedStreams() { streams_.Detach(); }
+
+ private:
+  Streams& streams_;
+};
+
 // One `veneer run`: what outlives a guest's restarts.
 class Session {
  public:
-  explicit Session(RunOptions options)
+  Session(RunOptions options, std::optional<Background> background)
       : options_(std::move(options)),
+        background_(std::move(background)),
         least_memory_bytes_(options_.machine.memory_bytes),
         reboot_limit_(options_.reboot_rate) {}
 
@@ -104,12 +128,16 @@ class Session {
   Result<MachineStop> Run();
   // Lets the last of the guest's output out, for a moment.
   void FinishOutput();
+  // All is over.
+  void RecordEnd(std::string_view reason, int exit_code);
   int signal_number() const { return signal_number_; }
   const std::string& name() const { return options_.machine.name; }
 
  private:
   Result<void> AddSeed();
   Result<MachineStop> RunOnce();
+  // The guest runs.
+  Result<void> LeaveForeground();
   Result<void> WatchSignals(EventLoop& loop);
   void OnSignal(int number, EventLoop& loop);
   void ArmTimeout(EventLoop& loop);
@@ -125,12 +153,15 @@ class Session {
   void KeepMemory(std::uint64_t target_bytes);
 
   RunOptions options_;
+  std::optional<Background> background_;    // somebody waits to be told that the guest runs
   const std::uint64_t least_memory_bytes_;  // --memory
   UniqueFd signals_;
   UniqueFd seed_;  // the disk for cloud-init, as long as there is a guest that could open it
-  std::unique_ptr<ControlSocket> control_socket_;  // null: none
-  std::unique_ptr<TemporaryFolder> temporary_;     // null: nobody needs one
   Metrics metrics_;
+  Streams streams_{metrics_};
+  // Null: none. Goes before the streams, whose clients can tell by that that the guest has ended.
+  std::unique_ptr<ControlSocket> control_socket_;
+  std::unique_ptr<TemporaryFolder> temporary_;  // null: nobody needs one
   std::unique_ptr<GuestOutput> serial_output_;
   std::unique_ptr<GuestOutput> console_output_;
   std::optional<RawTerminal> terminal_;
@@ -141,6 +172,7 @@ class Session {
   int signal_number_ = 0;
   std::optional<MachineStop> stop_;  // on the loop's thread
   SandboxRefusals refusals_;
+  std::uint64_t lives_ = 0;
   MachineControl* control_ = nullptr;  // of this life of the guest, on the loop's thread
 };
 
@@ -148,6 +180,10 @@ Result<void> Session::Prepare() {
   VENEER_TRY_ASSIGN(signals_, CatchSignals());
   VENEER_TRY_ASSIGN(control_socket_,
                     ClaimName(options_, ControlFolder(geteuid(), std::getenv("XDG_RUNTIME_DIR"))));
+  if (options_.detach && control_socket_ == nullptr) {
+    return HostError(
+        "--detach: a guest in the background needs a control socket; say where (--control-socket)");
+  }
   for (DiskConfig& disk : options_.machine.disks) {
     VENEER_TRY(DecideDiskFormat(disk));
   }
@@ -216,7 +252,14 @@ Result<MachineStop> Session::Run() {
                       rate.reboots, rate.seconds)};
     }
     LogInfo("{}: the guest reboots", options_.machine.name);
+    streams_.Record({"reboot"});
   }
+}
+
+void Session::RecordEnd(std::string_view reason, int exit_code) {
+  streams_.Record(
+      {"ended",
+       {{"reason", std::string(reason)}, {"exit_code", static_cast<std::uint64_t>(exit_code)}}});
 }
 
 void Session::FinishOutput() {
@@ -225,6 +268,7 @@ void Session::FinishOutput() {
   for (GuestOutput* output : {serial_output_.get(), console_output_.get()}) {
     output->Finish(deadline);
   }
+  streams_.Finish(deadline);
 }
 
 template <typename T>
@@ -252,6 +296,9 @@ void Session::End(EventLoop& loop, MachineStop stop) {
 void Session::OnStopped(EventLoop& loop, Machine& machine, const MachineStop& stop) {
   const bool crashed =
       stop.reason == StopReason::kGuestPanic || stop.reason == StopReason::kTripleFault;
+  if (crashed && !stop_) {
+    streams_.Record({"crashed", {{"reason", Describe(stop.reason)}, {"detail", stop.detail}}});
+  }
   if (crashed && options_.machine.on_crash == OnCrash::kPause && !stop_) {
     machine.Pause();
     stop_ = stop;  // decides the exit code, whatever ends the wait
@@ -264,8 +311,9 @@ void Session::OnStopped(EventLoop& loop, Machine& machine, const MachineStop& st
 
 void Session::OnDiskFailed(EventLoop& loop, const DiskFailure& failure) {
   if (failure.wanted == DiskOnError::kPause && control_ != nullptr) {
-    control_->PauseFor(failure.sentence);
+    control_->PauseForDisk(failure.sentence);
   } else {
+    streams_.Record({"disk-error", {{"error", failure.sentence}}});
     // Nobody could resume a guest without a control socket.
     End(loop, {StopReason::kHostError, failure.sentence});
   }
@@ -318,12 +366,26 @@ Result<std::unique_ptr<Control>> Session::MakeControl(EventLoop& loop, Machine& 
   }
   const auto stop = [this, &loop] { End(loop, {StopReason::kQuit, {}}); };
   const auto ended = [this] { return stop_.has_value(); };
-  std::unique_ptr<Control> control(new Control{
-      MachineControl({options_.machine, machine, loop, HostClock(), stop, ended, refusals_}),
-      nullptr});
-  VENEER_TRY_ASSIGN(control->server,
-                    ControlServer::Create(*control_socket_, control->guest, loop, {}));
+  const auto record = [this](const GuestEvent& event) { streams_.Record(event); };
+  std::unique_ptr<Control> control(
+      new Control{MachineControl({options_.machine, machine, loop, HostClock(), host_, metrics_,
+                                  stop, ended, refusals_, record}),
+                  nullptr});
+  VENEER_TRY_ASSIGN(control->server, ControlServer::Create(*control_socket_, control->guest, loop,
+                                                           {.streams = &streams_}));
   return control;
+}
+
+Result<void> Session::LeaveForeground() {
+  if (!background_) {
+    return {};
+  }
+  VENEER_TRY(background_->Begin(options_.machine.name));
+  background_.reset();
+  if (options_.log_file.empty()) {
+    SetLogLevel(LogLevel::kOff);
+  }
+  return {};
 }
 
 Result<MachineStop> Session::RunOnce() {
@@ -346,18 +408,26 @@ Result<MachineStop> Session::RunOnce() {
       LogWarning("{}: {}", options_.machine.name, meaning);
     }
   };
+  // For those who have attached to a console.
+  const auto stream = [this, &loop](StreamedConsole console, std::span<const std::byte> text) {
+    if (streams_.Append(console, text)) {
+      loop->Post([this] { streams_.Serve(); });
+    }
+  };
   std::unique_ptr<Machine> machine;
   std::unique_ptr<ConsoleInput> input;
   MachineOutputs outputs;
-  outputs.serial = [this, &loader_on_stdio, &serial_trouble,
-                    look_for_trouble](std::span<const std::byte> text) {
+  outputs.serial = [this, &loader_on_stdio, &serial_trouble, look_for_trouble,
+                    stream](std::span<const std::byte> text) {
     loader_on_stdio = false;
     look_for_trouble(serial_trouble, text);
+    stream(StreamedConsole::kSerial, text);
     serial_output_->Write(text);
   };
-  outputs.console = [this, &loader_on_stdio, &trouble,
-                     look_for_trouble](std::span<const std::byte> text) {
+  outputs.console = [this, &loader_on_stdio, &trouble, look_for_trouble,
+                     stream](std::span<const std::byte> text) {
     look_for_trouble(trouble, text);
+    stream(StreamedConsole::kPv, text);
     (loader_on_stdio ? serial_output_ : console_output_)->WriteWithoutWaiting(text);
   };
   outputs.debug = [&trouble, look_for_trouble](std::span<const std::byte> text) {
@@ -366,11 +436,12 @@ Result<MachineStop> Session::RunOnce() {
     LogDebug("guest: {}",
              std::string_view(reinterpret_cast<const char*>(text.data()), text.size()));
   };
-  outputs.serial_room = [&loop, &input] {
-    loop->Post([&input] {
+  outputs.serial_room = [this, &loop, &input] {
+    loop->Post([this, &input] {
       if (input != nullptr) {
         input->OnRoom();
       }
+      streams_.Serve();
     });
   };
   outputs.console_room = outputs.serial_room;
@@ -379,6 +450,13 @@ Result<MachineStop> Session::RunOnce() {
   };
   outputs.disk_failed = [this, &loop](const DiskFailure& failure) {
     loop->Post([this, &loop, failure] { OnDiskFailed(*loop, failure); });
+  };
+  outputs.milestone = [this, &loop](const Milestone& milestone) {
+    loop->Post([this, milestone] {
+      streams_.Record(
+          {"milestone",
+           {{"name", milestone.name}, {"seconds", static_cast<double>(milestone.at_ns) / 1e9}}});
+    });
   };
   VENEER_TRY_ASSIGN(machine, Explained(Machine::Build(options_.machine, *system_, host_, metrics_,
                                                       *loop, std::move(outputs))));
@@ -407,10 +485,16 @@ Result<MachineStop> Session::RunOnce() {
     input->Start();
   }
 
+  const XenConfig& xen = options_.machine.xen;
+  const AttachedStreams attached(streams_, *loop, *machine, xen.enabled && xen.pv.console);
   VENEER_TRY_ASSIGN(const std::unique_ptr<Control> control, MakeControl(*loop, *machine));
   control_ = control != nullptr ? &control->guest : nullptr;
-  const Result<void> started = machine->Start();
+  Result<void> started = machine->Start();
   if (started) {
+    started = LeaveForeground();
+  }
+  if (started) {
+    streams_.Record({"started", {{"life", ++lives_}}});
     loop->Run();
   }
   control_ = nullptr;
@@ -418,12 +502,11 @@ Result<MachineStop> Session::RunOnce() {
     KeepMemory(control->guest.Info().memory_target_bytes);
   }
   machine->Stop();
-  machine->CollectStatistics();
   input.reset();
   terminal_.reset();
   VENEER_TRY(started);
   if (!options_.metrics_file.empty()) {
-    VENEER_TRY(WriteMetricsFile(options_.metrics_file, host_, machine->Milestones(), metrics_,
+    VENEER_TRY(WriteMetricsFile(options_.metrics_file, ReadMetrics(*machine, host_, metrics_),
                                 Describe(stop_->reason)));
   }
   return *stop_;
@@ -451,15 +534,30 @@ int ExitCodeFor(const MachineStop& stop, int signal_number) {
   return static_cast<int>(ExitCode::kHostError);
 }
 
-int Report(const Error& error) {
-  LogError("{}", error.message);
+int ExitCodeFor(const Error& error) {
   return static_cast<int>(error.kind == ErrorKind::kUsage ? ExitCode::kUsage
                                                           : ExitCode::kHostError);
+}
+
+int Report(const Error& error) {
+  LogError("{}", error.message);
+  return ExitCodeFor(error);
 }
 
 }  // namespace
 
 int RunCommand(const RunOptions& options) {
+  std::optional<Background> background;
+  if (options.detach) {
+    Result<Detached> detached = Detached::Make(options.log_file);
+    if (!detached) {
+      return Report(detached.error());
+    }
+    if (detached->exit_code) {
+      return *detached->exit_code;
+    }
+    background = std::move(detached->background);
+  }
   if (const Result<void> distinct = CheckDistinctFiles(options); !distinct) {
     return Report(distinct.error());
   }
@@ -467,16 +565,19 @@ int RunCommand(const RunOptions& options) {
       !configured) {
     return Report(configured.error());
   }
-  Session session(options);
+  Session session(options, std::move(background));
   if (const Result<void> prepared = session.Prepare(); !prepared) {
     return Report(prepared.error());
   }
   const Result<MachineStop> stop = session.Run();
-  session.FinishOutput();
   if (!stop) {
+    session.RecordEnd(stop.error().message, ExitCodeFor(stop.error()));
+    session.FinishOutput();
     return Report(stop.error());
   }
   const int code = ExitCodeFor(*stop, session.signal_number());
+  session.RecordEnd(Describe(stop->reason), code);
+  session.FinishOutput();
   const LogLevel level = code == 0 ? LogLevel::kInfo : LogLevel::kError;
   Log(level, "{}: {}", session.name(), Describe(stop->reason));
   if (!stop->detail.empty()) {

@@ -192,6 +192,28 @@ void GiveStdioToOne(const CLI::App& command, MachineConfig& machine) {
   machine.serial.kind = CharacterTarget::Kind::kOff;
 }
 
+// Nobody is at the standard streams of a guest in the background.
+void CheckDetached(const CLI::App& command, RunOptions& options) {
+  MachineConfig& machine = options.machine;
+  if (!options.detach) {
+    return;
+  }
+  const bool serial_chosen = command.count("--serial") > 0;
+  if (machine.xen.console.kind == CharacterTarget::Kind::kStdio ||
+      (serial_chosen && machine.serial.kind == CharacterTarget::Kind::kStdio)) {
+    throw CLI::ValidationError("--detach",
+                               "a guest in the background has no stdio: leave --serial and "
+                               "--console out, and use 'veneer console'");
+  }
+  if (options.control_socket == kNoControlSocket) {
+    throw CLI::ValidationError(
+        "--detach", "without a control socket nobody could reach a guest in the background");
+  }
+  if (machine.serial.kind == CharacterTarget::Kind::kStdio) {
+    machine.serial.kind = CharacterTarget::Kind::kOff;
+  }
+}
+
 Result<unsigned> ParseCpus(const std::string& text) {
   const std::optional<std::uint64_t> count = ParseWhole(text);
   if (!count || *count < 1 || *count > kMaxVcpus) {
@@ -360,11 +382,12 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
                   "on");
 
   command.option_defaults()->group("Output");
-  AddParsed<CharacterTarget>(command, "--serial", machine.serial, ParseCharacterTarget,
-                             "Where the serial port ttyS0 goes: stdio (Ctrl-A h for help), "
-                             "file:PATH[,max-size=SIZE] (then what is full becomes PATH.1; a comma "
-                             "in PATH is written twice) or off; off if --console is stdio",
-                             "TARGET", "stdio");
+  AddParsed<CharacterTarget>(
+      command, "--serial", machine.serial, ParseCharacterTarget,
+      "Where the serial port ttyS0 goes: stdio (Ctrl-A h for help), "
+      "file:PATH[,max-size=SIZE] (then what is full becomes PATH.1; a comma "
+      "in PATH is written twice) or off; off if --console is stdio, or with --detach",
+      "TARGET", "stdio");
   command.option_defaults()->group("Disks");
   AddRepeated<DiskConfig>(
       command, "--disk", machine.disks, &ParseDisk,
@@ -487,6 +510,10 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
       ->allow_extra_args(false);
   command.add_flag("--dry-run", options.dry_run,
                    "Print the machine that would be made, and make none");
+  command.add_flag("--detach", options.detach,
+                   "Go on in the background once the guest runs, and print its name: 'veneer "
+                   "console NAME' has its consoles, --log-file keeps the log. What goes wrong "
+                   "before is told as ever");
   AddParsed<RebootLimit::Rate>(
       command, "--reboot-limit", options.reboot_rate,
       [](const std::string& text) { return ParseRebootRate(text); },
@@ -509,6 +536,7 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
   command.callback([&command, &machine, &options] {
     CheckTogether(command, options);
     GiveStdioToOne(command, machine);
+    CheckDetached(command, options);
   });
   command.footer(
       "Exit codes: 0 the guest powered off or was ended by the user; 1 host error; 2 wrong usage "

@@ -32,6 +32,7 @@ struct RunOptions {
   std::string control_socket;    // path; empty: the usual place; kNoControlSocket: none
   unsigned timeout_seconds = 0;  // 0: none
   bool dry_run = false;          // only say what would be made
+  bool detach = false;           // go on in the background
   SandboxMode sandbox = SandboxMode::kOn;
   std::string user;                       // whom root becomes; empty: nobody else
   std::vector<std::string> disk_folders;  // out of which disks may be added

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "protocol.h"
+#include "veneer/vmm/control/guest_metrics.h"
 
 namespace veneer {
 namespace {
@@ -68,6 +69,17 @@ constexpr ControlCommand kCommands[] = {
            guest.Inspect(
                [answer = std::move(answer)](const GuestInfo& info) { answer(InfoReply(info)); });
          }},
+    {.name = "metrics",
+     .argument = Kind::kFlag,
+     .member = "prometheus",
+     .placeholder = "[--prometheus]",
+     .help = "counters, as run --metrics has them; or in Prometheus's text format",
+     .run =
+         [](GuestControl& guest, const ControlArgument& argument, Answer answer) {
+           const GuestMetrics metrics = guest.ReadMetrics();
+           answer(argument.number ? TextReply(PrometheusText(guest.Info(), metrics))
+                                  : MetricsReply(metrics));
+         }},
     {.name = "nmi",
      .help = "a non-maskable interrupt for its boot vCPU",
      .run = [](GuestControl& guest, const ControlArgument&,
@@ -84,6 +96,15 @@ constexpr ControlCommand kCommands[] = {
      .help = "all of its xenstore",
      .run = [](GuestControl& guest, const ControlArgument&,
                Answer answer) { answer(guest.ListStore().map(StoreReply)); }},
+    {.name = "console",
+     .argument = Kind::kTextOrNothing,
+     .member = "console",
+     .placeholder = "[serial|hvc0]",
+     .help = "attach to a console",
+     .stream = ControlStream::kConsole},
+    {.name = "events",
+     .help = "what happens to it, until it ends: lines of JSON",
+     .stream = ControlStream::kEvents},
     {.name = "stop",
      .help = "end it at once",
      .ends_guest = true,

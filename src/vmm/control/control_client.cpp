@@ -54,7 +54,7 @@ Result<std::unique_ptr<ControlClient>> ControlClient::Connect(const std::string&
   return std::unique_ptr<ControlClient>(new ControlClient(std::move(fd)));
 }
 
-Result<std::string> ControlClient::Ask(std::string_view request, std::chrono::milliseconds limit) {
+Result<void> ControlClient::SendLine(std::string_view request) {
   std::string line(request);
   line += '\n';
   for (std::string_view rest = line; !rest.empty();) {
@@ -70,6 +70,30 @@ Result<std::string> ControlClient::Ask(std::string_view request, std::chrono::mi
     }
     rest.remove_prefix(static_cast<std::size_t>(count));
   }
+  return {};
+}
+
+Result<std::string> ControlClient::Begin(std::string_view request,
+                                         std::chrono::milliseconds limit) {
+  VENEER_TRY(SendLine(request));
+  std::string reply;
+  // One by one: what follows the line is the stream's.
+  for (std::array<char, 1> next{};;) {
+    if (!WaitReadable(fd_.get(), limit)) {
+      return HostError("no answer within {} seconds", limit.count() / 1000);
+    }
+    if (ReceiveSome(fd_.get(), next) <= 0 || reply.size() == kMaxReply) {
+      return HostError("the connection ended before the answer");
+    }
+    if (next[0] == '\n') {
+      return reply;
+    }
+    reply += next[0];
+  }
+}
+
+Result<std::string> ControlClient::Ask(std::string_view request, std::chrono::milliseconds limit) {
+  VENEER_TRY(SendLine(request));
   std::string reply;
   std::array<char, 65536> buffer{};
   while (reply.empty() || reply.back() != '\n') {

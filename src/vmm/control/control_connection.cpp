@@ -12,9 +12,16 @@
 
 namespace veneer {
 
-ControlConnection::ControlConnection(GuestControl& guest, EventLoop& loop, UniqueFd fd,
-                                     std::uint64_t stall_ns, std::function<void(int)> gone)
-    : guest_(guest), loop_(loop), fd_(std::move(fd)), stall_ns_(stall_ns), gone_(std::move(gone)) {}
+ControlConnection::ControlConnection(GuestControl& guest, Streams* streams, EventLoop& loop,
+                                     UniqueFd fd, std::uint64_t stall_ns,
+                                     std::function<void(int)> gone)
+    : guest_(guest),
+      streams_(streams),
+      loop_(loop),
+      fd_(std::move(fd)),
+      number_(fd_.get()),
+      stall_ns_(stall_ns),
+      gone_(std::move(gone)) {}
 
 ControlConnection::~ControlConnection() { Close(); }
 
@@ -37,9 +44,8 @@ UniqueFd ControlConnection::Close() {
 void ControlConnection::Drop() {
   // The owner forgets this object, which is still in use here.
   const auto self = shared_from_this();
-  const int number = fd_.get();
   static_cast<void>(Close());
-  gone_(number);
+  gone_(number_);
 }
 
 void ControlConnection::Serve(std::uint32_t events) {
@@ -113,7 +119,7 @@ bool ControlConnection::Work() {
     const std::string line = input_.substr(0, end);
     input_.erase(0, end + 1);
     HandleLine(line);
-    if (!Send()) {
+    if (!fd_.valid() || !Send()) {
       return false;
     }
   }
@@ -126,9 +132,27 @@ void ControlConnection::HandleLine(std::string_view line) {
     Reply(ErrorReply(request.error().message));
     return;
   }
+  if (request->command->stream != ControlStream::kNone) {
+    BecomeStream(*request);
+    return;
+  }
   stopped_ = stopped_ || request->command->ends_guest;
   busy_ = true;
   request->command->run(guest_, request->argument, Answer());
+}
+
+void ControlConnection::BecomeStream(const ControlRequest& request) {
+  if (streams_ == nullptr) {
+    Reply(ErrorReply("this guest has no streams"));
+    return;
+  }
+  const auto plan = streams_->Ask(request.command->stream, request.argument.text);
+  if (!plan) {
+    Reply(ErrorReply(plan.error().message));
+    return;
+  }
+  loop_.RemoveFd(number_);
+  streams_->Take(*plan, std::move(fd_), std::move(input_));
 }
 
 ControlCommand::Answer ControlConnection::Answer() {

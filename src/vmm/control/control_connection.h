@@ -11,6 +11,7 @@
 #include "veneer/vmm/base/event_loop.h"
 #include "veneer/vmm/base/unique_fd.h"
 #include "veneer/vmm/control/guest_control.h"
+#include "veneer/vmm/control/streams.h"
 
 namespace veneer {
 
@@ -19,9 +20,10 @@ namespace veneer {
 // thread.
 class ControlConnection : public std::enable_shared_from_this<ControlConnection> {
  public:
-  // `gone`: the client has left, or was dropped; called at most once, with the descriptor it had.
-  ControlConnection(GuestControl& guest, EventLoop& loop, UniqueFd fd, std::uint64_t stall_ns,
-                    std::function<void(int fd)> gone);
+  // `streams`: null if there are none. `gone`: the client has left, was dropped, or is a stream's
+  // now; called at most once, with the descriptor it had.
+  ControlConnection(GuestControl& guest, Streams* streams, EventLoop& loop, UniqueFd fd,
+                    std::uint64_t stall_ns, std::function<void(int fd)> gone);
   ControlConnection(const ControlConnection&) = delete;
   ControlConnection& operator=(const ControlConnection&) = delete;
   ~ControlConnection();
@@ -40,6 +42,8 @@ class ControlConnection : public std::enable_shared_from_this<ControlConnection>
   // Carries out what is in `input_`, as far as replies are taken.
   bool Work();
   void HandleLine(std::string_view line);
+  // The connection leaves this object, if the client can have what it asks for.
+  void BecomeStream(const ControlRequest& request);
   // What a command calls with its outcome, at once or later.
   ControlCommand::Answer Answer();
   void Reply(std::string line);
@@ -48,8 +52,10 @@ class ControlConnection : public std::enable_shared_from_this<ControlConnection>
   void Drop();
 
   GuestControl& guest_;
+  Streams* const streams_;
   EventLoop& loop_;
   UniqueFd fd_;
+  const int number_;
   const std::uint64_t stall_ns_;
   const std::function<void(int)> gone_;
 

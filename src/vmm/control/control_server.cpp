@@ -40,9 +40,9 @@ class ControlServer::Impl {
       return;
     }
     const int number = fd.get();
-    auto client =
-        std::make_shared<ControlConnection>(guest_, loop_, std::move(fd), options_.stall_ns,
-                                            [this](int gone) { clients_.erase(gone); });
+    auto client = std::make_shared<ControlConnection>(guest_, options_.streams, loop_,
+                                                      std::move(fd), options_.stall_ns,
+                                                      [this](int gone) { clients_.erase(gone); });
     if (const Result<void> opened = client->Open(); !opened) {
       LogWarning("control socket: {}", opened.error().message);
       return;

@@ -6,6 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "veneer/vmm/control/guest_metrics.h"
+
 namespace veneer {
 namespace {
 
@@ -46,11 +48,13 @@ Result<ControlArgument> ReadArgument(const Json& json, const ControlCommand& com
     }
     return argument;
   }
-  const bool optional = command.argument == ControlArgumentKind::kNumberOrNothing;
+  const bool optional = command.argument == ControlArgumentKind::kNumberOrNothing ||
+                        command.argument == ControlArgumentKind::kTextOrNothing;
   if (optional && member == json.end()) {
     return argument;
   }
-  const bool number = optional || command.argument == ControlArgumentKind::kSize ||
+  const bool number = command.argument == ControlArgumentKind::kNumberOrNothing ||
+                      command.argument == ControlArgumentKind::kSize ||
                       command.argument == ControlArgumentKind::kNumber;
   if (member == json.end() || !(number ? member->is_number_unsigned() : member->is_string())) {
     return UsageError("\"{}\" needs \"{}\", {}", command.name, command.member,
@@ -84,6 +88,10 @@ Result<ControlRequest> ParseRequest(std::string_view line) {
 }
 
 std::string OkReply() { return Line(Json{{"ok", true}}); }
+
+std::string ConsoleReply(std::string_view console, bool writes) {
+  return Line(Json{{"ok", true}, {"console", console}, {"writes", writes}});
+}
 
 std::string ErrorReply(std::string_view message) {
   return Line(Json{{"ok", false}, {"error", message}});
@@ -148,6 +156,14 @@ std::string InfoReply(const GuestInfo& info) {
   }
   return Line(json);
 }
+
+std::string MetricsReply(const GuestMetrics& metrics) {
+  Json json{{"ok", true}};
+  json.update(MetricsJson(metrics));
+  return Line(json);
+}
+
+std::string TextReply(std::string_view text) { return Line(Json{{"ok", true}, {"text", text}}); }
 
 std::string StoreReply(const StoreListing& listing) {
   Json json{{"ok", true}, {"truncated", listing.truncated}, {"nodes", Json::array()}};

@@ -29,11 +29,15 @@ Result<ControlRequest> ParseRequest(std::string_view line);
 
 // Replies, without the end of line.
 std::string OkReply();
+// `writes`: what the client sends goes to the guest.
+std::string ConsoleReply(std::string_view console, bool writes);
 std::string ErrorReply(std::string_view message);
 std::string DiskReply(std::string_view name);
 std::string NicReply(unsigned number);
 std::string VcpusReply(const GuestInfo::Vcpus& vcpus);
 std::string InfoReply(const GuestInfo& info);
+std::string MetricsReply(const GuestMetrics& metrics);
+std::string TextReply(std::string_view text);
 std::string StoreReply(const StoreListing& listing);
 
 }  // namespace veneer

@@ -68,7 +68,8 @@ class MachineImpl final : public Machine, private PowerControl {
         loop_(loop),
         ports_("port", metrics.Get("bus.port.unclaimed")),
         mmio_("memory", metrics.Get("bus.memory.unclaimed")),
-        milestones_(HostClock(), [this] { return KernelInstructions(); }) {}
+        milestones_(
+            HostClock(), [this] { return KernelInstructions(); }, outputs_.milestone) {}
   ~MachineImpl() override { Stop(); }
 
   Result<void> Assemble(const KvmSystem& system);
@@ -101,6 +102,7 @@ class MachineImpl final : public Machine, private PowerControl {
   }
   Result<void> SetVcpus(unsigned count) override;
   VcpuCounts Vcpus() override;
+  std::vector<VcpuUsage> Usage() const override;
   std::uint64_t MemoryBytes() const override {
     return xen_ != nullptr ? xen_->MemoryBytes() : BootMemoryBytes(config_);
   }
@@ -409,6 +411,14 @@ VcpuCounts MachineImpl::Vcpus() {
     }
   }
   return counts;
+}
+
+std::vector<VcpuUsage> MachineImpl::Usage() const {
+  std::vector<VcpuUsage> usage;
+  for (const auto& vcpu : vcpus_) {
+    usage.push_back(vcpu->Usage());
+  }
+  return usage;
 }
 
 Result<void> MachineImpl::Start() {

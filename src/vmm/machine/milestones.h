@@ -18,8 +18,10 @@ namespace veneer {
 // Thread-safe.
 class BootMilestones {
  public:
-  // `instructions` tells how many instructions were interpreted so far.
-  BootMilestones(const Clock& clock, std::function<std::uint64_t()> instructions);
+  // `instructions` tells how many instructions were interpreted so far. `on_reached` is called by
+  // OnOutput(), without a lock; may be null.
+  BootMilestones(const Clock& clock, std::function<std::uint64_t()> instructions,
+                 std::function<void(const Milestone&)> on_reached = nullptr);
 
   // The first vCPU is about to run.
   void Start();
@@ -28,10 +30,14 @@ class BootMilestones {
   std::vector<Milestone> Reached() const;
 
  private:
-  void Mark(std::string_view name) REQUIRES(mutex_);
+  // Those that the output has brought.
+  std::vector<Milestone> Look(std::span<const std::byte> output);
+  // Whether it is new.
+  bool Mark(std::string_view name) REQUIRES(mutex_);
 
   const Clock& clock_;
   const std::function<std::uint64_t()> instructions_;
+  const std::function<void(const Milestone&)> on_reached_;
   mutable Mutex mutex_;
   std::uint64_t start_ns_ GUARDED_BY(mutex_) = 0;
   std::string line_ GUARDED_BY(mutex_);

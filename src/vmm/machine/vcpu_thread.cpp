@@ -178,14 +178,14 @@ void VcpuThread::RunTasks() {
   }
 }
 
-std::uint64_t VcpuThread::StolenNs() const {
+VcpuUsage VcpuThread::Usage() const {
   std::array<char, 96> text{};
   if (pread(schedstat_, text.data(), text.size() - 1, 0) <= 0) {
-    return 0;
+    return {};
   }
   char* second = nullptr;
-  static_cast<void>(std::strtoull(text.data(), &second, 10));
-  return std::strtoull(second, nullptr, 10);
+  const std::uint64_t run_ns = std::strtoull(text.data(), &second, 10);
+  return {.run_ns = run_ns, .stolen_ns = std::strtoull(second, nullptr, 10)};
 }
 
 void VcpuThread::Handle(const VcpuExit& exit) {

@@ -14,6 +14,7 @@
 #include "veneer/vmm/base/result.h"
 #include "veneer/vmm/base/thread.h"
 #include "veneer/vmm/bus/bus.h"
+#include "veneer/vmm/machine/machine.h"
 #include "veneer/vmm/machine/stop.h"
 #include "veneer/vmm/memory/guest_memory.h"
 #include "veneer/vmm/vcpu/vcpu.h"
@@ -82,8 +83,10 @@ class VcpuThread {
   void Take();
   void GiveBack();
   bool taken() const { return taken_.load(); }
+  // Any thread.
+  VcpuUsage Usage() const;
   // How long the thread has waited for a host CPU although it could have run, ns. Any thread.
-  std::uint64_t StolenNs() const;
+  std::uint64_t StolenNs() const { return Usage().stolen_ns; }
   // Any thread.
   void Kick();
   // After the gate was stopped and the vCPU kicked.

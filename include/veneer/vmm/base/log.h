@@ -21,6 +21,9 @@ Result<LogLevel> ParseLogLevel(std::string_view text);
 // Sets level and sink for the process. `file` empty: stderr. Call before threads start.
 Result<void> ConfigureLog(LogLevel level, const std::string& file);
 
+// Any thread.
+void SetLogLevel(LogLevel level);
+
 // While the terminal is in raw mode, lines on stderr must end in CR LF.
 void SetLogTerminalRaw(bool raw);
 

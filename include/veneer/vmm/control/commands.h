@@ -22,6 +22,7 @@ enum class ControlArgumentKind {
   kNumber,  // a whole number
   kNumberOrNothing,
   kText,
+  kTextOrNothing,
   kDisk,  // a text as after run --disk
   kNet,   // a text as after run --net
 };
@@ -29,6 +30,13 @@ enum class ControlArgumentKind {
 struct ControlArgument {
   std::optional<std::uint64_t> number;  // kSize, kNumber; kNumberOrNothing, if given; kFlag: 1
   std::string text;                     // the others
+};
+
+// What the connection is once the request has been answered.
+enum class ControlStream {
+  kNone,     // what it was
+  kConsole,  // a guest's console: characters both ways
+  kEvents,   // what happens to the guest, a line each
 };
 
 struct ControlCommand {
@@ -43,6 +51,8 @@ struct ControlCommand {
   std::string_view help{};         // what it does
   std::string_view shows{};        // member of the reply that `veneer ctl` prints
   bool ends_guest = false;
+  // With one, `run` is null: see Streams.
+  ControlStream stream = ControlStream::kNone;
   void (*run)(GuestControl& guest, const ControlArgument& argument, Answer answer) = nullptr;
 };
 

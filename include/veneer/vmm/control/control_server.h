@@ -9,6 +9,7 @@
 #include "veneer/vmm/base/result.h"
 #include "veneer/vmm/control/control_socket.h"
 #include "veneer/vmm/control/guest_control.h"
+#include "veneer/vmm/control/streams.h"
 
 namespace veneer {
 
@@ -19,6 +20,7 @@ class ControlServer {
     std::size_t max_clients = 16;  // further ones are turned away
     // A client that does not take its reply for this long is dropped, ns.
     std::uint64_t stall_ns = 30'000'000'000;
+    Streams* streams = nullptr;  // null: the guest has none; it outlives the server
   };
 
   // All must outlive the server.

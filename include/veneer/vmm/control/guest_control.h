@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -64,6 +65,23 @@ struct GuestInfo {
   std::vector<std::string> debug;
 };
 
+struct GuestMetrics {
+  struct Milestone {
+    std::string name;
+    std::uint64_t at_ns = 0;                // since the first KVM_RUN
+    std::uint64_t kernel_instructions = 0;  // interpreted so far; 0 on hosts that run them natively
+  };
+  struct Vcpu {
+    std::uint64_t run_ns = 0;     // CPU time of its thread
+    std::uint64_t stolen_ns = 0;  // its thread has waited for a CPU
+  };
+  bool emulated_kernel = false;               // the host interprets guest kernels
+  double kernel_instructions_per_second = 0;  // there; 0: not measured
+  std::vector<Milestone> milestones;
+  std::map<std::string, std::uint64_t> counters;  // by dotted name
+  std::vector<Vcpu> vcpus;                        // all that there can be
+};
+
 // One node of xenstore. Values may hold any byte; here they are escaped, see EscapeStoreValue().
 struct StoreNode {
   std::string path;
@@ -94,6 +112,7 @@ class GuestControl {
   virtual Result<void> Pause() = 0;
   virtual Result<void> Resume() = 0;
   virtual GuestInfo Info() = 0;
+  virtual GuestMetrics ReadMetrics() = 0;
   // Info() with `debug`. `done` is called once, on the loop, soon; it is dropped if the guest ends
   // before.
   virtual void Inspect(std::function<void(GuestInfo)> done) = 0;

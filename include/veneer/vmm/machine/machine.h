@@ -54,6 +54,12 @@ struct VcpuCounts {
   unsigned possible = 1;  // what it can be given
 };
 
+// What a vCPU's thread has had of the host's CPUs.
+struct VcpuUsage {
+  std::uint64_t run_ns = 0;
+  std::uint64_t stolen_ns = 0;  // it could have run, and had no CPU
+};
+
 // How a Xen guest's hypercalls and events travel, in words for the user; empty without Xen.
 struct XenPaths {
   std::string transport;
@@ -75,6 +81,8 @@ struct MachineOutputs {
   // The machine is about to stop for this reason; called once, from any thread. The receiver must
   // not call back into the machine from there: post to a loop.
   std::function<void(const MachineStop&)> stopped;
+  // The guest's boot has come to a point that is noticed. May be null.
+  std::function<void(const Milestone&)> milestone{};
 };
 
 class Machine {
@@ -125,6 +133,8 @@ class Machine {
   virtual Result<void> SetVcpus(unsigned count) = 0;
   // Any thread. Without Xen, a vCPU that has just been started may be missing at first.
   virtual VcpuCounts Vcpus() = 0;
+  // Of all that the guest can be given. Any thread.
+  virtual std::vector<VcpuUsage> Usage() const = 0;
   // The RAM that the guest has at present: without what its balloon has given back. Any thread.
   virtual std::uint64_t MemoryBytes() const = 0;
   virtual std::vector<Milestone> Milestones() const = 0;

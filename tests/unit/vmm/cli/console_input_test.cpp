@@ -46,6 +46,32 @@ class ConsoleInputTest : public ::testing::Test {
   std::size_t enough_ = 0;
 };
 
+TEST_F(ConsoleInputTest, TellsItsEndOnceEverythingIsTaken) {
+  std::array<int, 2> fds{};
+  ASSERT_EQ(pipe2(fds.data(), O_CLOEXEC), 0);
+  const UniqueFd read_end(fds[0]);
+  UniqueFd write_end(fds[1]);
+  std::string at_the_end;
+  ConsoleInput input(
+      *loop_, read_end.get(),
+      [this](std::span<const std::byte> text) {
+        for (const std::byte byte : text) {
+          received_.push_back(static_cast<char>(byte));
+        }
+        return text.size();
+      },
+      [](std::span<const std::byte> text) { return std::vector(text.begin(), text.end()); },
+      [this, &at_the_end] {
+        at_the_end = received_;
+        loop_->Stop();
+      });
+  ASSERT_EQ(write(write_end.get(), "bye", 3), 3);
+  write_end.Reset();
+  input.Start();
+  loop_->Run();
+  EXPECT_EQ(at_the_end, "bye");
+}
+
 TEST_F(ConsoleInputTest, CarriesWhatArrivesOnAPipe) {
   std::array<int, 2> fds{};
   ASSERT_EQ(pipe2(fds.data(), O_CLOEXEC), 0);

@@ -1,13 +1,21 @@
 #include "src/vmm/cli/ctl_command.h"
 
+#include <chrono>
 #include <filesystem>
+#include <future>
+#include <memory>
+#include <string>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "../control/fake_guest.h"
 #include "src/vmm/cli/exit_code.h"
+#include "support/eventually.h"
 #include "support/scratch_directory.h"
 #include "veneer/vmm/base/log.h"
+#include "veneer/vmm/control/control_server.h"
 
 namespace veneer {
 namespace {
@@ -23,10 +31,10 @@ CtlOptions Parse(const std::string& line) {
 }
 
 TEST(CtlOptions, AreANameACommandAndPerhapsASize) {
-  EXPECT_EQ(Parse("web info").name, "web");
+  EXPECT_EQ(Parse("web info").guest.name, "web");
   EXPECT_EQ(Parse("web info").command, "info");
   EXPECT_EQ(Parse("web balloon 128M").argument, "128M");
-  EXPECT_EQ(Parse("web stop --socket /tmp/s --json").socket, "/tmp/s");
+  EXPECT_EQ(Parse("web stop --socket /tmp/s --json").guest.socket, "/tmp/s");
   EXPECT_TRUE(Parse("web stop --socket /tmp/s --json").json);
   for (const char* line : {"", "web", "web dance", "web info 1 2"}) {
     EXPECT_THROW(Parse(line), CLI::ParseError) << line;
@@ -36,6 +44,8 @@ TEST(CtlOptions, AreANameACommandAndPerhapsASize) {
 TEST(CtlRequest, IsALineOfJson) {
   EXPECT_EQ(CtlRequest(Parse("web info")).value(), R"({"command":"info"})");
   EXPECT_EQ(CtlRequest(Parse("web info --debug")).value(), R"({"command":"info","debug":true})");
+  EXPECT_EQ(CtlRequest(Parse("web metrics --prometheus")).value(),
+            R"({"command":"metrics","prometheus":true})");
   EXPECT_EQ(CtlRequest(Parse("web balloon 1M")).value(),
             R"({"command":"balloon","bytes":1048576})");
 }
@@ -61,9 +71,9 @@ TEST(CtlRequest, NamesANicsFilesFromTheRoot) {
 TEST(CtlRequest, HasAnArgumentIfTheCommandNeedsOne) {
   for (const char* line :
        {"web balloon", "web balloon much", "web stop 1M", "web disk-add", "web disk-add file=x",
-        "web info more", "web stop --debug", "web disk-remove", "web disk-resize", "web net-add",
-        "web net-add nothing", "web net-remove", "web net-remove eth0", "web cpus two",
-        "web net-remove 1x"}) {
+        "web info more", "web info --prometheus", "web metrics --debug", "web stop --debug",
+        "web disk-remove", "web disk-resize", "web net-add", "web net-add nothing",
+        "web net-remove", "web net-remove eth0", "web cpus two", "web net-remove 1x"}) {
     const auto request = CtlRequest(Parse(line));
     ASSERT_FALSE(request) << line;
     EXPECT_EQ(request.error().kind, ErrorKind::kUsage);
@@ -73,6 +83,14 @@ TEST(CtlRequest, HasAnArgumentIfTheCommandNeedsOne) {
 TEST(CtlOutput, IsEmptyForWhatWasDone) {
   EXPECT_EQ(CtlOutput(Parse("web pause"), R"({"ok":true})").value(), "");
   EXPECT_EQ(CtlOutput(Parse("web pause --json"), R"({"ok":true})").value(), "{\"ok\":true}\n");
+}
+
+TEST(CtlOutput, IsTheMetricsThemselves) {
+  EXPECT_EQ(CtlOutput(Parse("web metrics"), R"({"ok":true,"counters":{"exits.pio":3}})").value(),
+            "{\n  \"counters\": {\n    \"exits.pio\": 3\n  }\n}\n");
+  EXPECT_EQ(
+      CtlOutput(Parse("web metrics --prometheus"), R"({"ok":true,"text":"a 1\nb 2\n"})").value(),
+      "a 1\nb 2\n");
 }
 
 TEST(CtlOutput, TellsWhyItWasNotDone) {
@@ -161,7 +179,7 @@ TEST(CtlOutput, SurvivesAnyAnswer) {
 TEST(CtlCommand, SaysThatNobodyIsThere) {
   const test::ScratchDirectory scratch;
   CtlOptions options = Parse("web info");
-  options.socket = scratch.File("none.sock");
+  options.guest.socket = scratch.File("none.sock");
   ::testing::internal::CaptureStderr();
   ASSERT_TRUE(ConfigureLog(LogLevel::kInfo, ""));
   EXPECT_EQ(CtlCommand(options), static_cast<int>(ExitCode::kHostError));
@@ -174,6 +192,47 @@ TEST(CtlCommand, RefusesANameThatIsAPath) {
   ASSERT_TRUE(ConfigureLog(LogLevel::kInfo, ""));
   EXPECT_EQ(CtlCommand(options), static_cast<int>(ExitCode::kUsage));
   EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("'../web'"));
+}
+
+TEST(CtlCommand, FollowsEventsUntilTheGuestHasEnded) {
+  const test::ScratchDirectory scratch;
+  CtlOptions options = Parse("web events");
+  options.guest.socket = scratch.File("guest.sock");
+  auto socket = ControlSocket::Claim(options.guest.socket).value();
+  test::FakeGuest guest;
+  Metrics metrics;
+  auto streams = std::make_unique<Streams>(metrics);
+  const auto loop = EventLoop::Create().value();
+  streams->Attach(*loop, nullptr, nullptr);
+  auto server = ControlServer::Create(*socket, guest, *loop, {.streams = streams.get()}).value();
+  streams->Record({"started"});
+  ::testing::internal::CaptureStdout();
+  int code = -1;
+  std::thread ctl([&] { code = CtlCommand(options); });
+  // The listener's first line goes with its answer, on this loop.
+  loop->Post([&] { streams->Record({"paused"}); });
+  std::thread watcher([&] {
+    EXPECT_TRUE(veneer::testing::Eventually([&] {
+      std::promise<std::size_t> clients;
+      loop->Post([&] { clients.set_value(streams->clients()); });
+      return clients.get_future().get() == 1;
+    }));
+    loop->Stop();
+  });
+  loop->Run();
+  watcher.join();
+  server.reset();
+  streams->Detach();
+  streams->Record({"ended"});
+  streams->Finish(std::chrono::steady_clock::now() + std::chrono::seconds(30));
+  socket.reset();
+  streams.reset();
+  ctl.join();
+  const std::string text = ::testing::internal::GetCapturedStdout();
+  EXPECT_EQ(code, static_cast<int>(ExitCode::kOk));
+  EXPECT_THAT(text, HasSubstr(R"("event":"started")"));
+  EXPECT_THAT(text, HasSubstr(R"("event":"paused")"));
+  EXPECT_THAT(text, HasSubstr(R"("event":"ended")"));
 }
 
 }  // namespace

@@ -75,7 +75,7 @@ TEST(WaitCommand, EndsWithTheGuest) {
   const std::string path = ControlSocketIn(scratch.path(), "web");
   auto socket = ControlSocket::Claim(path).value();
   int code = -1;
-  std::thread waiter([&] { code = WaitCommand({.name = "web", .socket = path}); });
+  std::thread waiter([&] { code = WaitCommand({.guest = {.name = "web", .socket = path}}); });
   // What a reboot does: the connection ends, the guest listens on.
   UniqueFd first = NextConnection(*socket);
   first.Reset();
@@ -89,9 +89,10 @@ TEST(WaitCommand, EndsWithTheGuest) {
 
 TEST(WaitCommand, SaysWhyNot) {
   const test::ScratchDirectory scratch;
-  EXPECT_EQ(WaitCommand({.name = "web", .socket = scratch.File("none")}),
+  EXPECT_EQ(WaitCommand({.guest = {.name = "web", .socket = scratch.File("none")}}),
             static_cast<int>(ExitCode::kHostError));
-  EXPECT_EQ(WaitCommand({.name = "a/b", .socket = {}}), static_cast<int>(ExitCode::kUsage));
+  EXPECT_EQ(WaitCommand({.guest = {.name = "a/b", .socket = {}}}),
+            static_cast<int>(ExitCode::kUsage));
 }
 
 TEST(RaiseFileLimit, NeverLowersIt) {

@@ -38,6 +38,7 @@ class FakeMachine final : public Machine {
     return {};
   }
   VcpuCounts Vcpus() override { return vcpus; }
+  std::vector<VcpuUsage> Usage() const override { return {{.run_ns = 5, .stolen_ns = 6}}; }
   std::uint64_t MemoryBytes() const override { return memory; }
   std::vector<Milestone> Milestones() const override { return {{"console", 7, 0}}; }
   void Report(std::function<void(std::vector<std::string>)> done) override {
@@ -73,9 +74,26 @@ class MachineControlTest : public ::testing::Test {
       EXPECT_TRUE(WriteStandardTree(client_, domain));
       machine_.store = &client_;
     }
-    control_.emplace(MachineControl::Parts{config_, machine_, *loop_, clock_,
-                                           [this] { stopped_ = true; }, [this] { return ended_; }});
+    control_.emplace(MachineControl::Parts{config_,
+                                           machine_,
+                                           *loop_,
+                                           clock_,
+                                           host_,
+                                           metrics_,
+                                           [this] { stopped_ = true; },
+                                           [this] { return ended_; },
+                                           {},
+                                           [this](const GuestEvent& event) { Note(event); }});
     return *control_;
+  }
+  void Note(const GuestEvent& event) {
+    std::string text(event.name);
+    for (const auto& [name, value] : event.members) {
+      const auto* const words = std::get_if<std::string>(&value);
+      text += fmt::format(" {}={}", name,
+                          words != nullptr ? *words : std::to_string(std::get<1>(value)));
+    }
+    events_.push_back(text);
   }
   // The answer, if it has come at once.
   std::optional<Result<void>> Shutdown(MachineControl& control, ShutdownKind kind) {
@@ -93,9 +111,12 @@ class MachineControlTest : public ::testing::Test {
   std::unique_ptr<EventLoop> loop_ = EventLoop::Create().value();
   FakeClock clock_;
   FakeMachine machine_;
+  const HostProfile host_{.emulated_kernel = true};
+  Metrics metrics_;
   bool stopped_ = false;
   bool ended_ = false;
   std::optional<Result<void>> answer_;
+  std::vector<std::string> events_;
   std::optional<MachineControl> control_;
 };
 
@@ -112,6 +133,40 @@ TEST_F(MachineControlTest, WithoutXenThePowerButtonIsPressed) {
   EXPECT_THAT(machine_.calls, ElementsAre("power button"));
   EXPECT_FALSE(Shutdown(control, ShutdownKind::kReboot).value());
   EXPECT_THAT(machine_.calls, ElementsAre("power button"));
+}
+
+TEST_F(MachineControlTest, TellsListenersWhatWasDone) {
+  MachineControl& control = Make(true);
+  EXPECT_TRUE(control.Pause());
+  EXPECT_TRUE(control.Pause());
+  EXPECT_TRUE(control.Resume());
+  EXPECT_TRUE(control.SetVcpus(3));
+  EXPECT_FALSE(control.SetVcpus(9));
+  EXPECT_TRUE(control.SetMemoryTarget(128 * kMiB));
+  EXPECT_FALSE(control.SetMemoryTarget(1));
+  EXPECT_THAT(events_,
+              ElementsAre("paused", "resumed", "vcpus vcpus=3", "memory-target bytes=134217728"));
+}
+
+TEST_F(MachineControlTest, TellsListenersOfADiskThatFails) {
+  MachineControl& control = Make(true);
+  control.PauseForDisk("disk xvda: no room");
+  control.PauseForDisk("disk xvda: no room");
+  EXPECT_TRUE(control.Resume());
+  EXPECT_THAT(events_, ElementsAre("disk-error error=disk xvda: no room",
+                                   "paused reason=disk xvda: no room", "resumed"));
+}
+
+TEST_F(MachineControlTest, ReadsMetricsWhileTheGuestRuns) {
+  MachineControl& control = Make(true);
+  metrics_.Get("exits.pio").Add(3);
+  const GuestMetrics metrics = control.ReadMetrics();
+  EXPECT_TRUE(metrics.emulated_kernel);
+  EXPECT_EQ(metrics.counters.at("exits.pio"), 3U);
+  ASSERT_EQ(metrics.milestones.size(), 1U);
+  EXPECT_EQ(metrics.milestones[0].name, "console");
+  ASSERT_EQ(metrics.vcpus.size(), 1U);
+  EXPECT_EQ(metrics.vcpus[0].stolen_ns, 6U);
 }
 
 TEST_F(MachineControlTest, PausesOnceAndResumesOnce) {

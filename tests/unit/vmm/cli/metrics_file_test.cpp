@@ -14,9 +14,10 @@ namespace {
 TEST(WriteMetricsFile, HoldsEverythingAndLeavesNothingElseBehind) {
   const test::ScratchDirectory scratch;
   const std::string path = scratch.File("metrics.json");
-  Metrics metrics;
-  metrics.Get("exits.pio").Add(3);
-  ASSERT_TRUE(WriteMetricsFile(path, {}, {{"init", 2'500'000'000, 42}}, metrics, "the end"));
+  GuestMetrics metrics;
+  metrics.counters = {{"exits.pio", 3}};
+  metrics.milestones = {{"init", 2'500'000'000, 42}};
+  ASSERT_TRUE(WriteMetricsFile(path, metrics, "the end"));
   std::ifstream file(path);
   const auto json = nlohmann::json::parse(file);
   EXPECT_EQ(json["stop"], "the end");
@@ -28,7 +29,7 @@ TEST(WriteMetricsFile, HoldsEverythingAndLeavesNothingElseBehind) {
 }
 
 TEST(WriteMetricsFile, NamesAFileItCannotWrite) {
-  const auto result = WriteMetricsFile("/no/such/folder/metrics", {}, {}, Metrics(), "");
+  const auto result = WriteMetricsFile("/no/such/folder/metrics", {}, "");
   ASSERT_FALSE(result.has_value());
   EXPECT_NE(result.error().message.find("/no/such/folder/metrics"), std::string::npos);
 }

@@ -266,5 +266,30 @@ TEST_F(RunOptionsTest, SaysWhatAMistypedOptionMayBe) {
   EXPECT_EQ(text("image k x"), "'k' is not expected here; it follows no option");
 }
 
+TEST_F(RunOptionsTest, AGuestInTheBackgroundHasNoSerialPortOnStdio) {
+  Parse("--kernel k --detach");
+  EXPECT_TRUE(options_.detach);
+  EXPECT_EQ(options_.machine.serial.kind, CharacterTarget::Kind::kOff);
+}
+
+TEST_F(RunOptionsTest, AGuestInTheBackgroundMayWriteToAFile) {
+  Parse("--kernel k --detach --serial file:/tmp/log");
+  EXPECT_EQ(options_.machine.serial.kind, CharacterTarget::Kind::kFile);
+}
+
+TEST(RunOptions, ThatABackgroundGuestCannotHaveAreRefused) {
+  for (const char* line : {"--serial stdio", "--console stdio", "--control-socket off"}) {
+    CLI::App app;
+    RunOptions options;
+    DeclareRunOptions(app, options);
+    try {
+      app.parse(std::string("--kernel k --detach ") + line);
+      ADD_FAILURE() << line;
+    } catch (const CLI::ParseError& error) {
+      EXPECT_THAT(error.what(), ::testing::HasSubstr("background")) << line;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace veneer

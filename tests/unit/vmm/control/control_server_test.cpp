@@ -1,8 +1,5 @@
 #include "veneer/vmm/control/control_server.h"
 
-#include <poll.h>
-#include <sys/socket.h>
-
 #include <array>
 #include <filesystem>
 #include <future>
@@ -14,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "fake_guest.h"
+#include "raw_client.h"
 #include "src/vmm/control/protocol.h"
 #include "support/scratch_directory.h"
 #include "veneer/vmm/base/unix_socket.h"
@@ -26,49 +24,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using Json = nlohmann::json;
 
-// Only what hangs gets there.
-constexpr std::chrono::seconds kLimit{30};
 constexpr char kOk[] = R"({"ok":true})";
-
-// A client that can misbehave.
-class RawClient {
- public:
-  explicit RawClient(const std::string& path) : fd_(MakeUnixSocket(0)) {
-    const UnixAddress address = UnixAddress::Of(path).value();
-    EXPECT_EQ(connect(fd_.get(), address.generic(), sizeof address.value), 0);
-  }
-  void Send(std::string_view bytes) {
-    ASSERT_EQ(send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL),
-              static_cast<ssize_t>(bytes.size()));
-  }
-  // As far as the server takes it.
-  void Flood(std::string_view bytes) {
-    static_cast<void>(send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL));
-  }
-  void EndInput() { shutdown(fd_.get(), SHUT_WR); }
-  void Leave() { fd_.Reset(); }
-  // Everything until the server closes the connection.
-  std::string Rest() {
-    std::string text;
-    std::array<char, 65536> buffer{};
-    for (;;) {
-      const ssize_t count = recv(fd_.get(), buffer.data(), buffer.size(), 0);
-      if (count <= 0) {
-        return text;
-      }
-      text.append(buffer.data(), static_cast<std::size_t>(count));
-    }
-  }
-  // Waits until the server has closed the connection, without reading.
-  bool WaitForHangUp() {
-    pollfd end{fd_.get(), 0, 0};
-    return poll(&end, 1, static_cast<int>(std::chrono::milliseconds(kLimit).count())) == 1 &&
-           (end.revents & POLLHUP) != 0;
-  }
-
- private:
-  UniqueFd fd_;
-};
 
 class ControlServerTest : public ::testing::Test {
  protected:
@@ -128,11 +84,16 @@ TEST_F(ControlServerTest, HandsEachCommandToTheGuest) {
   EXPECT_EQ(Json::parse(*client->Ask(R"({"command":"info","debug":true})", kLimit))["debug"][0],
             "vCPU 0: halted");
   EXPECT_TRUE(Json::parse(Ask(*client, "xenstore-ls"))["nodes"].is_array());
+  EXPECT_EQ(Json::parse(Ask(*client, "metrics"))["counters"]["exits.pio"], 3);
+  EXPECT_THAT(
+      Json::parse(*client->Ask(R"({"command":"metrics","prometheus":true})", kLimit))["text"]
+          .get<std::string>(),
+      HasSubstr("veneer_vcpu_exits_total{guest=\"\",reason=\"pio\"} 3\n"));
   EXPECT_THAT(guest_.calls(),
               ElementsAre("shutdown", "reboot", "pause", "resume", "nmi", "stop", "sysrq s",
                           "balloon 4096", "cpus 4", "info", "info", "disk-add path=/a",
                           "disk-resize xvdb", "disk-remove xvdb", "net-add user", "net-remove 3",
-                          "info", "inspect", "xenstore-ls"));
+                          "info", "inspect", "xenstore-ls", "metrics", "metrics", "info"));
 }
 
 TEST_F(ControlServerTest, ANicsNumberThatIsTooLargeIsNoOthers) {

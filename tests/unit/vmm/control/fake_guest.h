@@ -23,6 +23,12 @@ class FakeGuest final : public GuestControl {
     static_cast<void>(Note("info"));
     return {};
   }
+  GuestMetrics ReadMetrics() override {
+    static_cast<void>(Note("metrics"));
+    GuestMetrics metrics;
+    metrics.counters = {{"exits.pio", 3}};
+    return metrics;
+  }
   void Inspect(std::function<void(GuestInfo)> done) override {
     static_cast<void>(Note("inspect"));
     GuestInfo info;

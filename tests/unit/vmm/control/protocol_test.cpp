@@ -35,12 +35,13 @@ TEST(ControlCommands, HaveNamesOfTheirOwnAndSayWhatTheyNeed) {
   std::set<std::string_view> names;
   for (const ControlCommand& command : ControlCommands()) {
     EXPECT_TRUE(names.insert(command.name).second) << command.name;
-    EXPECT_NE(command.run, nullptr) << command.name;
+    EXPECT_EQ(command.run == nullptr, command.stream != ControlStream::kNone) << command.name;
     EXPECT_FALSE(command.help.empty()) << command.name;
     const bool argument = command.argument != ControlArgumentKind::kNone;
     EXPECT_EQ(!command.member.empty(), argument) << command.name;
     EXPECT_EQ(!command.placeholder.empty(), argument) << command.name;
     const bool optional = command.argument == ControlArgumentKind::kNumberOrNothing ||
+                          command.argument == ControlArgumentKind::kTextOrNothing ||
                           command.argument == ControlArgumentKind::kFlag;
     EXPECT_EQ(!command.needs.empty(), argument && !optional) << command.name;
   }

@@ -1,6 +1,8 @@
 #include "src/vmm/machine/milestones.h"
 
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -43,6 +45,19 @@ TEST_F(MilestonesTest, FindsLinesThatArriveInPieces) {
   Print(" process\n");
   ASSERT_EQ(milestones_.Reached().size(), 1U);
   EXPECT_EQ(milestones_.Reached()[0].name, "init");
+}
+
+TEST_F(MilestonesTest, TellsOfEachPointAsItIsReached) {
+  std::vector<std::string> told;
+  BootMilestones milestones{clock_, [] { return std::uint64_t{0}; },
+                            [&](const Milestone& milestone) {
+                              told.push_back(milestone.name);
+                              // No lock is held.
+                              EXPECT_FALSE(milestones.Reached().empty());
+                            }};
+  const std::string_view text = "Linux version 6.1\nLinux version 6.1\nsmp: Brought up 1 node\n";
+  milestones.OnOutput(std::as_bytes(std::span(text)));
+  EXPECT_EQ(told, (std::vector<std::string>{"console", "smp"}));
 }
 
 TEST_F(MilestonesTest, CountsEachPointOnce) {
