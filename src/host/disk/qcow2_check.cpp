@@ -15,6 +15,7 @@
 #include <nlohmann/json.hpp>
 
 #include "qemu_nbd.h"
+#include "veneer/host/sandbox/sandbox.h"
 #include "veneer/vmm/base/child_process.h"
 #include "veneer/vmm/base/unique_fd.h"
 
@@ -80,6 +81,7 @@ Result<Json> AskQemuImg(const std::string& disk, const std::string& layer) {
   VENEER_TRY_ASSIGN(plan.program, FindProgram(kQemuImg, "qemu-utils"));
   // Without a lock: whoever has one is found out, and named, when the disk is opened.
   plan.arguments = {"info", "--output=json", "--force-share", "-f", "qcow2", layer};
+  plan.files = FilesOfProgram({{layer}});
   VENEER_TRY_ASSIGN(const std::unique_ptr<ChildProcess> child, ChildProcess::Start(plan));
   const ChildProcess::Outcome& outcome = child->Wait();
   Json info = Json::parse(outcome.output, nullptr, false);

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "veneer/host/disk/disk_files.h"
+#include "veneer/host/sandbox/sandbox.h"
 #include "veneer/vmm/base/log.h"
 #include "veneer/vmm/base/unix_socket.h"
 
@@ -43,6 +45,23 @@ std::vector<std::string> Arguments(const DiskConfig& disk, const std::string& fo
   // Absolute, since qemu takes "a:b" for the file b of a protocol a, and "-a" for options.
   arguments.push_back(std::filesystem::absolute(disk.path).string());
   return arguments;
+}
+
+std::filesystem::path TemporaryFiles() {
+  const char* const folder = std::getenv("TMPDIR");
+  return folder != nullptr && *folder != '\0' ? folder : "/var/tmp";
+}
+
+// The image, what it is based on, and what --snapshot makes.
+std::vector<AllowedFile> FilesOf(const DiskConfig& disk) {
+  std::vector<AllowedFile> files;
+  for (const DiskFile& file : FilesOfDisk(disk)) {
+    files.push_back({file.path, file.written ? FileUse::kWrite : FileUse::kRead});
+  }
+  if (disk.overlay) {
+    files.push_back({TemporaryFiles(), FileUse::kReplace});
+  }
+  return files;
 }
 
 // A folder that only this user may enter, for as long as it takes to make the socket.
@@ -105,6 +124,7 @@ Result<std::unique_ptr<QemuNbd>> QemuNbd::Start(const DiskConfig& disk, const st
   // then sets to "running". So only what has to close an image with care is left to it.
   plan.cleans_up = !disk.readonly && !disk.overlay;
   plan.arguments = Arguments(disk, format, connections);
+  plan.files = FilesOfProgram(FilesOf(disk));
   VENEER_TRY_ASSIGN(server->child_,
                     ChildProcess::Start(plan, [self = server.get()](const auto& outcome) {
                       self->OnEnd(outcome);

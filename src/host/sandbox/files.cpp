@@ -9,8 +9,9 @@
 #include <cerrno>
 #include <cstdint>
 #include <filesystem>
-
-#include "veneer/vmm/base/unique_fd.h"
+#include <optional>
+#include <utility>
+#include <vector>
 
 namespace veneer {
 namespace {
@@ -48,19 +49,34 @@ std::uint64_t RightsOf(FileUse use) {
   return kReplace | kSockets | kFolders;
 }
 
-// The host's, for all guests: programs and libraries, the names of hosts, what the kernel tells,
-// and devices that are everybody's or ask for rights of their own.
-constexpr struct {
+struct HostFile {
   const char* path;
   FileUse use;
-} kOfTheHost[] = {
-    {"/usr", FileUse::kRun},         {"/lib", FileUse::kRun},
-    {"/lib64", FileUse::kRun},       {"/bin", FileUse::kRun},
-    {"/sbin", FileUse::kRun},        {"/etc", FileUse::kRead},
-    {"/proc", FileUse::kRead},       {"/sys", FileUse::kRead},
-    {"/dev/null", FileUse::kWrite},  {"/dev/zero", FileUse::kWrite},
-    {"/dev/random", FileUse::kRead}, {"/dev/urandom", FileUse::kRead},
-    {"/dev/kvm", FileUse::kWrite},   {"/dev/net/tun", FileUse::kWrite},
+};
+
+// The host's, for every program: programs and libraries.
+constexpr HostFile kForPrograms[] = {
+    {"/usr", FileUse::kRun},
+    {"/lib", FileUse::kRun},
+    {"/lib64", FileUse::kRun},
+    {"/bin", FileUse::kRun},
+    {"/sbin", FileUse::kRun},
+    {"/etc/ld.so.cache", FileUse::kRead},
+    {"/dev/null", FileUse::kWrite},
+    {"/dev/urandom", FileUse::kRead},
+    // What a block device can do, and how many processors there are.
+    {"/sys/block", FileUse::kRead},
+    {"/sys/dev", FileUse::kRead},
+    {"/sys/devices", FileUse::kRead},
+};
+
+// And for all guests: the names of hosts, what the kernel tells, and devices that are everybody's
+// or ask for rights of their own.
+constexpr HostFile kForGuests[] = {
+    {"/etc", FileUse::kRead},          {"/proc", FileUse::kRead},
+    {"/sys", FileUse::kRead},          {"/dev/zero", FileUse::kWrite},
+    {"/dev/random", FileUse::kRead},   {"/dev/kvm", FileUse::kWrite},
+    {"/dev/net/tun", FileUse::kWrite},
 };
 
 // 0: the kernel has none, or it is switched off.
@@ -106,9 +122,10 @@ class Ruleset {
   }
   bool Enforce() const { return syscall(SYS_landlock_restrict_self, fd_.get(), 0) == 0; }
   bool valid() const { return fd_.valid(); }
+  UniqueFd Release() { return std::move(fd_); }
 
  private:
-  const std::uint64_t known_;
+  std::uint64_t known_;
   UniqueFd fd_;
 };
 
@@ -118,37 +135,52 @@ tl::unexpected<Error> Refusal(const char* what) {
                                        what));
 }
 
-}  // namespace
-
-Result<bool> ConfineFiles(std::span<const AllowedFile> files) {
+// Nothing where the kernel has no Landlock.
+Result<std::optional<Ruleset>> RulesFor(std::span<const AllowedFile> files) {
   const int version = Version();
   if (version == 0) {
-    return false;
+    return std::nullopt;
   }
-  const Ruleset ruleset(version);
+  Ruleset ruleset(version);
   if (!ruleset.valid()) {
     return Refusal("make a rule set of Landlock");
   }
-  for (const auto& file : kOfTheHost) {
-    if (!ruleset.Allow(file.path, file.use)) {
-      return Refusal("add a rule of Landlock");
-    }
+  bool added = true;
+  for (const HostFile& file : kForPrograms) {
+    added = added && ruleset.Allow(file.path, file.use);
+  }
+  for (const AllowedFile& file : files) {
+    added = added && ruleset.Allow(file.path, file.use);
+  }
+  if (!added) {
+    return Refusal("add a rule of Landlock");
+  }
+  return ruleset;
+}
+
+}  // namespace
+
+Result<bool> ConfineFiles(std::span<const AllowedFile> files) {
+  std::vector<AllowedFile> all(files.begin(), files.end());
+  for (const HostFile& file : kForGuests) {
+    all.push_back({file.path, file.use});
   }
   // Where the list of name servers really is; it is replaced when the host's network changes.
   std::error_code none;
   const auto servers = std::filesystem::canonical("/etc/resolv.conf", none);
-  if (!none && !ruleset.Allow(servers.parent_path(), FileUse::kRead)) {
-    return Refusal("add a rule of Landlock");
+  if (!none) {
+    all.push_back({servers.parent_path(), FileUse::kRead});
   }
-  for (const AllowedFile& file : files) {
-    if (!ruleset.Allow(file.path, file.use)) {
-      return Refusal("add a rule of Landlock");
-    }
-  }
-  if (!ruleset.Enforce()) {
+  VENEER_TRY_ASSIGN(const std::optional<Ruleset> ruleset, RulesFor(all));
+  if (ruleset && !ruleset->Enforce()) {
     return Refusal("enforce Landlock's rules");
   }
-  return true;
+  return ruleset.has_value();
+}
+
+Result<UniqueFd> RulesForProgram(std::span<const AllowedFile> files) {
+  VENEER_TRY_ASSIGN(std::optional<Ruleset> ruleset, RulesFor(files));
+  return ruleset ? ruleset->Release() : UniqueFd();
 }
 
 bool HostConfinesFiles() { return Version() > 0; }

@@ -5,6 +5,7 @@
 
 #include "veneer/host/sandbox/sandbox.h"
 #include "veneer/vmm/base/result.h"
+#include "veneer/vmm/base/unique_fd.h"
 
 namespace veneer {
 
@@ -12,5 +13,9 @@ namespace veneer {
 // reads of the host, and no others; what is open stays open. Paths that lead nowhere are left out.
 // The thread has no_new_privs. False if the host's kernel knows nothing of it.
 Result<bool> ConfineFiles(std::span<const AllowedFile> files);
+
+// A rule set by which a program reaches these files, programs and libraries. Invalid if the kernel
+// knows nothing of it.
+Result<UniqueFd> RulesForProgram(std::span<const AllowedFile> files);
 
 }  // namespace veneer

@@ -7,6 +7,7 @@
 #include <ctime>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "files.h"
 #include "filters.h"
@@ -126,6 +127,15 @@ Result<SandboxRefusals> EnterSandbox(SandboxMode mode, const SandboxNeeds& needs
         "not confined");
   }
   return refusals;
+}
+
+std::function<Result<UniqueFd>()> FilesOfProgram(std::vector<AllowedFile> files) {
+  return [files = std::move(files)]() -> Result<UniqueFd> {
+    if (!kFilters || mode_of_threads != SandboxMode::kOn) {
+      return UniqueFd();
+    }
+    return RulesForProgram(files);
+  };
 }
 
 bool HostFiltersCalls() {

@@ -41,6 +41,7 @@ struct Launch {
   int death_signal = SIGKILL;     // when the thread that starts it has gone
   std::array<int, 3> standard{};  // files to become 0, 1 and 2
   int listener = -1;
+  int files = -1;    // a Landlock rule set
   int failure = -1;  // where errno is written if there is no exec()
 };
 
@@ -86,7 +87,10 @@ void ForgetSignals() {
   syscall(SYS_close_range, launch.listener >= 0 ? kListener + 1 : kListener, ~0U,
           CLOSE_RANGE_CLOEXEC);
   ForgetSignals();
-  execve(launch.program, launch.arguments, launch.environment);
+  if (launch.files < 0 || (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+                           syscall(SYS_landlock_restrict_self, launch.files, 0) == 0)) {
+    execve(launch.program, launch.arguments, launch.environment);
+  }
   const int error = errno;
   static_cast<void>(!write(launch.failure, &error, sizeof error));
   _exit(kNoExec);
@@ -198,6 +202,16 @@ Result<void> ChildProcess::Fork(const Plan& plan) {
   if (!input.valid() || (plan.listener >= 0 && !listener.valid())) {
     return ErrnoError(errno, fmt::format("cannot prepare to start {}", plan.program));
   }
+  UniqueFd files;
+  if (plan.files) {
+    VENEER_TRY_ASSIGN(const UniqueFd rules, plan.files());
+    if (rules.valid()) {
+      files = Lift(rules.get());
+      if (!files.valid()) {
+        return ErrnoError(errno, fmt::format("cannot prepare to start {}", plan.program));
+      }
+    }
+  }
   std::vector<std::string> arguments{plan.program};
   arguments.insert(arguments.end(), plan.arguments.begin(), plan.arguments.end());
   std::vector<std::string> environment = Environment(listener.valid());
@@ -215,6 +229,7 @@ Result<void> ChildProcess::Fork(const Plan& plan) {
   launch.standard = {input.get(), plan.dialogue >= 0 ? input.get() : output.out.get(),
                      complaint.out.get()};
   launch.listener = listener.get();
+  launch.files = files.get();
   launch.failure = failure.out.get();
   pid_ = fork();
   if (pid_ == 0) {

@@ -1,11 +1,13 @@
 // The second line: what is left of this process's authority when the guest has taken a thread over.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "veneer/vmm/base/result.h"
 #include "veneer/vmm/base/thread.h"
+#include "veneer/vmm/base/unique_fd.h"
 
 namespace veneer {
 
@@ -55,6 +57,10 @@ Result<void> BecomeUser(const std::string& name, const SandboxNeeds& needs);
 // the calling thread and all that begin later lose, for good, the rights that they do not need (see
 // README.md). HostError if the kernel refuses; there is no half of it.
 Result<SandboxRefusals> EnterSandbox(SandboxMode mode, const SandboxNeeds& needs);
+
+// For ChildProcess::Plan::files: a program that Veneer runs for its own use shall reach these
+// files, programs and libraries, and no others. Nothing comes of it unless the sandbox is on.
+std::function<Result<UniqueFd>()> FilesOfProgram(std::vector<AllowedFile> files);
 
 // Whether this host's kernel filters system calls as the sandbox needs it.
 bool HostFiltersCalls();

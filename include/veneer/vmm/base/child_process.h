@@ -29,6 +29,9 @@ class ChildProcess {
     // It has something to bring to an end itself: that signal is SIGTERM, and otherwise SIGKILL,
     // which no program can miss.
     bool cleans_up = false;
+    // A Landlock rule set with the files that it reaches, or an invalid one: those that Veneer
+    // does. Called on the thread that starts the program; null: no rule set.
+    std::function<Result<UniqueFd>()> files = nullptr;
     int dialogue = -1;  // becomes stdin and stdout, of which nothing is kept; stays the caller's
   };
   struct Outcome {

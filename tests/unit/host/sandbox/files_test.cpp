@@ -149,5 +149,30 @@ TEST_F(SandboxFiles, AuditLeavesThemAll) {
           .good());
 }
 
+// A program is left less than who starts it.
+TEST_F(SandboxFiles, OfAProgram) {
+  SandboxNeeds needs;
+  needs.files = {{scratch_.path(), FileUse::kReplace}};
+  const auto cat = [this](const std::string& path, bool confined) {
+    ChildProcess::Plan plan;
+    plan.program = "/bin/cat";
+    plan.arguments = {path};
+    if (confined) {
+      plan.files = FilesOfProgram({{scratch_.File("one")}});
+    }
+    const auto child = ChildProcess::Start(plan);
+    return child && (*child)->Wait().succeeded();
+  };
+  const Ending ending = InSandbox(
+      [&] {
+        return cat(scratch_.File("other"), false) && cat("/etc/passwd", false) &&
+               cat(scratch_.File("one"), true) && !cat(scratch_.File("other"), true) &&
+               !cat("/etc/passwd", true) && !cat("/proc/self/status", true) &&
+               Opens(scratch_.File("other"), O_RDONLY);
+      },
+      SandboxMode::kOn, needs);
+  EXPECT_TRUE(ending.good()) << ending.said;
+}
+
 }  // namespace
 }  // namespace veneer
