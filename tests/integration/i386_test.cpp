@@ -12,7 +12,6 @@
 namespace veneer::test {
 namespace {
 
-using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 
 struct Kernel {
@@ -33,11 +32,11 @@ const Kernel kOwnVmcall{"OwnVmcall", "VENEER_TEST_I386_KERNEL", "VENEER_TEST_I38
 const Kernel kHypercallPage{"HypercallPage", "VENEER_TEST_I386_PAGE_KERNEL",
                             "VENEER_TEST_I386_PAGE_INITRD", kOldXsave, "rewrote 0 hypercall sites"};
 
-// Kernel, vCPUs, --callback.
-class I386 : public ::testing::TestWithParam<std::tuple<Kernel, std::string, std::string>> {};
+// Kernel, vCPUs.
+class I386 : public ::testing::TestWithParam<std::tuple<Kernel, std::string>> {};
 
 TEST_P(I386, UsesDiskAndNetworkOnAllProcessors) {
-  const auto& [kernel, cpus, callback] = GetParam();
+  const auto& [kernel, cpus] = GetParam();
   if (Setting(kernel.kernel, "").empty()) {
     GTEST_SKIP() << kernel.kernel << " is not set: 32-bit guests are for hosts in a box";
   }
@@ -56,20 +55,13 @@ TEST_P(I386, UsesDiskAndNetworkOnAllProcessors) {
       Needed(kernel.kernel),
       "console=ttyS0 quiet " + std::string(kernel.words) + " veneer.run=\"" + command + "\"",
       {"--initrd", Needed(kernel.initrd), "--cpus", cpus, "--memory", "256M", "--disk",
-       "path=" + image, "--net", "user", "--callback", callback, "--log-level", "debug"}));
+       "path=" + image, "--net", "user", "--log-level", "debug"}));
   EXPECT_EQ(veneer.WaitForExit(BootLimit()), 0) << veneer.err();
   EXPECT_THAT(veneer.out(), HasSubstr("i686"));
   EXPECT_THAT(veneer.out(), HasSubstr("cpus " + cpus));
   EXPECT_THAT(veneer.out(), HasSubstr("data survive"));
   EXPECT_THAT(veneer.out(), HasSubstr(" 0% packet loss"));
-  if (callback == "intx") {
-    // Without a vector of their own these kernels have no PV time either: they tick by the PIT.
-    EXPECT_THAT(veneer.out(), ContainsRegex("IO-APIC +2-edge +timer"));
-  }
-  // KVM's Xen support cannot raise an INTx, and is left alone then.
-  EXPECT_THAT(
-      veneer.err(),
-      HasSubstr(KvmDeliversEvents() && callback != "intx" ? "KVM interception" : kernel.transport));
+  EXPECT_THAT(veneer.err(), HasSubstr(KvmDeliversEvents() ? "KVM interception" : kernel.transport));
 }
 
 std::string NameOf(const ::testing::TestParamInfo<I386::ParamType>& info) {
@@ -78,12 +70,7 @@ std::string NameOf(const ::testing::TestParamInfo<I386::ParamType>& info) {
 
 INSTANTIATE_TEST_SUITE_P(Debian, I386,
                          ::testing::Combine(::testing::Values(kOwnVmcall, kHypercallPage),
-                                            ::testing::Values("1", "4"), ::testing::Values("auto")),
+                                            ::testing::Values("1", "4")),
                          NameOf);
-// One vCPU: several that wait for each other with their interrupts off (stop_machine()) are minutes
-// on their way where QEMU emulates the one processor that all of them share.
-INSTANTIATE_TEST_SUITE_P(DebianIntx, I386,
-                         ::testing::Values(std::tuple(kHypercallPage, "1", "intx")), NameOf);
-
 }  // namespace
 }  // namespace veneer::test

@@ -200,7 +200,7 @@ TEST(MicroGuestInTheBackground, HasItsConsoleAndItsEventsAtTheControlSocket) {
   std::filesystem::resize_file(disk, 8U << 20U);
   // It works longer than this test does.
   ChildProcess front(RunCommand(
-      kMicro64, "tests=none blkbench ms=60000",
+      kMicro64, "tests=none blkbench ms=600000",
       {"--detach", "--name", "background", "--control-socket", socket, "--memory", "64M", "--entry",
        "pvh", "--disk", "path=" + disk, "--timeout", kMicroSeconds, "--kvm-xen", "off"}));
   ASSERT_EQ(front.WaitForExit(kLimit), 0) << front.err();

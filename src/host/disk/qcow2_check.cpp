@@ -153,13 +153,14 @@ Result<Layer> BackingOf(const std::string& disk, const Json& info) {
 }
 
 // What an overlay holds are differences from what its backing file was when they were written. A
-// time that cannot be had tells nothing.
+// time that cannot be had tells nothing, nor does that of a device's name.
 Result<void> CheckBackingIsOlder(const std::string& disk, const std::string& overlay,
                                  const std::string& backing) {
   std::error_code error;
   const auto written = std::filesystem::last_write_time(overlay, error);
   const auto changed = error ? written : std::filesystem::last_write_time(backing, error);
-  if (error || changed <= written) {
+  if (error || changed <= written || !std::filesystem::is_regular_file(overlay, error) ||
+      !std::filesystem::is_regular_file(backing, error)) {
     return {};
   }
   return UsageError(

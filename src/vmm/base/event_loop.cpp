@@ -63,11 +63,12 @@ void EventLoop::Stop() {
 Result<void> EventLoop::AddFd(int fd, std::uint32_t events, FdHandler handler) {
   epoll_event event{};
   event.events = events;
-  event.data.fd = fd;
+  const std::uint32_t generation = ++generation_;
+  event.data.u64 = std::uint64_t{generation} << 32U | static_cast<std::uint32_t>(fd);
   if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
     return ErrnoError(errno, "cannot watch a file descriptor");
   }
-  handlers_[fd] = std::make_shared<FdHandler>(std::move(handler));
+  handlers_[fd] = {generation, std::make_shared<FdHandler>(std::move(handler))};
   return {};
 }
 
@@ -145,10 +146,10 @@ void EventLoop::Run() {
     VENEER_CHECK(count >= 0 || errno == EINTR);
     for (int i = 0; i < count; ++i) {
       const epoll_event& event = events[static_cast<std::size_t>(i)];
-      const auto it = handlers_.find(event.data.fd);
-      // An earlier handler of this round may have removed it.
-      if (it != handlers_.end()) {
-        const std::shared_ptr<FdHandler> handler = it->second;
+      const auto it = handlers_.find(static_cast<int>(event.data.u64 & ~std::uint32_t{0}));
+      // An earlier handler of this round may have removed it, and added another of the same number.
+      if (it != handlers_.end() && it->second.generation == event.data.u64 >> 32U) {
+        const std::shared_ptr<FdHandler> handler = it->second.handler;
         (*handler)(event.events);
       }
     }

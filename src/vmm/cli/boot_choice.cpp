@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 
 #include "veneer/vmm/base/option_list.h"
@@ -12,7 +13,13 @@
 namespace veneer {
 namespace {
 
-bool Readable(const std::string& path) { return access(path.c_str(), R_OK) == 0; }
+bool Readable(const std::string& path) {
+  std::error_code none;
+  return access(path.c_str(), R_OK) == 0 && std::filesystem::is_regular_file(path, none);
+}
+
+constexpr std::string_view kInstallSeabios =
+    "; SeaBIOS is in Debian's package seabios: apt install seabios";
 
 bool IsElf(const std::string& path) {
   std::array<char, 4> magic{};
@@ -76,7 +83,9 @@ DiskConfig* DiskForTheBios(MachineConfig& machine) {
   return first != machine.disks.end() ? &*first : nullptr;
 }
 
-Result<std::string> UseBios(const std::string& file, MachineConfig& machine) {
+// `advice` for where it is not.
+Result<std::string> UseBios(const std::string& file, std::string_view advice,
+                            MachineConfig& machine) {
   if (!machine.xen.enabled) {
     return UsageError(
         "--boot bios with --xen off: the BIOS takes its tables from Xen's interface; leave --xen "
@@ -84,10 +93,7 @@ Result<std::string> UseBios(const std::string& file, MachineConfig& machine) {
         "away, or name a kernel with --kernel");
   }
   if (!Readable(file)) {
-    return UsageError(
-        "'{}' is not there or not yours to read; SeaBIOS is in Debian's package "
-        "seabios: apt install seabios",
-        file);
+    return UsageError("'{}' is not there, no file, or not yours to read{}", file, advice);
   }
   std::string note;
   if (DiskConfig* const disk = DiskForTheBios(machine)) {
@@ -102,7 +108,7 @@ Result<std::string> UseBios(const std::string& file, MachineConfig& machine) {
 
 // What a file of the user's is, it says itself.
 Result<std::string> UseFile(const std::string& path, MachineConfig& machine) {
-  return IsElf(path) ? UsePvhLoader(path, machine) : UseBios(path, machine);
+  return IsElf(path) ? UsePvhLoader(path, machine) : UseBios(path, "", machine);
 }
 
 // The one that is faster, if the disks and what is installed allow it.
@@ -115,7 +121,7 @@ Result<std::string> UseWhatIsThere(const BootFiles& files, MachineConfig& machin
     return UsageError(
         "nothing is installed that boots a disk: apt install grub-xen-host (or seabios)");
   }
-  VENEER_TRY_ASSIGN(std::string reason, UseBios(files.bios, machine));
+  VENEER_TRY_ASSIGN(std::string reason, UseBios(files.bios, kInstallSeabios, machine));
   return reason + fmt::format(" (GRUB for PVH guests would be faster, but {})",
                               obstacle.empty() ? "is not installed: apt install grub-xen-host"
                                                : "cannot be used with " + obstacle);
@@ -176,13 +182,13 @@ Result<std::string> ChooseBoot(std::string_view asked, const std::string& firmwa
   }
   if (automatic) {
     return machine.boot_order.empty() ? UseWhatIsThere(files, machine)
-                                      : UseBios(files.bios, machine);
+                                      : UseBios(files.bios, kInstallSeabios, machine);
   }
   if (asked == "grub") {
     return UsePvhLoader(files.grub, machine);
   }
   if (asked == "bios") {
-    return UseBios(files.bios, machine);
+    return UseBios(files.bios, kInstallSeabios, machine);
   }
   if (asked.find('/') == std::string_view::npos) {
     return UsageError(

@@ -58,8 +58,11 @@ bool AreSame(const std::string& one, const std::string& other) {
            first.st_ino == second.st_ino;
   }
   std::error_code failed;
-  const auto place = std::filesystem::weakly_canonical(one, failed);
-  return !failed && place == std::filesystem::weakly_canonical(other, failed) && !failed;
+  const auto place_of = [&failed](const std::string& path) {
+    return std::filesystem::weakly_canonical(std::filesystem::absolute(path), failed);
+  };
+  const auto place = place_of(one);
+  return !failed && place == place_of(other) && !failed;
 }
 
 }  // namespace

@@ -20,9 +20,10 @@ namespace fs = std::filesystem;
 
 // Without links: they are renamed and removed there.
 std::string FolderOf(const std::string& path) {
+  const fs::path whole = fs::absolute(path);
   std::error_code failed;
-  const fs::path real = fs::weakly_canonical(path, failed);
-  return failed ? fs::absolute(path).parent_path().string() : real.parent_path().string();
+  const fs::path real = fs::weakly_canonical(whole, failed);
+  return (failed ? whole : real).parent_path().string();
 }
 
 // Those that are read at each of the guest's boots.

@@ -43,6 +43,11 @@ Result<void> NetControl::CheckPossible(const NetConfig& config) const {
   if (tap != nullptr && !tap->script.empty() && refusals_.script != nullptr) {
     return UsageError("{}", refusals_.script);
   }
+  if (config.pcap_max_bytes != 0 && refusals_.files) {
+    return UsageError(
+        "max-size= has files made anew, which the sandbox does not leave to a NIC that is added; "
+        "begin with the NIC, or with --sandbox off");
+  }
   if (!config.pcap.empty() && refusals_.files) {
     if (const auto file = OpenOutput(config.pcap, O_APPEND); !file) {
       return WithContext(file.error(),

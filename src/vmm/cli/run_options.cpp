@@ -21,6 +21,12 @@
 namespace veneer {
 namespace {
 
+// A variable of a script's that is not set is no wish for the default.
+CLI::Validator NotEmpty() {
+  return CLI::Validator(
+      [](const std::string& text) { return std::string(text.empty() ? "it is empty" : ""); }, "");
+}
+
 template <typename T>
 void AddChoice(CLI::App& command, const std::string& name, T& target,
                const std::map<std::string, T>& choices, const std::string& help,
@@ -320,6 +326,7 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
           "--firmware", options.firmware,
           "Another BIOS than Debian's SeaBIOS (with its support for Xen compiled in), or an "
           "ELF firmware with a PVH entry")
+      ->check(NotEmpty())
       ->type_name("PATH");
   AddParsed<std::vector<BootDevice>>(
       command, "--boot-order", machine.boot_order,
@@ -414,6 +421,7 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
   command
       .add_option("--ssh-key", options.ssh_key,
                   "Public key for the user that cloud-init makes, on the same disk")
+      ->check(NotEmpty())
       ->type_name("FILE");
   command.option_defaults()->group("Networks");
   AddRepeated<NetConfig>(
@@ -501,6 +509,7 @@ void DeclareRunOptions(CLI::App& command, RunOptions& options) {
                   "once /dev/kvm, the log, files "
                   "of --serial and --console and the control socket are open: kernels, disks and "
                   "all else have to be this user's to use")
+      ->check(NotEmpty())
       ->type_name("NAME|UID");
   command
       .add_option("--disk-dir", options.disk_folders,

@@ -23,7 +23,7 @@ std::string TimeText(std::uint64_t realtime_ns) {
                      realtime_ns % kNsPerSecond / 1000);
 }
 
-std::string Line(const Json& json) {
+std::string JsonLine(const Json& json) {
   // Nothing here is known to be UTF-8, and an event must not be lost for that.
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
@@ -45,7 +45,7 @@ void EventStream::Record(const GuestEvent& event) {
   for (const auto& [name, value] : event.members) {
     json[std::string(name)] = ValueOf(value);
   }
-  lines_.push_back(Line(json));
+  lines_.push_back(JsonLine(json));
   ++next_;
   if (lines_.size() > kMostEvents) {
     lines_.pop_front();
@@ -58,7 +58,7 @@ std::string EventStream::Next(std::uint64_t& position, std::size_t most) {
   if (position < oldest) {
     const std::uint64_t lost = oldest - position;
     dropped_.Add(lost);
-    text = Line({{"event", "dropped"}, {"count", lost}});
+    text = JsonLine({{"event", "dropped"}, {"count", lost}});
     position = oldest;
   }
   while (position < next_ && text.size() < most) {

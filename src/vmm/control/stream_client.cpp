@@ -75,7 +75,12 @@ void StreamClient::Serve() {
 
 void StreamClient::OnReady(std::uint32_t events) {
   const auto self = shared_from_this();
-  if ((events & (EPOLLHUP | EPOLLERR)) != 0 || ((events & EPOLLIN) != 0 && !TakeInput())) {
+  if ((events & (EPOLLHUP | EPOLLERR)) != 0) {
+    TakeTheRest();
+    Drop();
+    return;
+  }
+  if ((events & EPOLLIN) != 0 && !TakeInput()) {
     Drop();
     return;
   }
@@ -91,6 +96,17 @@ bool StreamClient::TakeInput() {
   input_ended_ = count == 0;
   input_.insert(input_.end(), buffer.begin(), buffer.begin() + count);
   return true;
+}
+
+void StreamClient::TakeTheRest() {
+  if (!writes_) {
+    return;
+  }
+  HandOnInput();
+  // What the guest has no room for now is lost: nobody is left who would wait.
+  for (int i = 0; i < kPiecesAtOnce && !input_ended_ && TakeInput(); ++i) {
+    HandOnInput();
+  }
 }
 
 void StreamClient::HandOnInput() {

@@ -44,6 +44,8 @@ class StreamClient : public std::enable_shared_from_this<StreamClient> {
   // Both false if the client has left.
   bool TakeInput();
   bool SendPending();
+  // What a client that has left had sent before.
+  void TakeTheRest();
   void HandOnInput();
   void StopWriting();
   void Listen();

@@ -277,7 +277,14 @@ Result<PreparedBoot> MachineImpl::PrepareGuest() {
     const XenVersion& version = config_.xen.version;
     machine.smbios = SmbiosConfig{fmt::format("{}.{}", version.major, version.minor), config_.uuid};
   }
-  return boot_->Prepare(machine, *memory_);
+  VENEER_TRY_ASSIGN(PreparedBoot prepared, boot_->Prepare(machine, *memory_));
+  if (prepared.kernel.protocol == BootProtocol::kPvh && config_.xen.enabled &&
+      Callback(config_.xen) == CallbackChoice::kIntx) {
+    LogWarning(
+        "--callback intx: Linux that is entered as a PVH guest, as 32-bit kernels are, gives the "
+        "platform device's interrupt up while it boots, and gets no events; leave the option out");
+  }
+  return prepared;
 }
 
 Result<void> MachineImpl::MakeXen(const KvmSystem& system, const PreparedBoot& boot) {

@@ -58,7 +58,14 @@ class EventLoop {
   EventFd wake_;
   UniqueFd timer_;
   std::uint64_t armed_ns_ = 0;  // what timer_ is set to; 0: nothing
-  std::map<int, std::shared_ptr<FdHandler>> handlers_;
+  // A descriptor's number may have come to another file while events of the one before are still to
+  // be told: each file that is watched has a number of its own.
+  struct Watched {
+    std::uint32_t generation = 0;
+    std::shared_ptr<FdHandler> handler;
+  };
+  std::map<int, Watched> handlers_;
+  std::uint32_t generation_ = 0;
   std::map<std::pair<std::uint64_t, TimerId>, Task> timers_;
   std::map<TimerId, std::uint64_t> timer_deadlines_;
   TimerId next_timer_ = 1;

@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <string>
@@ -227,6 +228,29 @@ TEST_F(EventLoopTest, ATimerMaySetTheNext) {
   loop_->AddTimer(0, tick);
   loop_->Run();
   EXPECT_EQ(fired, 3);
+}
+
+// Both are ready in one round; whichever is told first closes the other, whose number a new file
+// gets.
+TEST_F(EventLoopTest, EventsOfAClosedFileAreNotThoseOfTheNextOneWithItsNumber) {
+  std::array<UniqueFd, 2> files{ReadyFd(), ReadyFd()};
+  UniqueFd next;
+  bool told = false;
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    ASSERT_TRUE(loop_->AddFd(files.at(i).get(), EPOLLIN, [&, i](std::uint32_t) {
+      UniqueFd& other = files.at(1 - i);
+      const int number = other.get();
+      loop_->RemoveFd(number);
+      loop_->RemoveFd(files.at(i).get());
+      other.Reset();
+      next.Reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));  // nothing to tell
+      EXPECT_EQ(next.get(), number);
+      EXPECT_TRUE(loop_->AddFd(number, EPOLLIN, [&](std::uint32_t) { told = true; }));
+      loop_->Post([&] { loop_->Stop(); });
+    }));
+  }
+  loop_->Run();
+  EXPECT_FALSE(told);
 }
 
 }  // namespace

@@ -52,6 +52,15 @@ TEST_F(DistinctFilesTest, WhatIsWrittenIsNoDisk) {
   EXPECT_THAT(Refusal(), HasSubstr("--metrics"));
 }
 
+TEST_F(DistinctFilesTest, ANewFileMayBeNamedInTwoWays) {
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(scratch_.path());
+  options_.log_file = "log";
+  options_.machine.xen.console.path = scratch_.File("log");
+  EXPECT_THAT(Refusal(), AllOf(HasSubstr("--console"), HasSubstr("--log-file")));
+  std::filesystem::current_path(before);
+}
+
 TEST_F(DistinctFilesTest, NorIsAFileWrittenTwice) {
   options_.log_file = scratch_.File("log");
   options_.machine.xen.console.path = scratch_.path() + "/./log";

@@ -112,6 +112,18 @@ TEST_F(FileNeedsTest, WhatIsWrittenLaterIsThereFromTheStart) {
   EXPECT_THAT(refused.error().message, HasSubstr("--metrics"));
 }
 
+TEST_F(FileNeedsTest, FilesThatAreNotThereYetMayHaveRelativeNames) {
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(folder_);
+  options_.machine.nics.emplace_back().pcap = "new.pcap";
+  options_.machine.nics.back().pcap_max_bytes = 1U << 20U;
+  options_.machine.xen.xenstore_socket = "xs";
+  const auto files = Needed("control");
+  EXPECT_THAT(files, Contains(Leaves(folder_, FileUse::kReplace)));
+  EXPECT_THAT(files, Contains(Leaves(folder_, FileUse::kSockets)).Times(2));
+  std::filesystem::current_path(before);
+}
+
 TEST_F(FileNeedsTest, FoldersAreLeftForWhatIsMadeAnew) {
   options_.machine.serial = {CharacterTarget::Kind::kFile, scratch_.File("serial"), 0};
   EXPECT_THAT(Needed(), SizeIs(0)) << "it is open";

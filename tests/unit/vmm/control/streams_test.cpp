@@ -158,6 +158,18 @@ TEST_F(StreamsTest, AClientThatSendsNoMoreLeavesWritingToOthers) {
   EXPECT_EQ(first->ReadUntil("."), "still here.");
 }
 
+// The loop is busy meanwhile, so that it finds the words and the end together.
+TEST_F(StreamsTest, WhatAClientSendsBeforeItLeavesIsForTheGuest) {
+  Start();
+  auto client = Attach();
+  EXPECT_EQ(client->ReadUntil("\n"), kWriter);
+  OnLoop([&] {
+    client->Send("reboot\n");
+    client.reset();
+  });
+  EXPECT_TRUE(Eventually([&] { return serial_.received() == "reboot\n"; }));
+}
+
 TEST_F(StreamsTest, WhatWasSentWithTheRequestIsForTheGuest) {
   Start();
   RawClient client(path_);
