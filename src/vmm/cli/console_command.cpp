@@ -34,7 +34,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::chrono::seconds kReplyLimit{20};
+constexpr std::chrono::seconds kAttachLimit{20};
 constexpr std::byte kDetachKey{0x1d};  // Ctrl-]
 
 // The signals of job control, which have the terminal set, as something to read.
@@ -104,6 +104,14 @@ Result<Attachment::End> Attachment::Run(int job_control) {
     shutdown(stream_, SHUT_WR);  // somebody else may write
   }
   Listen(EPOLLIN);
+  // Whoever read our output may leave while the guest is quiet. A file cannot be watched, nor
+  // leave.
+  const bool watched = loop_
+                           .AddFd(STDOUT_FILENO, 0,
+                                  [this](std::uint32_t) {
+                                    Finish(HostError("nobody reads standard output any more"));
+                                  })
+                           .has_value();
   terminal_.emplace();
   VENEER_TRY(loop_.AddFd(job_control, EPOLLIN, [this, job_control](std::uint32_t) {
     signalfd_siginfo info{};
@@ -124,6 +132,9 @@ Result<Attachment::End> Attachment::Run(int job_control) {
   loop_.Run();
   input_.reset();
   loop_.RemoveFd(job_control);
+  if (watched) {
+    loop_.RemoveFd(STDOUT_FILENO);
+  }
   terminal_.reset();
   return *end_;
 }
@@ -196,7 +207,7 @@ Result<void> Attach(const ConsoleOptions& options) {
     request["console"] = options.console;
   }
   VENEER_TRY_ASSIGN(const std::unique_ptr<ControlClient> client, ConnectTo(options.guest));
-  VENEER_TRY_ASSIGN(const std::string line, client->Begin(request.dump(), kReplyLimit));
+  VENEER_TRY_ASSIGN(const std::string line, client->Begin(request.dump(), kAttachLimit));
   const Json reply = Json::parse(line, nullptr, /*allow_exceptions=*/false);
   if (!Flag(reply, "/ok")) {
     return HostError("{}", Text(reply, "/error"));

@@ -1,6 +1,8 @@
 #include "ctl_command.h"
 
+#include <poll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -164,6 +166,23 @@ Result<Json> ArgumentValue(ControlArgumentKind kind, const std::string& argument
   return argument;
 }
 
+// Waits until there is something to read. False if nobody reads standard output any more: a quiet
+// guest would not have us notice.
+bool WaitForMore(int stream) {
+  for (;;) {
+    std::array<pollfd, 2> files{{{stream, POLLIN, 0}, {STDOUT_FILENO, 0, 0}}};
+    if (poll(files.data(), files.size(), -1) < 0) {
+      continue;  // a signal
+    }
+    if (files[1].revents != 0) {
+      return false;
+    }
+    if (files[0].revents != 0) {
+      return true;
+    }
+  }
+}
+
 // Prints what comes until the guest ends.
 Result<void> FollowGuest(const CtlOptions& options) {
   VENEER_TRY_ASSIGN(const std::string request, CtlRequest(options));
@@ -172,6 +191,9 @@ Result<void> FollowGuest(const CtlOptions& options) {
   VENEER_TRY(CtlOutput(options, reply));
   std::array<char, 16384> buffer;
   for (;;) {
+    if (!WaitForMore(client->stream())) {
+      return HostError("nobody reads standard output any more");
+    }
     const ssize_t count = recv(client->stream(), buffer.data(), buffer.size(), 0);
     if (count < 0 && errno == EINTR) {
       continue;
