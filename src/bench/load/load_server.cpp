@@ -1,7 +1,6 @@
 #include "load_server.h"
 
 #include <poll.h>
-#include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -12,6 +11,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 
 #include "load.h"
 #include "veneer/vmm/base/thread.h"
