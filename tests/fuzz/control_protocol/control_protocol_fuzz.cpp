@@ -33,9 +33,14 @@ void Handle(test::FakeGuest& guest, const std::string& line) {
     return CheckReply(ErrorReply(request.error().message));
   }
   VENEER_CHECK(request->command != nullptr);
-  request->command->run(guest, request->argument, [](const Result<std::string>& reply) {
-    CheckReply(reply ? *reply : ErrorReply(reply.error().message));
-  });
+  // A connection that becomes a stream has no one answer.
+  VENEER_CHECK((request->command->stream == ControlStream::kNone) ==
+               (request->command->run != nullptr));
+  if (request->command->run != nullptr) {
+    request->command->run(guest, request->argument, [](const Result<std::string>& reply) {
+      CheckReply(reply ? *reply : ErrorReply(reply.error().message));
+    });
+  }
   if (const auto disk = ParseDisk(request->argument.text)) {
     VENEER_CHECK(disk->queues >= 1 && disk->queues <= kMaxDiskQueues && !disk->path.empty());
   }
