@@ -1,11 +1,12 @@
 #include "interrupt.h"
 
 #include <poll.h>
-#include <sys/signalfd.h>
 
 #include <array>
 #include <cerrno>
 #include <csignal>
+
+#include "veneer/vmm/base/signal_file.h"
 
 namespace veneer::bench {
 
@@ -14,12 +15,8 @@ Result<Interrupt> Interrupt::Catch() {
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
-  sigprocmask(SIG_BLOCK, &signals, nullptr);
   Interrupt interrupt;
-  interrupt.signals_ = UniqueFd(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!interrupt.signals_.valid()) {
-    return ErrnoError(errno, "cannot watch for signals");
-  }
+  VENEER_TRY_ASSIGN(interrupt.signals_, OpenSignalFile(signals));
   return interrupt;
 }
 

@@ -46,6 +46,19 @@ std::vector<DiskFile> FilesOfDisk(const DiskConfig& config) {
   return files;
 }
 
+std::vector<AllowedFile> AllowedFilesOfDisk(const DiskConfig& config) {
+  std::vector<AllowedFile> files;
+  for (const DiskFile& file : FilesOfDisk(config)) {
+    files.push_back({file.path, file.written ? FileUse::kWrite : FileUse::kRead});
+  }
+  return files;
+}
+
+std::string FolderOfOverlays() {
+  const char* const folder = std::getenv("TMPDIR");
+  return folder != nullptr && *folder != '\0' ? folder : "/var/tmp";
+}
+
 bool IsServedByQemu(const DiskConfig& config) {
   return !IsNbdUri(config.path) && (config.overlay || config.format != DiskFormat::kRaw);
 }

@@ -47,19 +47,11 @@ std::vector<std::string> Arguments(const DiskConfig& disk, const std::string& fo
   return arguments;
 }
 
-std::filesystem::path TemporaryFiles() {
-  const char* const folder = std::getenv("TMPDIR");
-  return folder != nullptr && *folder != '\0' ? folder : "/var/tmp";
-}
-
 // The image, what it is based on, and what --snapshot makes.
 std::vector<AllowedFile> FilesOf(const DiskConfig& disk) {
-  std::vector<AllowedFile> files;
-  for (const DiskFile& file : FilesOfDisk(disk)) {
-    files.push_back({file.path, file.written ? FileUse::kWrite : FileUse::kRead});
-  }
+  std::vector<AllowedFile> files = AllowedFilesOfDisk(disk);
   if (disk.overlay) {
-    files.push_back({TemporaryFiles(), FileUse::kReplace});
+    files.push_back({FolderOfOverlays(), FileUse::kReplace});
   }
   return files;
 }

@@ -19,6 +19,7 @@
 #include <fmt/core.h>
 
 #include "veneer/vmm/base/check.h"
+#include "veneer/vmm/base/pipe.h"
 #include "veneer/vmm/base/thread.h"
 
 namespace veneer {
@@ -96,21 +97,13 @@ void ForgetSignals() {
   _exit(kNoExec);
 }
 
-struct Pipe {
-  UniqueFd in;   // to read from
-  UniqueFd out;  // to write to
-};
-
 // Above the places that the new process fills with dup2().
 UniqueFd Lift(int fd) { return UniqueFd(fcntl(fd, F_DUPFD_CLOEXEC, kFirstFree)); }
 
-Result<Pipe> MakePipe() {
-  std::array<int, 2> ends{};
-  if (pipe2(ends.data(), O_CLOEXEC) != 0) {
-    return ErrnoError(errno, "cannot make a pipe");
-  }
-  const UniqueFd low(ends[1]);
-  Pipe pipe{UniqueFd(ends[0]), Lift(low.get())};
+// The new process writes to it.
+Result<Pipe> MakeLiftedPipe() {
+  VENEER_TRY_ASSIGN(Pipe pipe, MakePipe());
+  pipe.out = Lift(pipe.out.get());
   if (!pipe.out.valid()) {
     return ErrnoError(errno, "cannot make a pipe");
   }
@@ -193,9 +186,9 @@ bool ChildProcess::Outcome::succeeded() const {
 }
 
 Result<void> ChildProcess::Fork(const Plan& plan) {
-  VENEER_TRY_ASSIGN(Pipe output, MakePipe());
-  VENEER_TRY_ASSIGN(Pipe complaint, MakePipe());
-  VENEER_TRY_ASSIGN(Pipe failure, MakePipe());
+  VENEER_TRY_ASSIGN(Pipe output, MakeLiftedPipe());
+  VENEER_TRY_ASSIGN(Pipe complaint, MakeLiftedPipe());
+  VENEER_TRY_ASSIGN(Pipe failure, MakeLiftedPipe());
   const UniqueFd nothing(open("/dev/null", O_RDONLY | O_CLOEXEC));
   const UniqueFd input = Lift(plan.dialogue >= 0 ? plan.dialogue : nothing.get());
   const UniqueFd listener = plan.listener >= 0 ? Lift(plan.listener) : UniqueFd();

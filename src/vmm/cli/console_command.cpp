@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <chrono>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -27,6 +26,7 @@
 #include "reply_members.h"
 #include "terminal.h"
 #include "veneer/vmm/base/event_loop.h"
+#include "veneer/vmm/base/signal_file.h"
 #include "veneer/vmm/base/unique_fd.h"
 
 namespace veneer {
@@ -34,7 +34,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::chrono::seconds kAttachLimit{20};
 constexpr std::byte kDetachKey{0x1d};  // Ctrl-]
 
 // The signals of job control, which have the terminal set, as something to read.
@@ -43,12 +42,7 @@ Result<UniqueFd> CatchJobControl() {
   sigemptyset(&signals);
   sigaddset(&signals, SIGTSTP);
   sigaddset(&signals, SIGCONT);
-  sigprocmask(SIG_BLOCK, &signals, nullptr);
-  UniqueFd fd(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!fd.valid()) {
-    return ErrnoError(errno, "cannot watch for signals");
-  }
-  return fd;
+  return OpenSignalFile(signals);
 }
 
 Result<void> WriteAll(std::span<const char> text) {
@@ -207,7 +201,7 @@ Result<void> Attach(const ConsoleOptions& options) {
     request["console"] = options.console;
   }
   VENEER_TRY_ASSIGN(const std::unique_ptr<ControlClient> client, ConnectTo(options.guest));
-  VENEER_TRY_ASSIGN(const std::string line, client->Begin(request.dump(), kAttachLimit));
+  VENEER_TRY_ASSIGN(const std::string line, client->Begin(request.dump(), kReplyLimit));
   const Json reply = Json::parse(line, nullptr, /*allow_exceptions=*/false);
   if (!Flag(reply, "/ok")) {
     return HostError("{}", Text(reply, "/error"));

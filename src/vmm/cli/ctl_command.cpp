@@ -35,8 +35,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Longer than the time a guest gets to take a shutdown (StoreControl::kAnswerLimitNs).
-constexpr std::chrono::seconds kReplyLimit{20};
 // How long a machine may take to end, with its threads and memory.
 constexpr std::chrono::seconds kEndLimit{20};
 

@@ -13,22 +13,10 @@
 #include "exit_code.h"
 #include "veneer/vmm/base/log.h"
 #include "veneer/vmm/base/output_file.h"
+#include "veneer/vmm/base/pipe.h"
 
 namespace veneer {
 namespace {
-
-struct Pipe {
-  UniqueFd from;
-  UniqueFd to;
-};
-
-Result<Pipe> MakePipe() {
-  std::array<int, 2> ends{};
-  if (pipe2(ends.data(), O_CLOEXEC) != 0) {
-    return ErrnoError(errno, "cannot make a pipe");
-  }
-  return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
-}
 
 // Reads what there is, waiting for it; empty at the end.
 std::string ReadSome(int fd) {
@@ -61,24 +49,24 @@ int ExitCodeOf(pid_t child) {
 int WaitForBegin(pid_t child, const Pipe& names, const Pipe& errors, const std::string& log_file) {
   std::string name;
   for (;;) {
-    std::array<pollfd, 2> ready{pollfd{errors.from.get(), POLLIN, 0},
-                                pollfd{names.from.get(), POLLIN, 0}};
+    std::array<pollfd, 2> ready{pollfd{errors.in.get(), POLLIN, 0},
+                                pollfd{names.in.get(), POLLIN, 0}};
     if (poll(ready.data(), ready.size(), -1) < 0) {
       continue;  // a signal
     }
     if ((ready[0].revents & POLLIN) != 0) {
-      Say(ReadSome(errors.from.get()));
+      Say(ReadSome(errors.in.get()));
       continue;  // all of it, before its end
     }
-    const std::string piece = ReadSome(names.from.get());
+    const std::string piece = ReadSome(names.in.get());
     if (piece.empty()) {
       break;
     }
     name += piece;
   }
   const int code = name.empty() ? ExitCodeOf(child) : static_cast<int>(ExitCode::kOk);
-  while (Readable(errors.from.get())) {
-    const std::string text = ReadSome(errors.from.get());
+  while (Readable(errors.in.get())) {
+    const std::string text = ReadSome(errors.in.get());
     if (text.empty()) {
       break;
     }
@@ -117,8 +105,8 @@ Result<Detached> Detached::Make(const std::string& log_file) {
   }
   Detached detached;
   if (child != 0) {
-    names.to.Reset();
-    errors.to.Reset();
+    names.out.Reset();
+    errors.out.Reset();
     detached.exit_code = WaitForBegin(child, names, errors, log_file);
     return detached;
   }
@@ -126,9 +114,9 @@ Result<Detached> Detached::Make(const std::string& log_file) {
   for (const int fd : {STDIN_FILENO, STDOUT_FILENO}) {
     dup2(nothing.get(), fd);
   }
-  dup2(errors.to.get(), STDERR_FILENO);
+  dup2(errors.out.get(), STDERR_FILENO);
   detached.background =
-      Background(std::move(names.to), at_last.valid() ? std::move(at_last) : std::move(nothing));
+      Background(std::move(names.out), at_last.valid() ? std::move(at_last) : std::move(nothing));
   return detached;
 }
 

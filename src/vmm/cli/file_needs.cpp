@@ -49,9 +49,8 @@ Result<void> AddWritten(const std::string& path, std::vector<AllowedFile>& files
 Result<void> AddDisks(const RunOptions& options, std::vector<AllowedFile>& files) {
   const auto& disks = options.machine.disks;
   for (const DiskConfig& disk : disks) {
-    for (const DiskFile& file : FilesOfDisk(disk)) {
-      files.push_back({file.path, file.written ? FileUse::kWrite : FileUse::kRead});
-    }
+    const auto of_disk = AllowedFilesOfDisk(disk);
+    files.insert(files.end(), of_disk.begin(), of_disk.end());
   }
   for (const std::string& folder : options.disk_folders) {
     struct stat status {};
@@ -66,9 +65,7 @@ Result<void> AddDisks(const RunOptions& options, std::vector<AllowedFile>& files
 }  // namespace
 
 Result<std::unique_ptr<TemporaryFolder>> TemporaryFolder::Make() {
-  const char* const usual = std::getenv("TMPDIR");
-  std::string path =
-      std::string(usual != nullptr && *usual != '\0' ? usual : "/var/tmp") + "/veneer-XXXXXX";
+  std::string path = FolderOfOverlays() + "/veneer-XXXXXX";
   if (mkdtemp(path.data()) == nullptr) {
     return ErrnoError(errno, fmt::format("cannot make the folder '{}' (see TMPDIR)", path));
   }

@@ -1,6 +1,7 @@
 // How a guest that runs is found: by its name, or by its control socket.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -9,6 +10,10 @@
 
 namespace veneer {
 
+// How long an answer is waited for: longer than the time a guest gets to take a shutdown
+// (StoreControl::kAnswerLimitNs).
+inline constexpr std::chrono::seconds kReplyLimit{20};
+
 struct GuestAddress {
   std::string name;
   std::string socket;  // path; empty: the usual place
@@ -16,6 +21,9 @@ struct GuestAddress {
 
 // UsageError for what cannot be a name.
 Result<std::string> SocketOf(const GuestAddress& guest);
+
+// Nobody listens at `path`, which is the guest's.
+tl::unexpected<Error> NoSuchGuest(const GuestAddress& guest, const std::string& path);
 
 // A guest that ends closes its streams once it has given up its socket: false if it runs on, and
 // so has dropped the one who asks.

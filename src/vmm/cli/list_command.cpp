@@ -51,8 +51,7 @@ Result<int> Wait(const WaitOptions& options) {
       return static_cast<int>(ExitCode::kOk);
     }
     if (client == nullptr) {
-      return HostError("no guest '{}' is running (nobody listens at '{}')", options.guest.name,
-                       path);
+      return NoSuchGuest(options.guest, path);
     }
     // A guest that reboots closes it too, but listens on.
     seen = true;

@@ -32,6 +32,7 @@
 #include "veneer/vmm/base/clock.h"
 #include "veneer/vmm/base/event_loop.h"
 #include "veneer/vmm/base/log.h"
+#include "veneer/vmm/base/signal_file.h"
 #include "veneer/vmm/control/control_server.h"
 #include "veneer/vmm/control/control_socket.h"
 #include "veneer/vmm/control/streams.h"
@@ -64,15 +65,10 @@ Result<UniqueFd> CatchSignals() {
   }
   sigaddset(&signals, SIGTSTP);
   sigaddset(&signals, SIGCONT);
-  sigprocmask(SIG_BLOCK, &signals, nullptr);
   static_cast<void>(signal(SIGPIPE, SIG_IGN));
   // A disk larger than what the user may write (ulimit -f) shall fail as any other error of a disk.
   static_cast<void>(signal(SIGXFSZ, SIG_IGN));
-  UniqueFd fd(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!fd.valid()) {
-    return ErrnoError(errno, "cannot watch for signals");
-  }
-  return fd;
+  return OpenSignalFile(signals);
 }
 
 // What the guest's next lives need rights for, but for files.

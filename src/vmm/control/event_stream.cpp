@@ -6,6 +6,8 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
+#include "json_line.h"
+
 namespace veneer {
 namespace {
 
@@ -21,11 +23,6 @@ std::string TimeText(std::uint64_t realtime_ns) {
   const std::size_t length = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &utc);
   return fmt::format("{}.{:06}Z", std::string_view(text.data(), length),
                      realtime_ns % kNsPerSecond / 1000);
-}
-
-std::string JsonLine(const Json& json) {
-  // Nothing here is known to be UTF-8, and an event must not be lost for that.
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 Json ValueOf(const GuestEvent::Value& value) {
@@ -45,7 +42,7 @@ void EventStream::Record(const GuestEvent& event) {
   for (const auto& [name, value] : event.members) {
     json[std::string(name)] = ValueOf(value);
   }
-  lines_.push_back(JsonLine(json));
+  lines_.push_back(JsonLine(json) + "\n");
   ++next_;
   if (lines_.size() > kMostEvents) {
     lines_.pop_front();
@@ -58,7 +55,7 @@ std::string EventStream::Next(std::uint64_t& position, std::size_t most) {
   if (position < oldest) {
     const std::uint64_t lost = oldest - position;
     dropped_.Add(lost);
-    text = JsonLine({{"event", "dropped"}, {"count", lost}});
+    text = JsonLine({{"event", "dropped"}, {"count", lost}}) + "\n";
     position = oldest;
   }
   while (position < next_ && text.size() < most) {

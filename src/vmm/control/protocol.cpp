@@ -6,17 +6,13 @@
 
 #include <nlohmann/json.hpp>
 
+#include "json_line.h"
 #include "veneer/vmm/control/guest_metrics.h"
 
 namespace veneer {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-std::string Line(const Json& json) {
-  // Nothing here is known to be UTF-8, and a reply must not fail.
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
 
 double Seconds(std::uint64_t ns) { return static_cast<double>(ns) / 1e9; }
 
@@ -87,25 +83,27 @@ Result<ControlRequest> ParseRequest(std::string_view line) {
   return ControlRequest{command, std::move(argument)};
 }
 
-std::string OkReply() { return Line(Json{{"ok", true}}); }
+std::string OkReply() { return JsonLine(Json{{"ok", true}}); }
 
 std::string ConsoleReply(std::string_view console, bool writes) {
-  return Line(Json{{"ok", true}, {"console", console}, {"writes", writes}});
+  return JsonLine(Json{{"ok", true}, {"console", console}, {"writes", writes}});
 }
 
 std::string ErrorReply(std::string_view message) {
-  return Line(Json{{"ok", false}, {"error", message}});
+  return JsonLine(Json{{"ok", false}, {"error", message}});
 }
 
-std::string DiskReply(std::string_view name) { return Line(Json{{"ok", true}, {"disk", name}}); }
+std::string DiskReply(std::string_view name) {
+  return JsonLine(Json{{"ok", true}, {"disk", name}});
+}
 
-std::string NicReply(unsigned number) { return Line(Json{{"ok", true}, {"nic", number}}); }
+std::string NicReply(unsigned number) { return JsonLine(Json{{"ok", true}, {"nic", number}}); }
 
 std::string VcpusReply(const GuestInfo::Vcpus& vcpus) {
-  return Line(Json{{"ok", true},
-                   {"vcpus", vcpus.given},
-                   {"vcpus_online", vcpus.online},
-                   {"vcpus_max", vcpus.possible}});
+  return JsonLine(Json{{"ok", true},
+                       {"vcpus", vcpus.given},
+                       {"vcpus_online", vcpus.online},
+                       {"vcpus_max", vcpus.possible}});
 }
 
 std::string InfoReply(const GuestInfo& info) {
@@ -154,23 +152,25 @@ std::string InfoReply(const GuestInfo& info) {
   if (!info.debug.empty()) {
     json["debug"] = info.debug;
   }
-  return Line(json);
+  return JsonLine(json);
 }
 
 std::string MetricsReply(const GuestMetrics& metrics) {
   Json json{{"ok", true}};
   json.update(MetricsJson(metrics));
-  return Line(json);
+  return JsonLine(json);
 }
 
-std::string TextReply(std::string_view text) { return Line(Json{{"ok", true}, {"text", text}}); }
+std::string TextReply(std::string_view text) {
+  return JsonLine(Json{{"ok", true}, {"text", text}});
+}
 
 std::string StoreReply(const StoreListing& listing) {
   Json json{{"ok", true}, {"truncated", listing.truncated}, {"nodes", Json::array()}};
   for (const StoreNode& node : listing.nodes) {
     json["nodes"].push_back({{"path", node.path}, {"value", node.value}});
   }
-  return Line(json);
+  return JsonLine(json);
 }
 
 }  // namespace veneer

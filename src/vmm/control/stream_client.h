@@ -37,6 +37,7 @@ class StreamClient : public std::enable_shared_from_this<StreamClient> {
   // Sends what can be sent at once. False: the client has left.
   bool Flow();
   bool behind() const { return behind_; }
+  bool Reads(const StreamSource& source) const { return &source == &source_; }
   int fd() const { return number_; }
 
  private:

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 
+#include <algorithm>
 #include <map>
 #include <utility>
 #include <vector>
@@ -126,9 +127,12 @@ class Streams::Impl {
     SetWatched();
   }
 
+  // What the guest writes to a console that nobody has attached to wakes nobody.
   void SetWatched() {
-    serial_.SetWatched(!clients_.empty());
-    pv_.SetWatched(!clients_.empty());
+    for (ConsoleStream* const console : {&serial_, &pv_}) {
+      console->SetWatched(std::ranges::any_of(
+          clients_, [&](const auto& entry) { return entry.second->Reads(*console); }));
+    }
   }
 
   // Each may be forgotten meanwhile.

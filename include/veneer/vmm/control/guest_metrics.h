@@ -1,10 +1,7 @@
 // What can be counted about a guest, and how it is written.
 #pragma once
 
-#include <cstdint>
-#include <map>
 #include <string>
-#include <vector>
 
 #include <nlohmann/json.hpp>
 
